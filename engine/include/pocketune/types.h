@@ -1,0 +1,96 @@
+// Element types, shapes and views: the words that every module shares.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+
+namespace pocketune {
+
+enum class DType : uint8_t { kF32 = 0, kF64 = 1, kI32 = 2, kU8 = 3 };
+
+constexpr int64_t SizeOf(DType t) {
+  switch (t) {
+    case DType::kF32:
+    case DType::kI32:
+      return 4;
+    case DType::kF64:
+      return 8;
+    case DType::kU8:
+      return 1;
+  }
+  return 0;
+}
+
+constexpr const char* NameOf(DType t) {
+  switch (t) {
+    case DType::kF32:
+      return "f32";
+    case DType::kF64:
+      return "f64";
+    case DType::kI32:
+      return "i32";
+    case DType::kU8:
+      return "u8";
+  }
+  return "?";
+}
+
+// Up to six non-negative dimensions, outermost first. Rank 0 is a scalar with one element.
+// Activations are NHWC, convolution weights OHWI, depthwise weights HWC, linear weights [out, in].
+class Shape {
+ public:
+  static constexpr int kMaxRank = 6;
+
+  constexpr Shape() = default;
+  constexpr Shape(std::initializer_list<int64_t> dims) {
+    for (int64_t d : dims) dims_[rank_++] = d;
+  }
+  // Takes at most kMaxRank dimensions; the rest is dropped.
+  explicit constexpr Shape(std::span<const int64_t> dims) {
+    for (int64_t d : dims) {
+      if (rank_ < kMaxRank) dims_[rank_++] = d;
+    }
+  }
+
+  constexpr int rank() const { return rank_; }
+  constexpr int64_t operator[](int i) const { return dims_[i < 0 ? i + rank_ : i]; }
+  constexpr int64_t& operator[](int i) { return dims_[i < 0 ? i + rank_ : i]; }
+  constexpr std::span<const int64_t> dims() const { return {dims_.data(), size_t(rank_)}; }
+  // Number of elements. The verifier has checked that it does not overflow.
+  constexpr int64_t elems() const {
+    int64_t n = 1;
+    for (int i = 0; i < rank_; ++i) n *= dims_[i];
+    return n;
+  }
+  constexpr void Append(int64_t d) { dims_[rank_++] = d; }
+  friend constexpr bool operator==(const Shape& a, const Shape& b) {
+    if (a.rank_ != b.rank_) return false;
+    for (int i = 0; i < a.rank_; ++i) {
+      if (a.dims_[i] != b.dims_[i]) return false;
+    }
+    return true;
+  }
+
+ private:
+  std::array<int64_t, kMaxRank> dims_{};
+  int32_t rank_ = 0;
+};
+
+// A typed pointer into memory that somebody else owns. `data == nullptr` says "absent": an optional
+// operand that was not given, or a result that nobody reads.
+struct TensorView {
+  void* data = nullptr;
+  Shape shape;
+  DType dtype = DType::kF32;
+
+  int64_t bytes() const { return shape.elems() * SizeOf(dtype); }
+  template <typename T>
+  T* as() const {
+    return static_cast<T*>(data);
+  }
+};
+
+}  // namespace pocketune
