@@ -4,10 +4,10 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define PT_CHECK(cond)                                                                  \
-  do {                                                                                  \
-    if (!(cond)) [[unlikely]] {                                                         \
+#define PT_CHECK(cond)                                                                       \
+  do {                                                                                       \
+    if (!(cond)) [[unlikely]] {                                                              \
       std::fprintf(stderr, "%s:%d: internal check failed: %s\n", __FILE__, __LINE__, #cond); \
-      std::abort();                                                                     \
-    }                                                                                   \
+      std::abort();                                                                          \
+    }                                                                                        \
   } while (false)

@@ -27,7 +27,8 @@ class ThreadPool {
   // apart: scratch is indexed by it. Items are handed out in order, one at a time.
   template <typename Fn>
   void ParallelFor(int64_t items, const Fn& fn) {
-    Run(items, [](const void* f, int64_t i, int slot) { (*static_cast<const Fn*>(f))(i, slot); },
+    Run(
+        items, [](const void* f, int64_t i, int slot) { (*static_cast<const Fn*>(f))(i, slot); },
         &fn);
   }
 

@@ -80,10 +80,10 @@ class [[nodiscard]] Result {
   };
 };
 
-#define PT_RETURN_IF_ERROR(expr)                        \
-  do {                                                  \
-    const ::pocketune::Status pt_status = (expr);       \
-    if (!pt_status.ok()) return pt_status;              \
+#define PT_RETURN_IF_ERROR(expr)                  \
+  do {                                            \
+    const ::pocketune::Status pt_status = (expr); \
+    if (!pt_status.ok()) return pt_status;        \
   } while (false)
 
 }  // namespace pocketune

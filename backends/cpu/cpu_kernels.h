@@ -1,0 +1,18 @@
+// The CPU backend: own SIMD kernels for every op, and XNNPACK for ops whose weights are frozen.
+#pragma once
+
+#include "backends/api/kernel.h"
+
+namespace pocketune {
+
+// Rows in order of preference: XNNPACK's first, then own kernels ("cpu.<op>").
+KernelTable CpuKernels();
+
+// The level that own kernels run at: the machine's highest, or a lower one that SetIsa asked for.
+Isa CurrentIsa();
+// Caps own kernels at `isa` for the whole process. Call before any plan runs. Fails with
+// kFailedPrecondition where the machine does not have it.
+Status SetIsa(Isa isa);
+const char* NameOf(Isa isa);
+
+}  // namespace pocketune
