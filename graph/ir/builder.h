@@ -38,7 +38,7 @@ class GraphBuilder {
   ValueId Fill(Shape shape, double value);
   // Sums x over what broadcasting `target` to x's shape would repeat; result has shape `target`.
   ValueId SumTo(ValueId x, const Shape& target);
-  // Sum or mean over all but the last dimension: [..., C] -> [C].
+  // Sums over all but the last dimension: [..., C] -> [C].
   ValueId SumToChannels(ValueId x);
 
  private:

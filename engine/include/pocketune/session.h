@@ -1,0 +1,136 @@
+// Runs a compiled plan: one allocation for all activations, gradients and scratch, a loop over
+// steps, nothing else. This is all that a phone needs.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "pocketune/status.h"
+#include "pocketune/types.h"
+
+namespace pocketune {
+
+struct KernelInfo;
+
+struct SessionOptions {
+  // Threads of the pool, the caller's included; >= 1. The result's bits do not depend on it. More
+  // than the plan was compiled for (SessionMemory::slots) help XNNPACK's steps alone.
+  int threads = 1;
+  // Key of the counter-based generator that dropout draws from.
+  uint64_t seed = 0;
+  // Kernel tables to resolve the plan's kernels in, first match wins. Empty: the CPU backend.
+  std::vector<std::span<const KernelInfo>> kernels;
+  // Fills the arena with NaN before each step and each scratch before its kernel (tests).
+  bool poison = false;
+};
+
+// Exact sizes in bytes.
+struct SessionMemory {
+  int64_t arena_bytes = 0;
+  int64_t param_bytes = 0;      // trainable parameters and statistics in RAM
+  int64_t optimizer_bytes = 0;  // optimizer states
+  int64_t packed_bytes = 0;     // held by stateful kernels (XNNPACK)
+  int64_t predicted_peak_bytes = 0;
+  int slots = 1;
+};
+
+// A tensor that the caller binds or reads. Shapes are static.
+struct PortInfo {
+  std::string_view name;  // lives as long as the session
+  Shape shape;
+  DType dtype = DType::kF32;
+};
+
+// A parameter or an optimizer state.
+struct ParamInfo {
+  std::string_view name;  // lives as long as the session
+  Shape shape;            // own layouts: OHWI, HWC, [out, in] (types.h)
+  uint8_t role = 0;       // ParamRole of the compile side
+  bool trainable = false;
+  bool state = false;
+};
+
+// Not thread-safe: one caller at a time. A step allocates nothing.
+class Session {
+ public:
+  // Opens and verifies the plan, allocates everything, packs frozen weights. The file may be
+  // removed afterwards, but must not be changed. Errors: NOT_FOUND, UNAVAILABLE (reading failed,
+  // detail = errno), DATA_LOSS (damaged), INVALID_ARGUMENT (not a plan, or an unsound one),
+  // UNIMPLEMENTED (a kernel that this build does not have, or a newer version),
+  // RESOURCE_EXHAUSTED (no memory).
+  static Result<std::unique_ptr<Session>> Open(const char* plan_path,
+                                               const SessionOptions& options);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Inputs of the schedule "train" or "eval" ("image" f32[N,H,W,C], "label" i32[N], "weight"
+  // f32[N]: 1 for a sample, 0 for padding) and its outputs ("loss" f32[], "logits" f32[N,K]).
+  std::vector<PortInfo> inputs(std::string_view schedule) const;
+  std::vector<PortInfo> outputs(std::string_view schedule) const;
+
+  // Binds `bytes` at `data` to the input of that name in every schedule that has it. The memory
+  // stays the caller's, is read by each following step, and must live that long.
+  // INVALID_ARGUMENT for an unknown name or a wrong size.
+  Status Bind(std::string_view input, const void* data, int64_t bytes);
+
+  // One optimisation step on the bound batch: forward, backward, update; writes the mean loss
+  // (nats) to *loss. Errors: FAILED_PRECONDITION where an input is unbound or the plan has no
+  // training schedule; OUT_OF_RANGE for a label outside [0, classes); DATA_LOSS where the loss or
+  // a gradient is not finite (detail = fault bits of step_page.h). After a loss that is not finite
+  // no weight has changed; after a gradient that is not finite, no weight has taken it, but
+  // weights updated before it in this step have changed: Restore the last checkpoint.
+  Status TrainStep(double learning_rate, float* loss);
+
+  // Forward alone with the current parameters; labels and weights must be bound.
+  Status EvalStep(float* loss);
+  // Like EvalStep without labels: runs the forward pass of the bound image.
+  Status Predict();
+  // Copies an output of the last step of `schedule` ("logits", ...) to `out`, sized exactly.
+  Status Read(std::string_view schedule, std::string_view output, std::span<float> out) const;
+
+  // Steps taken, counting from 1 after the first; saved in checkpoints.
+  uint64_t step() const;
+  void set_step(uint64_t step);
+
+  std::vector<ParamInfo> params() const;
+  // Current values, f32, in the parameter's own layout. `out` is sized exactly.
+  Status ReadParam(std::string_view name, std::span<float> out) const;
+  // Values as compiled in, before any training.
+  Status ReadBaseParam(std::string_view name, std::span<float> out) const;
+  // Only trainable parameters and states can be written.
+  Status WriteParam(std::string_view name, std::span<const float> values);
+
+  // Saves trainable parameters, states, the step and `user` (opaque bytes) to the file `path`:
+  // temporary file, fsync, rename, fsync of the directory. UNAVAILABLE (detail = errno) where
+  // writing failed; the file that was there is then untouched.
+  Status Save(const char* path, std::string_view user) const;
+  // Restores what Save wrote for this very plan (identity is checked). Nothing is changed unless
+  // all of it is valid. `user` may be null. Errors: NOT_FOUND, UNAVAILABLE, DATA_LOSS,
+  // FAILED_PRECONDITION (of another plan).
+  Status Restore(const char* path, std::string* user);
+
+  SessionMemory memory() const;
+  // The plan's JSON metadata. Lives as long as the session.
+  std::string_view metadata() const;
+
+  // Nanoseconds of each step of the last TrainStep, once enabled; costs two clock reads a step.
+  void set_profiling(bool on);
+  struct StepTime {
+    std::string_view kernel;
+    std::string_view loc;
+    int64_t nanoseconds = 0;
+  };
+  std::vector<StepTime> profile() const;
+
+ private:
+  struct Impl;
+  explicit Session(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pocketune
