@@ -65,6 +65,7 @@ const OpInfo& InfoOf(OpKind kind);
 const OpInfo* FindOp(std::string_view name);
 
 // Checks arity and attribute type, then the op's own rule. `results.size()` must be the row's.
+// What comes in with `results` is overwritten; fill alone, which has no operand, keeps its dtype.
 Status InferShapes(OpKind kind, std::span<const TensorType> operands, const Attrs& attrs,
                    std::span<TensorType> results);
 
@@ -76,6 +77,9 @@ int64_t MacsOf(OpKind kind, std::span<const TensorType> operands,
 // flags and shapes in range, else an error.
 Attrs DefaultAttrs(OpKind kind);
 Result<Attrs> AttrsFromBytes(OpKind kind, std::span<const uint8_t> bytes);
+// The struct in `attrs` as it lies in memory, padding and all: what KernelArgs::attrs points to.
 std::span<const uint8_t> AttrsBytes(const Attrs& attrs);
+// The same with zeros for padding: what a plan stores. `bytes` has attrs_bytes of the row.
+void WriteAttrs(const Attrs& attrs, std::span<uint8_t> bytes);
 
 }  // namespace pocketune
