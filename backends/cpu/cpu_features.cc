@@ -1,0 +1,69 @@
+#include "backends/cpu/cpu_features.h"
+
+#include "backends/cpu/cpu_kernels.h"
+#include "hwy/targets.h"
+
+namespace pocketune {
+namespace {
+
+// Targets that serve a level, and all better ones that kernels are compiled for.
+struct Level {
+  Isa isa;
+  int64_t target;
+  const char* name;
+};
+
+// In rising order within an architecture.
+constexpr Level kLevels[] = {
+    {Isa::kSse4, HWY_SSE4, "sse4"},
+    {Isa::kAvx2, HWY_AVX2, "avx2"},
+    {Isa::kAvx512, HWY_AVX3, "avx512"},
+    {Isa::kNeon, HWY_NEON, "neon"},
+};
+
+Isa HighestOf(int64_t targets) {
+  Isa best = Isa::kAuto;
+  for (const Level& level : kLevels) {
+    if ((targets & level.target) != 0) best = level.isa;
+  }
+  return best;
+}
+
+// What the processor has, whatever was disabled since. Read once, before the first DisableTargets.
+int64_t MachineTargets() {
+  static const int64_t targets = hwy::SupportedTargets();
+  return targets;
+}
+
+}  // namespace
+
+Isa MachineIsa() { return HighestOf(MachineTargets()); }
+
+Isa CurrentIsa() {
+  MachineTargets();
+  return HighestOf(hwy::SupportedTargets());
+}
+
+Status SetIsa(Isa isa) {
+  const int64_t machine = MachineTargets();
+  int64_t disabled = 0;
+  bool found = isa == Isa::kAuto;
+  for (const Level& level : kLevels) {
+    if (isa != Isa::kAuto && level.isa > isa) disabled |= level.target;
+    if (level.isa == isa) found = (machine & level.target) != 0;
+  }
+  if (!found) {
+    return Status(StatusCode::kFailedPrecondition, "this processor lacks the instruction set");
+  }
+  hwy::DisableTargets(disabled);
+  return OkStatus();
+}
+
+const char* NameOf(Isa isa) {
+  for (const Level& level : kLevels) {
+    if (level.isa == isa) return level.name;
+  }
+  return "auto";
+}
+
+}  // namespace pocketune

@@ -1,0 +1,19 @@
+// Declarations of all own kernels, generated from cpu_kernels.def: each kernel file includes this,
+// so that a wrong signature does not compile.
+#pragma once
+
+#include "backends/api/kernel.h"
+
+namespace pocketune {
+
+#define PT_XNN_KERNEL(...)
+#define PT_CPU_KERNEL(kind, name) void Run##kind(const KernelArgs& args);
+#define PT_CPU_KERNEL_SCRATCH(kind, name) \
+  PT_CPU_KERNEL(kind, name)               \
+  int64_t Scratch##kind(const KernelQuery& query);
+#include "backends/cpu/cpu_kernels.def"
+#undef PT_XNN_KERNEL
+#undef PT_CPU_KERNEL
+#undef PT_CPU_KERNEL_SCRATCH
+
+}  // namespace pocketune

@@ -1,0 +1,41 @@
+#include "backends/cpu/cpu_kernels.h"
+
+#include <array>
+
+#include "backends/cpu/cpu_kernel_functions.h"
+#ifdef POCKETUNE_XNNPACK
+#include "backends/cpu/xnn_kernels.h"
+#endif
+
+namespace pocketune {
+namespace {
+
+// Own kernels compute in f32; doubles are for the reference backend.
+bool HasNoDoubles(const KernelQuery& query) {
+  for (const TensorType& t : query.operands) {
+    if (t.dtype == DType::kF64) return false;
+  }
+  for (const TensorType& t : query.results) {
+    if (t.dtype == DType::kF64) return false;
+  }
+  return true;
+}
+
+constexpr KernelInfo kRows[] = {
+#define PT_XNN_KERNEL(variant, kind, name)                             \
+  {name,    OpKind::k##kind,       RunXnn,     Xnn##variant::Supports, \
+   nullptr, Xnn##variant::Prepare, ReleaseXnn, Xnn##variant::StateBytes},
+#define PT_CPU_KERNEL(kind, name) {name, OpKind::k##kind, Run##kind, HasNoDoubles, nullptr},
+#define PT_CPU_KERNEL_SCRATCH(kind, name) \
+  {name, OpKind::k##kind, Run##kind, HasNoDoubles, Scratch##kind},
+#include "backends/cpu/cpu_kernels.def"
+#undef PT_XNN_KERNEL
+#undef PT_CPU_KERNEL
+#undef PT_CPU_KERNEL_SCRATCH
+};
+
+}  // namespace
+
+KernelTable CpuKernels() { return kRows; }
+
+}  // namespace pocketune
