@@ -1,0 +1,34 @@
+// What a pass is: a function from a valid graph to a valid graph that computes the same.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "backends/api/kernel.h"
+#include "graph/ir/graph.h"
+
+namespace pocketune {
+
+// What one run of one pass did.
+struct PassRecord {
+  std::string pass;
+  double ms = 0.0;
+  int nodes_before = 0;
+  int nodes_after = 0;
+};
+
+// The target and the wishes of a compilation; passes read it, the manager writes `records`.
+struct PassContext {
+  KernelTable kernels;  // of the backend that the plan is for; empty: nothing is computed or chosen
+  Isa isa = Isa::kAuto;
+  int slots = 1;                      // as in KernelQuery
+  std::vector<std::string> disabled;  // text names of passes to skip
+  std::vector<PassRecord> records;    // in order of execution
+};
+
+#define PT_PASS(Name, ...) absl::Status Run##Name(Graph& graph, PassContext& context);
+#include "graph/passes/passes.def"
+#undef PT_PASS
+
+}  // namespace pocketune
