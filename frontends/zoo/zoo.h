@@ -1,0 +1,62 @@
+// The model zoo: forward graphs written by hand, exact to the parameter and the MAC.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "graph/ir/graph.h"
+
+namespace pocketune {
+
+// What to build. Zeros stand for the model's defaults (ZooEntry).
+struct ModelSpec {
+  std::string name;
+  double width = 0.0;  // multiplies channels, where the model has a width
+  int resolution = 0;  // of square inputs; models with another shape ignore it
+  int input_channels = 0;
+  int classes = 0;
+  int batch = 1;
+  // Convolutions with a bias instead of a batch norm: the form of weights that were folded.
+  bool folded_norm = false;
+  double dropout = 0.0;  // before the classifier
+};
+
+enum class Task : uint8_t { kClassification, kReconstruction };
+
+struct ZooEntry {
+  const char* name;
+  const char* summary;
+  int height;
+  int width;
+  int channels;
+  int classes;
+  double default_width;  // 0: the model has no width
+  bool square;           // takes --resolution
+  Task task;
+  // Builds the forward graph: input "image" f32[N,H,W,C], output "logits" f32[N,classes]. Batch
+  // norm stands as batch_norm_frozen. Parameters carry names, roles and sections but no data.
+  absl::StatusOr<Graph> (*build)(const ModelSpec& spec);
+};
+
+std::span<const ZooEntry> Zoo();
+// The entry of that name; the error names the nearest one.
+absl::StatusOr<const ZooEntry*> FindModel(const std::string& name);
+
+// `spec` with the entry's defaults in place of zeros, and checked: sizes in [1, 4096], classes in
+// [1, 100000], width in (0, 4], batch in [1, 4096].
+absl::StatusOr<ModelSpec> Complete(ModelSpec spec);
+
+// Builds the forward graph of a complete or incomplete spec.
+absl::StatusOr<Graph> BuildModel(const ModelSpec& spec);
+
+// Gives every parameter without data its initial values from the counter-based generator, stream =
+// its name, elements in our own layout: weights N(0, 2 / fan_in) (He et al., ICCV 2015), the
+// classifier's N(0, 0.01^2), scales and variances 1, everything else 0.
+void InitializeParams(Graph& graph, uint64_t seed);
+
+// Weights, biases and batch-norm scales and shifts; running statistics are buffers.
+int64_t CountParams(const Graph& graph);
+
+}  // namespace pocketune
