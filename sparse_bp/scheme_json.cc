@@ -1,0 +1,114 @@
+#include "sparse_bp/scheme_json.h"
+
+#include <algorithm>
+#include <fstream>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "nlohmann/json.hpp"
+
+namespace pocketune {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::streamsize kMaxFileBytes = 1 << 20;
+
+absl::Status Bad(const std::string& where, const std::string& fact) {
+  return absl::InvalidArgumentError(absl::StrCat("scheme ", where, ": ", fact));
+}
+
+// The string at `key`, or an error.
+absl::StatusOr<std::string> StringAt(const Json& object, const char* key,
+                                     const std::string& where) {
+  const auto it = object.find(key);
+  if (it == object.end() || !it->is_string()) {
+    return Bad(where, absl::StrCat("\"", key, "\" must be a string"));
+  }
+  return it->get<std::string>();
+}
+
+absl::Status CheckKeys(const Json& object, std::initializer_list<const char*> known,
+                       const std::string& where) {
+  for (const auto& item : object.items()) {
+    if (std::find(known.begin(), known.end(), item.key()) == known.end()) {
+      return Bad(where, absl::StrCat("unknown key (got \"", item.key(), "\")"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Update> UpdateAt(const Json& object, const char* key, const std::string& where) {
+  absl::StatusOr<std::string> text = StringAt(object, key, where);
+  if (!text.ok()) return text.status();
+  absl::StatusOr<Update> update = ParseUpdate(*text);
+  if (update.ok()) return update;
+  return absl::Status(update.status().code(),
+                      absl::StrCat("scheme ", where, ": ", update.status().message()));
+}
+
+absl::StatusOr<UpdateRule> ParseRule(const Json& json, const std::string& where) {
+  if (!json.is_object()) return Bad(where, "each of \"params\" must be an object");
+  if (absl::Status status = CheckKeys(json, {"pattern", "update"}, where); !status.ok()) {
+    return status;
+  }
+  absl::StatusOr<std::string> pattern = StringAt(json, "pattern", where);
+  if (!pattern.ok()) return pattern.status();
+  absl::StatusOr<Update> update = UpdateAt(json, "update", where);
+  if (!update.ok()) return update.status();
+  return UpdateRule{*std::move(pattern), *update};
+}
+
+}  // namespace
+
+absl::StatusOr<Update> ParseUpdate(const std::string& text) {
+  if (text == "none") return Update::kNone;
+  if (text == "bias") return Update::kBias;
+  if (text == "all") return Update::kAll;
+  if (absl::StartsWith(text, "channels(") || absl::StartsWith(text, "lora(")) {
+    return absl::UnimplementedError(absl::StrCat("update ", text, ": not built yet"));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("unknown update (got ", text, ", want none, bias or all)"));
+}
+
+absl::StatusOr<UpdateScheme> ParseSchemeJson(const std::string& json, const std::string& where) {
+  const Json root = Json::parse(json, nullptr, /*allow_exceptions=*/false);
+  if (root.is_discarded()) return Bad(where, "is no valid JSON");
+  if (!root.is_object()) return Bad(where, "must be a JSON object");
+  if (absl::Status status = CheckKeys(root, {"default", "params"}, where); !status.ok()) {
+    return status;
+  }
+  UpdateScheme scheme;
+  scheme.text = where;
+  scheme.kind = UpdateScheme::Kind::kRules;
+  if (root.contains("default")) {
+    absl::StatusOr<Update> fallback = UpdateAt(root, "default", where);
+    if (!fallback.ok()) return fallback.status();
+    scheme.fallback = *fallback;
+  }
+  const auto params = root.find("params");
+  if (params == root.end()) return scheme;
+  if (!params->is_array()) return Bad(where, "\"params\" must be an array");
+  for (const Json& item : *params) {
+    absl::StatusOr<UpdateRule> rule = ParseRule(item, where);
+    if (!rule.ok()) return rule.status();
+    scheme.rules.push_back(*std::move(rule));
+  }
+  return scheme;
+}
+
+absl::StatusOr<UpdateScheme> ReadSchemeFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text(kMaxFileBytes + 1, '\0');
+  file.read(text.data(), kMaxFileBytes + 1);
+  if (!file.eof() && file.fail()) {
+    return absl::NotFoundError(absl::StrCat("scheme ", path, ": cannot be read"));
+  }
+  if (file.gcount() > kMaxFileBytes) return Bad(path, "is larger than 1 MiB");
+  text.resize(static_cast<size_t>(file.gcount()));
+  return ParseSchemeJson(text, path);
+}
+
+}  // namespace pocketune

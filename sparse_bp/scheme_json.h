@@ -1,0 +1,14 @@
+// The file form of an update scheme.
+#pragma once
+
+#include "sparse_bp/scheme.h"
+
+namespace pocketune {
+
+// An update in text: "none", "bias" or "all"; UNIMPLEMENTED for "channels(r)" and "lora(r)".
+absl::StatusOr<Update> ParseUpdate(const std::string& text);
+
+// Reads a file of at most 1 MiB and parses it.
+absl::StatusOr<UpdateScheme> ReadSchemeFile(const std::string& path);
+
+}  // namespace pocketune
