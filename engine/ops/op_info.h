@@ -60,6 +60,9 @@ struct OpInfo {
   bool Has(OpTrait trait) const { return (traits & trait) != 0; }
 };
 
+// Every dimension is at least 1, the product at most 2^40: sizes in bytes cannot overflow.
+bool ShapeInRange(const Shape& shape);
+
 const OpInfo& InfoOf(OpKind kind);
 // nullptr where there is none of that name.
 const OpInfo* FindOp(std::string_view name);

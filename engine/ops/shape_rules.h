@@ -18,9 +18,6 @@ inline constexpr int64_t kMaxElements = int64_t{1} << 40;
 // Largest stride, dilation, padding and kernel size of a window.
 inline constexpr int64_t kMaxWindow = int64_t{1} << 20;
 
-// Every dimension is at least 1, the product at most kMaxElements.
-bool ShapeInRange(const Shape& shape);
-
 // What an attribute struct can be checked for without its operands.
 Status CheckAttrs(const Attrs& attrs);
 
