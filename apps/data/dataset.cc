@@ -1,0 +1,269 @@
+#include "apps/data/dataset.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "apps/data/dataset_formats.h"
+#include "apps/data/file_io.h"
+#include "engine/base/rng.h"
+
+namespace pocketune::data {
+namespace {
+
+constexpr double kNotedImbalance = 10;
+
+// Fisher and Yates, keyed by seed and name.
+void Shuffle(uint64_t seed, const std::string& name, std::vector<int64_t>* items) {
+  const RandomStream random(seed, HashName(name));
+  for (size_t i = items->size(); i > 1; --i) {
+    std::swap((*items)[i - 1], (*items)[random.Below(i, uint32_t(i))]);
+  }
+}
+
+int64_t Share(int64_t n, double fraction) { return int64_t(double(n) * fraction + 0.5); }
+
+// The one manifest among the .csv files of a folder; "" if there is none.
+absl::StatusOr<std::string> FindManifest(const std::string& path,
+                                         const std::vector<DirectoryEntry>& entries) {
+  std::string found;
+  for (const DirectoryEntry& entry : entries) {
+    if (entry.kind != DirectoryEntry::Kind::kFile ||
+        !absl::EndsWithIgnoreCase(entry.name, ".csv")) {
+      continue;
+    }
+    const std::string csv = absl::StrCat(path, "/", entry.name);
+    const absl::StatusOr<bool> is_manifest = HasCsvHeader(csv);
+    if (!is_manifest.ok()) return is_manifest.status();
+    if (!*is_manifest) continue;
+    if (!found.empty()) {
+      return BadData(path, absl::StrCat("several lists of pictures (got ", found, " and ", csv,
+                                        ", want one; name it instead of the folder)"));
+    }
+    found = csv;
+  }
+  return found;
+}
+
+absl::StatusOr<DatasetContents> ReadDirectory(const std::string& path) {
+  const absl::StatusOr<std::vector<DirectoryEntry>> entries = ListDirectory(path);
+  if (!entries.ok()) return entries.status();
+  for (const DirectoryEntry& entry : *entries) {
+    if (IsIdxImagesName(entry.name)) return ReadIdx(path);
+  }
+  const absl::StatusOr<std::string> csv = FindManifest(path, *entries);
+  if (!csv.ok()) return csv.status();
+  return csv->empty() ? ReadImageFolder(path) : ReadCsv(*csv);
+}
+
+absl::StatusOr<DatasetContents> ReadSingleFile(const std::string& path) {
+  uint8_t magic[4] = {};
+  {
+    absl::StatusOr<ReadOnlyFile> file = ReadOnlyFile::Open(path);
+    if (!file.ok()) return file.status();
+    const size_t n = size_t(std::min<int64_t>(file->size(), sizeof(magic)));
+    if (absl::Status s = file->ReadAt(0, {magic, n}); !s.ok()) return s;
+  }
+  if (std::memcmp(magic, "PK\x03\x04", 4) == 0 || std::memcmp(magic, "PK\x05\x06", 4) == 0) {
+    return ReadNpz(path);
+  }
+  const absl::StatusOr<bool> is_csv = HasCsvHeader(path);
+  if (!is_csv.ok()) return is_csv.status();
+  if (*is_csv) return ReadCsv(path);
+  return BadData(
+      path, "not a dataset (want a folder, an .npz, or a .csv whose header is file,label,split)");
+}
+
+absl::Status ApplyClassNames(const std::string& path, const std::vector<std::string>& names,
+                             DatasetContents* contents) {
+  if (names.empty() || contents->blocks.empty()) return absl::OkStatus();
+  if (names.size() < contents->class_names.size()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": too few class names (got ",
+                                                   names.size(), ", want at least ",
+                                                   contents->class_names.size(), ")"));
+  }
+  contents->class_names = names;
+  return absl::OkStatus();
+}
+
+absl::Status CheckOptions(const DatasetOptions& o) {
+  const bool ok = o.val_fraction >= 0 && o.test_fraction >= 0 &&
+                  o.val_fraction + o.test_fraction <= 0.9 && o.max_train_per_class >= 0 &&
+                  o.max_eval_per_class >= 0;
+  if (ok) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("dataset: bad options (got val ", o.val_fraction, ", test ", o.test_fraction,
+                   ", limits ", o.max_train_per_class, " and ", o.max_eval_per_class,
+                   ", want fractions of 0.9 in all at most and limits of at least 0)"));
+}
+
+}  // namespace
+
+const char* NameOf(Split split) {
+  return split == Split::kTrain ? "train" : split == Split::kVal ? "val" : "test";
+}
+
+const char* NameOf(DatasetFormat format) {
+  switch (format) {
+    case DatasetFormat::kImageFolder:
+      return "image folder";
+    case DatasetFormat::kCsv:
+      return "csv";
+    case DatasetFormat::kIdx:
+      return "idx";
+    case DatasetFormat::kNpz:
+      return "npz";
+  }
+  return "?";
+}
+
+std::optional<Split> ParseSplit(const std::string& name) {
+  if (name == "train") return Split::kTrain;
+  if (name == "val" || name == "valid" || name == "validation") return Split::kVal;
+  if (name == "test") return Split::kTest;
+  return std::nullopt;
+}
+
+void DatasetContents::AppendBlock(const std::string& name, Split split,
+                                  const std::vector<int32_t>& labels, std::vector<uint8_t> pixels) {
+  blocks.push_back({int64_t(samples.size()), std::move(pixels)});
+  for (size_t i = 0; i < labels.size(); ++i) {
+    samples.push_back({absl::StrCat(name, "[", i, "]"), labels[i], split});
+    while (class_names.size() <= size_t(labels[i])) {
+      class_names.push_back(absl::StrCat(class_names.size()));
+    }
+  }
+}
+
+Dataset::Dataset(std::unique_ptr<DatasetContents> contents, const DatasetOptions& options)
+    : contents_(std::move(contents)), notes_(contents_->notes) {
+  AssignSplits(options);
+  BuildIndices(options);
+  AddBalanceNotes();
+}
+
+Dataset::~Dataset() = default;
+
+DatasetFormat Dataset::format() const { return contents_->format; }
+const std::vector<std::string>& Dataset::class_names() const { return contents_->class_names; }
+const std::vector<Sample>& Dataset::samples() const { return contents_->samples; }
+bool Dataset::in_memory() const { return !contents_->blocks.empty(); }
+
+std::vector<int64_t> Dataset::CountPerClass(Split split) const {
+  std::vector<int64_t> counts(class_names().size());
+  for (int64_t i : Indices(split)) ++counts[samples()[i].label];
+  return counts;
+}
+
+void Dataset::AssignSplits(const DatasetOptions& options) {
+  const std::array<bool, kSplits>& has = contents_->has_split;
+  const bool any = has[0] || has[1] || has[2];
+  if (has[int(Split::kVal)] || (any && !has[int(Split::kTrain)])) return;
+  const double test_fraction = any ? 0 : options.test_fraction;
+  if (options.val_fraction == 0 && test_fraction == 0) return;
+
+  std::vector<std::vector<int64_t>> per_class(class_names().size());
+  for (size_t i = 0; i < contents_->samples.size(); ++i) {
+    const Sample& sample = contents_->samples[i];
+    if (sample.split == Split::kTrain) per_class[sample.label].push_back(int64_t(i));
+  }
+  for (size_t c = 0; c < per_class.size(); ++c) {
+    std::vector<int64_t>& items = per_class[c];
+    Shuffle(options.seed, absl::StrCat("split/", class_names()[c]), &items);
+    const int64_t n = int64_t(items.size());
+    const int64_t test = std::min(Share(n, test_fraction), std::max<int64_t>(n - 1, 0));
+    const int64_t val =
+        std::min(Share(n, options.val_fraction), std::max<int64_t>(n - test - 1, 0));
+    for (int64_t i = 0; i < test + val; ++i) {
+      contents_->samples[items[i]].split = i < test ? Split::kTest : Split::kVal;
+    }
+  }
+  notes_.push_back(absl::StrCat("no ", any ? "" : "test and ", "validation split given: took ",
+                                any ? "" : absl::StrCat(test_fraction * 100, " % and "),
+                                options.val_fraction * 100, " % of each class, seed ",
+                                options.seed));
+}
+
+void Dataset::BuildIndices(const DatasetOptions& options) {
+  const size_t classes = class_names().size();
+  std::vector<std::vector<int64_t>> groups(kSplits * classes);
+  for (size_t i = 0; i < samples().size(); ++i) {
+    const Sample& sample = samples()[i];
+    groups[size_t(sample.split) * classes + sample.label].push_back(int64_t(i));
+  }
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const size_t split = g / classes;
+    const int64_t limit = split == 0 ? options.max_train_per_class : options.max_eval_per_class;
+    if (limit > 0 && int64_t(groups[g].size()) > limit) {
+      Shuffle(options.seed, absl::StrCat("limit/", class_names()[g % classes]), &groups[g]);
+      groups[g].resize(limit);
+    }
+    indices_[split].insert(indices_[split].end(), groups[g].begin(), groups[g].end());
+  }
+  for (std::vector<int64_t>& indices : indices_) std::sort(indices.begin(), indices.end());
+}
+
+void Dataset::AddBalanceNotes() {
+  if (class_names().size() == 1) {
+    notes_.push_back(absl::StrCat("only one class (\"", class_names()[0],
+                                  "\"): there is nothing to tell apart"));
+  }
+  if (Indices(Split::kTrain).empty()) return;
+  const std::vector<int64_t> counts = CountPerClass(Split::kTrain);
+  int smallest = -1, largest = 0, missing = 0, first_missing = -1;
+  for (int c = 0; c < int(counts.size()); ++c) {
+    if (counts[c] > counts[largest]) largest = c;
+    if (counts[c] == 0) {
+      if (missing++ == 0) first_missing = c;
+    } else if (smallest < 0 || counts[c] < counts[smallest]) {
+      smallest = c;
+    }
+  }
+  if (missing > 0) {
+    notes_.push_back(absl::StrCat(missing, " class(es) without a training sample, first \"",
+                                  class_names()[first_missing], "\""));
+  }
+  const double ratio = double(counts[largest]) / double(counts[smallest]);
+  if (ratio > kNotedImbalance) {
+    notes_.push_back(absl::StrFormat(
+        "class imbalance: %d training samples of \"%s\", %d of \"%s\" (ratio %.1f)",
+        counts[largest], class_names()[largest], counts[smallest], class_names()[smallest], ratio));
+  }
+}
+
+absl::Status Dataset::DecodeImage(int64_t index, const DecodeHint& hint, Image* out) const {
+  if (!in_memory()) {
+    return DecodeImageFile(absl::StrCat(contents_->root, "/", samples()[index].name), hint, out);
+  }
+  const PixelBlock* block = &contents_->blocks.front();
+  for (const PixelBlock& b : contents_->blocks) {
+    if (b.first_sample <= index) block = &b;
+  }
+  const int64_t bytes = contents_->image_bytes();
+  out->Reset(contents_->height, contents_->width, contents_->channels);
+  std::memcpy(out->pixels.data(), block->pixels.data() + (index - block->first_sample) * bytes,
+              bytes);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const std::string& path,
+                                                     const DatasetOptions& options) {
+  if (absl::Status s = CheckOptions(options); !s.ok()) return s;
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) return IoError(path, "open", errno);
+  absl::StatusOr<DatasetContents> contents =
+      S_ISDIR(info.st_mode) ? ReadDirectory(path) : ReadSingleFile(path);
+  if (!contents.ok()) return contents.status();
+  if (absl::Status s = ApplyClassNames(path, options.class_names, &*contents); !s.ok()) return s;
+  if (contents->samples.empty()) return BadData(path, "no samples (got 0, want at least 1)");
+  return std::make_unique<Dataset>(std::make_unique<DatasetContents>(*std::move(contents)),
+                                   options);
+}
+
+}  // namespace pocketune::data

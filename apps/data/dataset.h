@@ -1,0 +1,92 @@
+// A user's labelled pictures, whatever they are stored in.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "apps/data/image.h"
+
+namespace pocketune::data {
+
+enum class Split : uint8_t { kTrain = 0, kVal = 1, kTest = 2 };
+inline constexpr int kSplits = 3;
+const char* NameOf(Split split);  // "train", "val", "test"
+
+struct Sample {
+  std::string name;  // path below the dataset's root, or "<array>[<index>]" for one in memory
+  int32_t label;     // index into class_names()
+  Split split;
+};
+
+struct DatasetOptions {
+  // Decides the splits where the data names none, and which samples the limits below keep.
+  uint64_t seed = 0;
+  // Of each class, rounded to nearest; at least one picture of a class stays for training. Used
+  // where the data has no splits; where it has a test but no validation split, validation is taken
+  // from training. Each 0 to 0.9, together at most 0.9.
+  double val_fraction = 0.1;
+  double test_fraction = 0.2;
+  // At most this many samples of each class in training, and in validation and test each; 0 = all.
+  int64_t max_train_per_class = 0;
+  int64_t max_eval_per_class = 0;
+  // Names for the numbered classes of IDX and NPZ; empty = "0", "1", ...
+  std::vector<std::string> class_names;
+};
+
+enum class DatasetFormat : uint8_t { kImageFolder, kCsv, kIdx, kNpz };
+const char* NameOf(DatasetFormat format);  // "image folder", "csv", "idx", "npz"
+
+struct DatasetContents;  // what the readers of the formats fill in: dataset_formats.h
+
+// Immutable after opening; all methods may be called from any thread.
+class Dataset {
+ public:
+  Dataset(std::unique_ptr<DatasetContents> contents, const DatasetOptions& options);
+  ~Dataset();
+
+  DatasetFormat format() const;
+  const std::vector<std::string>& class_names() const;
+  const std::vector<Sample>& samples() const;
+  // Indices into samples(), in the order of the data, after the limits per class.
+  const std::vector<int64_t>& Indices(Split split) const { return indices_[int(split)]; }
+  // Samples of each class in Indices(split).
+  std::vector<int64_t> CountPerClass(Split split) const;
+  // One line each: class imbalance (largest over smallest > 10 in training), a single class,
+  // classes without training samples, files left out, how splits were made.
+  const std::vector<std::string>& notes() const { return notes_; }
+
+  // True if the pixels are held in memory as u8: decoding is a copy.
+  bool in_memory() const;
+  // Decodes sample `index` of samples(). Errors: DATA_LOSS for a bad picture, UNAVAILABLE or
+  // NOT_FOUND where it cannot be read. Allocates only where `*out` is too small, or for the file's
+  // bytes.
+  absl::Status DecodeImage(int64_t index, const DecodeHint& hint, Image* out) const;
+
+ private:
+  void AssignSplits(const DatasetOptions& options);
+  void BuildIndices(const DatasetOptions& options);
+  void AddBalanceNotes();
+
+  std::unique_ptr<DatasetContents> contents_;
+  std::array<std::vector<int64_t>, kSplits> indices_;
+  std::vector<std::string> notes_;
+};
+
+// Opens what stands at `path`, told apart by content, in this order:
+//   a file that begins as a zip archive: NPZ (arrays x|images and y|labels, and/or x_train,
+//   y_train,
+//     x_val, y_val, x_test, y_test; u8 or f32 in [0, 1] or [0, 255], [N,H,W] or [N,H,W,C]);
+//   a file, or the only such .csv of a folder, whose header names `file` and `label` (and `split`):
+//     CSV beside the pictures;
+//   a folder with *-images-idx3-ubyte[.gz]: IDX (train-* and/or t10k-*);
+//   any other folder: pictures, one subfolder per class, below train/, val/, test/ where present.
+// Errors: NOT_FOUND, UNAVAILABLE (cannot be read), DATA_LOSS or INVALID_ARGUMENT (not such data).
+absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const std::string& path,
+                                                     const DatasetOptions& options);
+
+}  // namespace pocketune::data

@@ -1,0 +1,219 @@
+// IDX, the format of MNIST: big-endian magic 00 00 type rank, dimensions, data; often gzip-ed.
+// http://yann.lecun.com/exdb/mnist
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "apps/data/dataset_formats.h"
+#include "apps/data/file_io.h"
+#include "engine/base/math.h"
+
+namespace pocketune::data {
+namespace {
+
+constexpr uint32_t kLabelsMagic = 0x00000801;  // u8, rank 1
+constexpr uint32_t kImagesMagic = 0x00000803;  // u8, rank 3
+constexpr uint32_t kMaxSide = 8192;
+constexpr unsigned kMaxReadBytes = 1 << 30;
+
+// zlib reads plain files through the same calls.
+class IdxFile {
+ public:
+  static absl::StatusOr<IdxFile> Open(const std::string& path) {
+    absl::StatusOr<ReadOnlyFile> file = ReadOnlyFile::Open(path);
+    if (!file.ok()) return file.status();
+    const int64_t size = file->size();
+    const int fd = file->Release();
+    gzFile gz = gzdopen(fd, "rb");
+    if (gz == nullptr) {
+      close(fd);
+      return IoError(path, "open", ENOMEM);
+    }
+    return IdxFile(path, size, gz);
+  }
+
+  // Checks the magic number and reads as many dimensions as it names; then the data is as long as
+  // their product, which the file can really hold.
+  absl::StatusOr<std::vector<int64_t>> ReadHeader(uint32_t magic);
+  absl::Status Read(uint8_t* out, int64_t bytes);
+  // Nothing may follow. Also the place where zlib compares the checksum.
+  absl::Status ExpectEnd();
+
+ private:
+  IdxFile(std::string path, int64_t size, gzFile gz)
+      : path_(std::move(path)), size_(size), gz_(gz, gzclose) {}
+
+  absl::StatusOr<int64_t> ReadSome(uint8_t* out, int64_t bytes);
+
+  std::string path_;
+  int64_t size_;
+  std::unique_ptr<gzFile_s, int (*)(gzFile)> gz_;
+};
+
+absl::StatusOr<int64_t> IdxFile::ReadSome(uint8_t* out, int64_t bytes) {
+  int64_t done = 0;
+  while (done < bytes) {
+    errno = 0;
+    const int n =
+        gzread(gz_.get(), out + done, unsigned(std::min<int64_t>(bytes - done, kMaxReadBytes)));
+    const int read_error = errno;
+    if (n > 0) {
+      done += n;
+      continue;
+    }
+    int code = Z_OK;
+    const char* message = gzerror(gz_.get(), &code);
+    if (code == Z_ERRNO) return IoError(path_, "read", read_error);
+    if (code != Z_OK && code != Z_STREAM_END) {
+      return BadData(path_, absl::StrCat("bad gzip data (got \"", message, "\")"));
+    }
+    break;
+  }
+  return done;
+}
+
+absl::Status IdxFile::Read(uint8_t* out, int64_t bytes) {
+  const absl::StatusOr<int64_t> got = ReadSome(out, bytes);
+  if (!got.ok()) return got.status();
+  if (*got == bytes) return absl::OkStatus();
+  return BadData(path_, absl::StrCat("ends too early (got ", *got, " bytes, want ", bytes, ")"));
+}
+
+absl::Status IdxFile::ExpectEnd() {
+  uint8_t extra;
+  const absl::StatusOr<int64_t> got = ReadSome(&extra, 1);
+  if (!got.ok()) return got.status();
+  if (*got == 0) return absl::OkStatus();
+  return BadData(path_, "more data than its header says");
+}
+
+absl::StatusOr<std::vector<int64_t>> IdxFile::ReadHeader(uint32_t magic) {
+  const auto read_u32 = [this]() -> absl::StatusOr<uint32_t> {
+    uint8_t b[4];
+    if (absl::Status s = Read(b, sizeof(b)); !s.ok()) return s;
+    return uint32_t{b[0]} << 24 | uint32_t{b[1]} << 16 | uint32_t{b[2]} << 8 | b[3];
+  };
+  const absl::StatusOr<uint32_t> got = read_u32();
+  if (!got.ok()) return got.status();
+  if (*got != magic) {
+    return BadData(path_, absl::StrCat("bad IDX magic number (got 0x", absl::Hex(*got), ", want 0x",
+                                       absl::Hex(magic), ")"));
+  }
+  std::vector<int64_t> dims;
+  int64_t bytes = 1;
+  for (uint32_t rank = magic & 0xff; dims.size() < rank;) {
+    const absl::StatusOr<uint32_t> dim = read_u32();
+    if (!dim.ok()) return dim.status();
+    if (*dim == 0 || (!dims.empty() && *dim > kMaxSide)) {
+      return BadData(path_, absl::StrCat("bad dimension ", dims.size(), " (got ", *dim,
+                                         ", want 1 to ", kMaxSide, ")"));
+    }
+    dims.push_back(*dim);
+    if (!CheckedMul(bytes, *dim, &bytes) || bytes > kMaxInMemoryBytes) {
+      return BadData(path_, absl::StrCat("too large (got more than ", bytes / *dim, " x ", *dim,
+                                         " bytes, want at most ", kMaxInMemoryBytes, ")"));
+    }
+  }
+  const int64_t limit = gzdirect(gz_.get()) != 0 ? size_ : size_ * kMaxDeflateRatio;
+  if (bytes > limit) {
+    return BadData(path_, absl::StrCat("its header says more than the file can hold (got ", bytes,
+                                       " bytes, want at most ", limit, ")"));
+  }
+  return dims;
+}
+
+bool StripIdxSuffix(const std::string& name, const char* kind, std::string* stem) {
+  for (const char* zip : {"", ".gz"}) {
+    for (const char* joint : {"-", "."}) {
+      const std::string end = absl::StrCat(joint, kind, "-ubyte", zip);
+      if (name.size() > end.size() &&
+          name.compare(name.size() - end.size(), end.size(), end) == 0) {
+        *stem = name.substr(0, name.size() - end.size());
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+// The file `<stem>-<kind>-ubyte[.gz]` (or `<stem>.<kind>-...`) of the folder; "" if absent.
+std::string Find(const std::vector<DirectoryEntry>& entries, const std::string& stem,
+                 const char* kind) {
+  for (const DirectoryEntry& entry : entries) {
+    std::string found;
+    if (StripIdxSuffix(entry.name, kind, &found) && found == stem) return entry.name;
+  }
+  return "";
+}
+
+absl::Status AddPair(const std::string& directory, const std::string& images_name,
+                     const std::string& labels_name, Split split, DatasetContents* contents) {
+  const std::string images_path = absl::StrCat(directory, "/", images_name);
+  absl::StatusOr<IdxFile> images = IdxFile::Open(images_path);
+  if (!images.ok()) return images.status();
+  const absl::StatusOr<std::vector<int64_t>> dims = images->ReadHeader(kImagesMagic);
+  if (!dims.ok()) return dims.status();
+  const std::string labels_path = absl::StrCat(directory, "/", labels_name);
+  absl::StatusOr<IdxFile> label_file = IdxFile::Open(labels_path);
+  if (!label_file.ok()) return label_file.status();
+  const absl::StatusOr<std::vector<int64_t>> count = label_file->ReadHeader(kLabelsMagic);
+  if (!count.ok()) return count.status();
+
+  const int64_t n = (*dims)[0];
+  if ((*count)[0] != n) {
+    return BadData(labels_path,
+                   absl::StrCat("not one label per picture (got ", (*count)[0], ", want ", n, ")"));
+  }
+  if (!contents->blocks.empty() &&
+      (contents->height != (*dims)[1] || contents->width != (*dims)[2])) {
+    return BadData(images_path, absl::StrCat("pictures of another size than in training (got ",
+                                             (*dims)[1], "x", (*dims)[2], ", want ",
+                                             contents->height, "x", contents->width, ")"));
+  }
+  contents->height = int((*dims)[1]);
+  contents->width = int((*dims)[2]);
+  contents->channels = 1;
+  std::vector<uint8_t> pixels(n * contents->image_bytes()), labels(n);
+  if (absl::Status s = images->Read(pixels.data(), int64_t(pixels.size())); !s.ok()) return s;
+  if (absl::Status s = images->ExpectEnd(); !s.ok()) return s;
+  if (absl::Status s = label_file->Read(labels.data(), n); !s.ok()) return s;
+  if (absl::Status s = label_file->ExpectEnd(); !s.ok()) return s;
+  contents->AppendBlock(images_name, split, {labels.begin(), labels.end()}, std::move(pixels));
+  contents->has_split[int(split)] = true;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+bool IsIdxImagesName(const std::string& file_name) {
+  std::string stem;
+  return StripIdxSuffix(file_name, "idx3", &stem) &&
+         (stem == "train-images" || stem == "t10k-images");
+}
+
+absl::StatusOr<DatasetContents> ReadIdx(const std::string& directory) {
+  const absl::StatusOr<std::vector<DirectoryEntry>> entries = ListDirectory(directory);
+  if (!entries.ok()) return entries.status();
+  DatasetContents contents;
+  contents.format = DatasetFormat::kIdx;
+  contents.root = directory;
+  for (const auto& [prefix, split] :
+       {std::pair{"train", Split::kTrain}, std::pair{"t10k", Split::kTest}}) {
+    const std::string images = Find(*entries, absl::StrCat(prefix, "-images"), "idx3");
+    if (images.empty()) continue;
+    const std::string labels = Find(*entries, absl::StrCat(prefix, "-labels"), "idx1");
+    if (labels.empty()) {
+      return BadData(directory, absl::StrCat("no labels beside ", images, " (want ", prefix,
+                                             "-labels-idx1-ubyte)"));
+    }
+    if (absl::Status s = AddPair(directory, images, labels, split, &contents); !s.ok()) return s;
+  }
+  return contents;
+}
+
+}  // namespace pocketune::data

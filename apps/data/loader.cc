@@ -1,0 +1,310 @@
+#include "apps/data/loader.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "engine/base/check.h"
+#include "engine/base/math.h"
+#include "engine/base/rng.h"
+
+namespace pocketune::data {
+namespace {
+
+// Samples handed to a thread at a time: enough to make the lock cheap for tiny pictures, few enough
+// to spread the first batch over all threads.
+constexpr int64_t kItemsPerPiece = 8;
+constexpr double kMaxBadFraction = 0.05;
+constexpr int64_t kMaxBatchBytes = int64_t{4} << 30;
+
+}  // namespace
+
+// One batch of the queue. The vectors of the batch are written by several threads at once, each its
+// own items; the rest under the loader's mutex.
+struct BatchLoader::Slot {
+  struct Bad {
+    int64_t item;
+    SkippedSample sample;
+  };
+  Batch batch;
+  int64_t missing_items = 0;
+  std::vector<Bad> bad;
+  absl::Status status;  // of the lowest failed item
+  int64_t failed_item = 0;
+};
+
+// What one thread needs to load a sample.
+struct BatchLoader::Worker {
+  Image image;
+  TransformScratch scratch;
+  std::vector<uint8_t> prepared;
+};
+
+struct BatchLoader::Work {
+  Slot* slot;
+  const std::vector<int64_t>* order;
+  int64_t first_item;
+  int64_t end_item;
+};
+
+// Prepared pictures by sample, first come, first kept, up to a budget. Thread-safe.
+class BatchLoader::Cache {
+ public:
+  Cache(size_t samples, int64_t budget_bytes) : pictures_(samples), left_bytes_(budget_bytes) {}
+
+  bool Get(int64_t sample, std::vector<uint8_t>* out) {
+    const uint8_t* picture;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      picture = pictures_[sample].get();
+    }
+    // A picture never changes once it is there.
+    if (picture != nullptr) std::memcpy(out->data(), picture, out->size());
+    return picture != nullptr;
+  }
+
+  void Put(int64_t sample, const std::vector<uint8_t>& picture) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (pictures_[sample] != nullptr || left_bytes_ < int64_t(picture.size())) return;
+    left_bytes_ -= int64_t(picture.size());
+    pictures_[sample] = std::make_unique<uint8_t[]>(picture.size());
+    std::memcpy(pictures_[sample].get(), picture.data(), picture.size());
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<uint8_t[]>> pictures_;
+  int64_t left_bytes_;
+};
+
+LoaderOptions LoaderOptions::Eval(Split split, int64_t batch) {
+  LoaderOptions options;
+  options.split = split;
+  options.batch = batch;
+  options.training = false;
+  options.epochs = 1;
+  options.cache_bytes = 0;
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Create(const Dataset* dataset,
+                                                                 const Transform& transform,
+                                                                 const LoaderOptions& o) {
+  int64_t batch_bytes;
+  if (o.batch < 1 ||
+      !CheckedMul(o.batch, transform.elems() * int64_t{sizeof(float)}, &batch_bytes) ||
+      batch_bytes > kMaxBatchBytes || o.threads < 1 || o.threads > 64 || o.queue_batches < 2 ||
+      o.queue_batches > 16 || o.epochs < 0 || o.cache_bytes < 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "loader: bad options (got batch ", o.batch, ", threads ", o.threads, ", queue ",
+        o.queue_batches, ", epochs ", o.epochs, ", cache ", o.cache_bytes,
+        ", want batch >= 1 and at most 4 GiB, threads 1 to 64, queue 2 to 16, others >= 0)"));
+  }
+  const int64_t n = int64_t(dataset->Indices(o.split).size());
+  if (n == 0 || (o.drop_last && n < o.batch)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("loader: too few samples in split ", NameOf(o.split), " (got ", n,
+                     ", want at least ", o.drop_last ? o.batch : 1, ")"));
+  }
+  return std::unique_ptr<BatchLoader>(new BatchLoader(dataset, transform, o));
+}
+
+BatchLoader::BatchLoader(const Dataset* dataset, const Transform& transform,
+                         const LoaderOptions& options)
+    : dataset_(dataset),
+      transform_(transform),
+      options_(options),
+      indices_(dataset->Indices(options.split)),
+      orders_(options.queue_batches),
+      order_epochs_(options.queue_batches, -1) {
+  const int64_t n = int64_t(indices_.size()), batch = options_.batch;
+  batches_per_epoch_ = options_.drop_last ? n / batch : CeilDiv(n, batch);
+  if (options_.epochs == 0 || !CheckedMul(options_.epochs, batches_per_epoch_, &end_)) {
+    end_ = std::numeric_limits<int64_t>::max();
+  }
+  if (!dataset_->in_memory() && options_.cache_bytes > 0) {
+    cache_ = std::make_unique<Cache>(dataset_->samples().size(), options_.cache_bytes);
+  }
+  for (int i = 0; i < options_.queue_batches; ++i) {
+    slots_.push_back(std::make_unique<Slot>());
+    Batch& b = slots_.back()->batch;
+    b.images.resize(batch * transform_.elems());
+    b.labels.resize(batch);
+    b.weights.resize(batch);
+    b.samples.resize(batch);
+    orders_[i].resize(n);
+  }
+  for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { RunWorker(); });
+}
+
+BatchLoader::~BatchLoader() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stop_ = true;
+  }
+  work_available_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+int64_t BatchLoader::samples_per_epoch() const {
+  return std::min(int64_t(indices_.size()), batches_per_epoch_ * options_.batch);
+}
+
+BatchLoader::Slot& BatchLoader::SlotOf(int64_t sequence) {
+  return *slots_[sequence % options_.queue_batches];
+}
+
+void BatchLoader::FillOrder(int64_t epoch, std::vector<int64_t>* order) const {
+  std::copy(indices_.begin(), indices_.end(), order->begin());
+  if (!options_.training) return;
+  const RandomStream random(options_.seed ^ HashName("shuffle"), uint64_t(epoch));
+  for (size_t i = order->size(); i > 1; --i) {
+    std::swap((*order)[i - 1], (*order)[random.Below(i, uint32_t(i))]);
+  }
+}
+
+void BatchLoader::BeginSlot(Slot* slot, int64_t sequence) {
+  slot->batch.epoch = sequence / batches_per_epoch_;
+  slot->batch.index = sequence % batches_per_epoch_;
+  slot->missing_items = options_.batch;
+  slot->bad.clear();
+  slot->status = absl::OkStatus();
+  const size_t i = size_t(slot->batch.epoch % options_.queue_batches);
+  if (order_epochs_[i] != slot->batch.epoch) {
+    FillOrder(slot->batch.epoch, &orders_[i]);
+    order_epochs_[i] = slot->batch.epoch;
+  }
+}
+
+// Waits for room in the queue; false when the loader stops.
+bool BatchLoader::ClaimWork(std::unique_lock<std::mutex>* lock, Work* work) {
+  work_available_.wait(*lock, [this] {
+    return stop_ || (!paused_ && claim_sequence_ < end_ &&
+                     claim_sequence_ - delivered_ < options_.queue_batches);
+  });
+  if (stop_) return false;
+  Slot& slot = SlotOf(claim_sequence_);
+  if (claim_item_ == 0) BeginSlot(&slot, claim_sequence_);
+  work->slot = &slot;
+  work->order = &orders_[slot.batch.epoch % options_.queue_batches];
+  work->first_item = claim_item_;
+  work->end_item = std::min(claim_item_ + kItemsPerPiece, options_.batch);
+  claim_item_ = work->end_item;
+  if (claim_item_ == options_.batch) {
+    ++claim_sequence_;
+    claim_item_ = 0;
+  }
+  ++running_;
+  return true;
+}
+
+void BatchLoader::RunWorker() {
+  Worker worker;
+  worker.prepared.resize(transform_.elems());
+  std::unique_lock<std::mutex> lock(mutex_);
+  for (Work work; ClaimWork(&lock, &work);) {
+    lock.unlock();
+    for (int64_t i = work.first_item; i < work.end_item; ++i) FillItem(work, i, &worker);
+    lock.lock();
+    work.slot->missing_items -= work.end_item - work.first_item;
+    --running_;
+    if (work.slot->missing_items == 0 || running_ == 0) work_done_.notify_all();
+  }
+}
+
+void BatchLoader::MaskItem(Batch* batch, int64_t item) const {
+  const int64_t elems = transform_.elems();
+  std::fill_n(batch->images.begin() + item * elems, elems, 0.0f);
+  batch->labels[item] = 0;
+  batch->weights[item] = 0;
+  batch->samples[item] = -1;
+}
+
+absl::Status BatchLoader::LoadSample(int64_t sample, Worker* worker) {
+  if (cache_ != nullptr && cache_->Get(sample, &worker->prepared)) return absl::OkStatus();
+  const absl::Status status =
+      dataset_->DecodeImage(sample, transform_.decode_hint(), &worker->image);
+  if (!status.ok()) return status;
+  transform_.Prepare(worker->image, &worker->scratch, worker->prepared);
+  if (cache_ != nullptr) cache_->Put(sample, worker->prepared);
+  return absl::OkStatus();
+}
+
+void BatchLoader::FillItem(const Work& work, int64_t item, Worker* worker) {
+  Slot* slot = work.slot;
+  Batch* batch = &slot->batch;
+  const int64_t n = int64_t(work.order->size());
+  const int64_t position = batch->index * options_.batch + item;
+  const int64_t elems = transform_.elems();
+  const int64_t tries = position >= n ? 0 : options_.training ? n : 1;
+  for (int64_t k = 0; k < tries; ++k) {
+    const int64_t sample = (*work.order)[(position + k) % n];
+    const absl::Status status = LoadSample(sample, worker);
+    if (status.ok()) {
+      transform_.Finish(worker->prepared, options_.training, options_.seed, batch->epoch, sample,
+                        {batch->images.data() + item * elems, size_t(elems)});
+      batch->labels[item] = dataset_->samples()[sample].label;
+      batch->weights[item] = 1;
+      batch->samples[item] = sample;
+      return;
+    }
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!absl::IsDataLoss(status)) {
+      if (slot->status.ok() || item < slot->failed_item) {
+        slot->status = status;
+        slot->failed_item = item;
+      }
+      return;
+    }
+    slot->bad.push_back({item, {sample, std::string(status.message())}});
+  }
+  MaskItem(batch, item);
+}
+
+absl::Status BatchLoader::CountSkipped(Slot* slot) {
+  std::stable_sort(slot->bad.begin(), slot->bad.end(),
+                   [](const Slot::Bad& a, const Slot::Bad& b) { return a.item < b.item; });
+  for (Slot::Bad& bad : slot->bad) {
+    if (skipped_set_.insert(bad.sample.sample).second) skipped_.push_back(std::move(bad.sample));
+  }
+  slot->bad.clear();
+  const int64_t bad = int64_t(skipped_.size()), n = int64_t(indices_.size());
+  const bool too_many = bad > 1 && double(bad) > kMaxBadFraction * double(n);
+  if (!too_many && bad < n) return absl::OkStatus();
+  return absl::DataLossError(
+      absl::StrFormat("split %s: too many bad pictures (got %d of %d, want at most 5 %%); first %s",
+                      NameOf(options_.split), bad, n, skipped_.front().reason));
+}
+
+absl::StatusOr<const Batch*> BatchLoader::Next() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (holding_) {
+    holding_ = false;
+    ++delivered_;
+    work_available_.notify_all();
+  }
+  if (delivered_ >= end_) return nullptr;
+  Slot& slot = SlotOf(delivered_);
+  work_done_.wait(lock, [&] { return claim_sequence_ > delivered_ && slot.missing_items == 0; });
+  if (!slot.status.ok()) return slot.status;
+  if (absl::Status s = CountSkipped(&slot); !s.ok()) return s;
+  holding_ = true;
+  return &slot.batch;
+}
+
+void BatchLoader::Seek(int64_t epoch, int64_t index) {
+  PT_CHECK(epoch >= 0 && index >= 0 && index <= batches_per_epoch_);
+  std::unique_lock<std::mutex> lock(mutex_);
+  paused_ = true;
+  work_done_.wait(lock, [this] { return running_ == 0; });
+  paused_ = false;
+  holding_ = false;
+  delivered_ = claim_sequence_ = epoch * batches_per_epoch_ + index;
+  claim_item_ = 0;
+  work_available_.notify_all();
+}
+
+}  // namespace pocketune::data
