@@ -7,23 +7,9 @@
 
 #include "absl/status/statusor.h"
 #include "graph/ir/graph.h"
+#include "pocketune/model.h"
 
 namespace pocketune {
-
-// What to build. Zeros stand for the model's defaults (ZooEntry).
-struct ModelSpec {
-  std::string name;
-  double width = 0.0;  // multiplies channels, where the model has a width
-  int resolution = 0;  // of square inputs; models with another shape ignore it
-  int input_channels = 0;
-  int classes = 0;
-  int batch = 1;
-  // Convolutions with a bias instead of a batch norm: the form of weights that were folded.
-  bool folded_norm = false;
-  double dropout = 0.0;  // before the classifier
-};
-
-enum class Task : uint8_t { kClassification, kReconstruction };
 
 struct ZooEntry {
   const char* name;

@@ -1,0 +1,78 @@
+// From a model to a plan: forward, backward and update as one static graph, decided before the
+// first step.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pocketune/model.h"
+
+namespace pocketune {
+
+enum class BatchNormMode : uint8_t {
+  kAuto,    // batch statistics under the scheme `full`, frozen ones under every other
+  kTrain,   // batch statistics; running statistics follow
+  kFrozen,  // running statistics as they are, folded into weights that do not learn
+};
+
+// Parameters whose names match `pattern` (shell wildcards) learn with lr_scale times the rate.
+struct ParamGroupSpec {
+  std::string pattern;
+  double lr_scale = 1.0;
+};
+
+// How the model learns.
+struct TrainSpec {
+  // `full`, `head`, `bias`, `bias:K`, `blocks:K`, or a JSON file (docs/sparse_bp.md).
+  std::string scheme = "full";
+  std::string optimizer = "momentum";  // sgd | momentum | nesterov | adamw
+  double momentum = 0.9;
+  double weight_decay = 0.0;
+  double label_smoothing = 0.0;
+  BatchNormMode batch_norm = BatchNormMode::kAuto;
+  std::vector<ParamGroupSpec> groups;
+};
+
+// What the plan runs on.
+struct Target {
+  // Concurrent work items that scratch is sized for: at most so many threads help. >= 1.
+  int threads = 1;
+  std::string isa = "auto";  // auto | avx512 | avx2 | sse4; below the machine's: own kernels alone
+  bool keep_order = false;   // do not reorder operators for memory (for comparison)
+};
+
+// What the compiler decided, exactly. MACs per sample, sizes in bytes.
+struct PlanFigures {
+  int64_t params = 0;
+  int64_t trainable_params = 0;
+  int64_t forward_macs = 0;
+  int64_t backward_macs = 0;
+  int64_t arena_bytes = 0;
+  int64_t arena_lower_bound = 0;  // largest sum of live bytes over the steps
+  int64_t param_bytes = 0;
+  int64_t optimizer_bytes = 0;
+  int64_t packed_bytes = 0;
+  int64_t predicted_peak_bytes = 0;
+  bool batch_statistics = false;
+  int steps = 0;  // of one training step
+  double compile_ms = 0.0;
+};
+
+// A compiled plan, as the bytes of a .ptplan file.
+struct Plan {
+  std::string bytes;
+  PlanFigures figures;
+  std::string memory_map_json;  // of the training schedule, for reports
+
+  // Writes the file atomically. UNAVAILABLE where writing failed.
+  Outcome<bool> Write(const std::string& path) const;
+};
+
+// Compiles the schedules "train" and "eval" for the model's batch size. `metadata` is a JSON object
+// of the caller's that the plan carries along; the compiler adds what it needs. Errors name the op
+// and the tensor. Thread-safe.
+Outcome<Plan> Compile(const Model& model, const TrainSpec& spec, const Target& target,
+                      const std::string& metadata = "{}");
+
+}  // namespace pocketune

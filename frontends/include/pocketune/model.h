@@ -1,0 +1,102 @@
+// A model to compile: a graph of the zoo with its weights.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "pocketune/status.h"
+#include "pocketune/types.h"
+
+namespace pocketune {
+
+// A value, or the code and the one-line message that say why there is none.
+template <typename T>
+class [[nodiscard]] Outcome {
+ public:
+  Outcome(T value) : value_(std::move(value)) {}  // NOLINT: values convert by design
+  Outcome(StatusCode code, std::string message) : code_(code), message_(std::move(message)) {}
+
+  bool ok() const { return value_.has_value(); }
+  StatusCode code() const { return code_; }
+  const std::string& message() const { return message_; }
+  T& value() { return *value_; }
+  const T& value() const { return *value_; }
+  T* operator->() { return &*value_; }
+  const T* operator->() const { return &*value_; }
+
+ private:
+  std::optional<T> value_;
+  StatusCode code_ = StatusCode::kOk;
+  std::string message_;
+};
+
+// What to build. Zeros stand for the model's defaults.
+struct ModelSpec {
+  std::string name;
+  double width = 0.0;  // multiplies channels, where the model has a width; (0, 4]
+  int resolution = 0;  // of square inputs, pixels; models with another shape ignore it
+  int input_channels = 0;
+  int classes = 0;
+  int batch = 1;
+  // Convolutions with a bias instead of a batch norm: the form of weights that were folded.
+  bool folded_norm = false;
+  double dropout = 0.0;  // rate before the classifier, [0, 1)
+};
+
+enum class Task : uint8_t { kClassification, kReconstruction };
+
+// A model of the zoo, for listings.
+struct ModelListing {
+  std::string name;
+  std::string summary;
+  ModelSpec defaults;
+  int height = 0;
+  int width = 0;
+  int64_t params = 0;        // weights, biases, two per batch-norm channel
+  int64_t forward_macs = 0;  // per sample, convolutions and linear layers alone
+};
+std::vector<ModelListing> ListModels();
+
+// What a weights file gave a model and what it did not.
+struct WeightsReport {
+  int loaded = 0;
+  std::vector<std::string> missing;    // of the model, not in the file
+  std::vector<std::string> extra;      // in the file, not of the model (counters left out)
+  std::vector<std::string> misshaped;  // "name (got [..], want [..])"
+  bool new_classifier = false;         // the file's has another number of classes: initialised anew
+
+  // One line each, for a person.
+  std::vector<std::string> Lines() const;
+};
+
+// Movable. Not thread-safe.
+class Model {
+ public:
+  // Builds a model of the zoo. With `weights` (a safetensors file under PyTorch's names and
+  // layouts; empty: none) its values are loaded, and `spec.folded_norm` follows the file;
+  // parameters that the file does not give a value, and all without a file, are initialised from
+  // `seed`. Errors: NOT_FOUND for an unknown model or file, INVALID_ARGUMENT for bad sizes or
+  // weights, UNAVAILABLE where reading failed. `report` may be null.
+  static Outcome<Model> FromZoo(const ModelSpec& spec, const std::string& weights, uint64_t seed,
+                                WeightsReport* report);
+  ~Model();
+  Model(Model&&) noexcept;
+  Model& operator=(Model&&) noexcept;
+
+  const ModelSpec& spec() const;  // complete: no zeros left
+  Task task() const;
+  Shape image_shape() const;  // [N,H,W,C]
+
+  struct Impl;
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  explicit Model(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace pocketune

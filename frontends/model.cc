@@ -1,0 +1,69 @@
+#include "frontends/model.h"
+
+#include <utility>
+
+#include "frontends/weights/weights.h"
+
+namespace pocketune {
+namespace {
+
+absl::Status Load(const std::string& path, ModelSpec* spec, Graph* graph, WeightsReport* report) {
+  absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
+  if (!file.ok()) return file.status();
+  spec->folded_norm = HasFoldedNorm(*file);
+  absl::StatusOr<Graph> built = BuildModel(*spec);
+  if (!built.ok()) return built.status();
+  *graph = *std::move(built);
+  const absl::Status status = LoadWeights(*graph, *file, report);
+  if (status.ok()) return status;
+  return absl::Status(status.code(), path + ": " + std::string(status.message()));
+}
+
+}  // namespace
+
+std::vector<ModelListing> ListModels() {
+  std::vector<ModelListing> listings;
+  for (const ZooEntry& entry : Zoo()) {
+    absl::StatusOr<ModelSpec> spec = Complete({.name = entry.name});
+    if (!spec.ok()) continue;
+    absl::StatusOr<Graph> graph = BuildModel(*spec);
+    if (!graph.ok()) continue;
+    listings.push_back({entry.name, entry.summary, *spec, entry.height, entry.width,
+                        CountParams(*graph), MacsOf(*graph, Phase::kForward)});
+  }
+  return listings;
+}
+
+Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Model::~Model() = default;
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+
+Outcome<Model> Model::FromZoo(const ModelSpec& spec, const std::string& weights, uint64_t seed,
+                              WeightsReport* report) {
+  WeightsReport ignored;
+  if (report == nullptr) report = &ignored;
+  absl::StatusOr<ModelSpec> complete = Complete(spec);
+  if (!complete.ok()) return ToOutcome<Model>(complete.status());
+  auto impl = std::make_unique<Impl>();
+  impl->spec = *complete;
+  impl->task = (*FindModel(spec.name))->task;
+  if (weights.empty()) {
+    absl::StatusOr<Graph> graph = BuildModel(*complete);
+    if (!graph.ok()) return ToOutcome<Model>(graph.status());
+    impl->forward = *std::move(graph);
+  } else {
+    const absl::Status status = Load(weights, &impl->spec, &impl->forward, report);
+    if (!status.ok()) return ToOutcome<Model>(status);
+  }
+  InitializeParams(impl->forward, seed);
+  return Model(std::move(impl));
+}
+
+const ModelSpec& Model::spec() const { return impl_->spec; }
+Task Model::task() const { return impl_->task; }
+Shape Model::image_shape() const {
+  return impl_->forward.shape(impl_->forward.FindValue("image", ValueKind::kInput));
+}
+
+}  // namespace pocketune

@@ -1,0 +1,30 @@
+// Weights into and out of a model, under PyTorch's names and layouts.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "frontends/weights/safetensors.h"
+#include "graph/ir/graph.h"
+#include "pocketune/model.h"
+
+namespace pocketune {
+
+// A parameter's shape in PyTorch's layout: convolution OIHW, depthwise [C,1,KH,KW], the rest as is.
+std::vector<int64_t> TorchShape(const Value& param);
+// Values between PyTorch's layout and ours (types.h).
+std::vector<float> FromTorch(const Value& param, const std::vector<float>& values);
+std::vector<float> ToTorch(const Value& param, const std::vector<float>& values);
+
+// True where the file holds convolutions with biases and no running statistics: batch norm was
+// folded, and the model must be built so (ModelSpec::folded_norm).
+bool HasFoldedNorm(const SafetensorsFile& file);
+
+// Sets the data of every parameter that the file has. Trailing dimensions of size 1 do not count
+// (a classifier may be stored as a 1x1 convolution). A classifier of another number of classes is
+// left without data. Fails where a tensor of the model is missing or has another shape, naming the
+// first of them and how many there are.
+absl::Status LoadWeights(Graph& graph, const SafetensorsFile& file, WeightsReport* report);
+
+}  // namespace pocketune
