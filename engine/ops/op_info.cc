@@ -1,5 +1,6 @@
 #include "engine/ops/op_info.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "engine/base/check.h"
@@ -66,6 +67,9 @@ bool ReadField(const uint8_t* bytes, Shape& field) {
   std::memcpy(dims, bytes, sizeof(dims));
   std::memcpy(&rank, bytes + kRankOffset, sizeof(rank));
   if (rank < 0 || rank > Shape::kMaxRank) return false;
+  for (int i = rank; i < Shape::kMaxRank; ++i) {
+    if (dims[i] != 0) return false;
+  }
   field = Shape(std::span<const int64_t>(dims, size_t(rank)));
   return ShapeInRange(field);
 }
@@ -234,7 +238,7 @@ void WriteAttrs(const Attrs& attrs, std::span<uint8_t> bytes) {
   std::visit(
       [&](const auto& a) {
         PT_CHECK(bytes.size() == BytesOf<std::decay_t<decltype(a)>>());
-        std::memset(bytes.data(), 0, bytes.size());
+        std::fill(bytes.begin(), bytes.end(), uint8_t{0});
         a.Visit(a, [&](const char*, const auto& field) {
           WriteField(field, bytes.data() + OffsetOf(a, field));
         });
