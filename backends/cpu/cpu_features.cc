@@ -1,5 +1,7 @@
 #include "backends/cpu/cpu_features.h"
 
+#include <atomic>
+
 #include "backends/cpu/cpu_kernels.h"
 #include "hwy/targets.h"
 
@@ -29,33 +31,39 @@ Isa HighestOf(int64_t targets) {
   return best;
 }
 
-// What the processor has, whatever was disabled since. Read once, before the first DisableTargets.
+// What the processor has. Highway is asked once: SupportedTargets() of 1.0 forgets what
+// DisableTargets chose for the dispatch, until the next update.
 int64_t MachineTargets() {
   static const int64_t targets = hwy::SupportedTargets();
   return targets;
 }
+
+// What SetIsa asked for last.
+std::atomic<Isa> g_current{Isa::kAuto};
 
 }  // namespace
 
 Isa MachineIsa() { return HighestOf(MachineTargets()); }
 
 Isa CurrentIsa() {
-  MachineTargets();
-  return HighestOf(hwy::SupportedTargets());
+  const Isa isa = g_current.load(std::memory_order_relaxed);
+  return isa == Isa::kAuto ? MachineIsa() : isa;
 }
 
 Status SetIsa(Isa isa) {
-  const int64_t machine = MachineTargets();
-  int64_t disabled = 0;
+  int64_t targets = MachineTargets();
   bool found = isa == Isa::kAuto;
   for (const Level& level : kLevels) {
-    if (isa != Isa::kAuto && level.isa > isa) disabled |= level.target;
-    if (level.isa == isa) found = (machine & level.target) != 0;
+    if (level.isa == isa) found = (targets & level.target) != 0;
   }
   if (!found) {
     return Status(StatusCode::kFailedPrecondition, "this processor lacks the instruction set");
   }
-  hwy::DisableTargets(disabled);
+  for (const Level& level : kLevels) {
+    if (isa != Isa::kAuto && level.isa > isa) targets &= ~level.target;
+  }
+  g_current.store(isa, std::memory_order_relaxed);
+  hwy::GetChosenTarget().Update(targets);
   return OkStatus();
 }
 

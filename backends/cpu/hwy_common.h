@@ -3,7 +3,9 @@
 //
 //   #undef HWY_TARGET_INCLUDE
 //   #define HWY_TARGET_INCLUDE "backends/cpu/kernels/relu.cc"
+//   // clang-format off: first of all includes
 //   #include "backends/cpu/hwy_common.h"
+//   // clang-format on
 //   #include "backends/cpu/cpu_kernel_functions.h"  // and other headers
 //
 //   HWY_BEFORE_NAMESPACE();

@@ -1,0 +1,63 @@
+#include "backends/cpu/gemm_blocking.h"
+
+#include <algorithm>
+
+#include "engine/base/math.h"
+
+namespace pocketune {
+namespace {
+
+constexpr int64_t kWantedItems = 16;        // enough to keep eight threads busy
+constexpr int64_t kSharedFloats = 1 << 17;  // 512 KiB of packed B at most
+constexpr int64_t kPartialFloats = 1 << 17;
+constexpr int64_t kMinPart = 4 * kGemmKc;  // depth below which a split of K does not pay
+// Multiples of the micro-kernels' heights (14, 6) and widths (32, 16, 8, 12).
+constexpr int64_t kRowUnit = 42;
+constexpr int64_t kMaxRows = 168;
+constexpr int64_t kColumnUnit = 96;
+
+int64_t WidestB(int64_t n) { return std::max(AlignUp(n, 32), AlignUp(n, 12)); }
+
+int64_t PackedRows(int64_t m) { return std::max(CeilDiv(m, 14) * 16, CeilDiv(m, 6) * 8); }
+
+}  // namespace
+
+GemmBlocking BlockingOf(const GemmProblem& p) {
+  using Kind = GemmOperand::Kind;
+  GemmBlocking g;
+  if (p.m <= kGemmDotRows && p.a.kind == Kind::kDepthMajor && p.b.kind == Kind::kDepthMajor) {
+    g.dot = true;
+    return g;
+  }
+  g.shared_b = p.batch == 1 && p.m > kRowUnit && p.k * WidestB(p.n) <= kSharedFloats;
+  const int64_t even = AlignUp(CeilDiv(p.m * p.batch, kWantedItems), kRowUnit);
+  g.m_tile = g.shared_b ? std::clamp(even, kRowUnit, kMaxRows) : kMaxRows;
+  g.m_tiles = CeilDiv(p.m, g.m_tile);
+  const int64_t columns_wanted = CeilDiv(kWantedItems, std::max<int64_t>(1, g.m_tiles * p.batch));
+  g.n_tile = AlignUp(CeilDiv(p.n, columns_wanted), kColumnUnit);
+  g.n_tiles = CeilDiv(p.n, g.n_tile);
+
+  const int64_t items = std::max<int64_t>(1, p.batch * g.m_tiles * g.n_tiles);
+  const bool plain_c = p.c.rows == 1 && p.c.cols == 1;
+  if (p.batch == 1 && plain_c && p.m * p.n > 0) {
+    g.parts = std::min({kWantedItems / items, p.k / kMinPart, kPartialFloats / (p.m * p.n)});
+    g.parts = std::max<int64_t>(g.parts, 1);
+  }
+  g.k_part = AlignUp(CeilDiv(std::max<int64_t>(p.k, 1), g.parts), kGemmKc);
+  g.parts = CeilDiv(std::max<int64_t>(p.k, 1), g.k_part);
+
+  const int64_t depth = std::min(p.k, kGemmKc);
+  g.shared_floats = g.shared_b ? AlignUp(p.k * WidestB(p.n), 16) : 0;
+  g.partial_floats = g.parts > 1 ? AlignUp(g.parts * p.m * p.n, 16) : 0;
+  g.a_floats = AlignUp(PackedRows(std::min(p.m, g.m_tile)) * depth, 16);
+  g.b_floats = g.shared_b ? 0 : 32 * depth;
+  g.gather_floats = p.a.kind == Kind::kPatches ? kGemmMaxPanelRows * depth : 0;
+  return g;
+}
+
+int64_t GemmScratchBytes(const GemmProblem& p, int slots) {
+  const GemmBlocking g = BlockingOf(p);
+  return int64_t{sizeof(float)} * (g.shared_floats + g.partial_floats + slots * g.slot_floats());
+}
+
+}  // namespace pocketune

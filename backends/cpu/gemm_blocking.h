@@ -1,0 +1,34 @@
+// How a product is cut into work items: a function of its shape alone, so that neither threads nor
+// instruction sets change what scratch holds.
+#pragma once
+
+#include "backends/cpu/gemm.h"
+
+namespace pocketune {
+
+// Depth of a block: a panel of B of this depth stays in the first-level cache.
+inline constexpr int64_t kGemmKc = 256;
+// Products with at most so many rows read a B stored [N,K] in place, by dot products.
+inline constexpr int64_t kGemmDotRows = 16;
+// Columns of one work item of that path.
+inline constexpr int64_t kGemmDotColumns = 32;
+// Largest number of rows in a packed panel of A, over all levels.
+inline constexpr int64_t kGemmMaxPanelRows = 16;
+
+struct GemmBlocking {
+  bool dot = false;       // small M: no packing at all
+  bool shared_b = false;  // B is packed once, before the work items run
+  int64_t m_tile = 0, m_tiles = 0;
+  int64_t n_tile = 0, n_tiles = 0;
+  int64_t k_part = 0, parts = 1;  // parts > 1: partial sums in scratch, added in order
+  // Scratch in floats, each a multiple of 16: shared B, partial sums, then per slot: panels of A,
+  // a panel of B, gathered rows.
+  int64_t shared_floats = 0, partial_floats = 0;
+  int64_t a_floats = 0, b_floats = 0, gather_floats = 0;
+
+  int64_t slot_floats() const { return a_floats + b_floats + gather_floats; }
+};
+
+GemmBlocking BlockingOf(const GemmProblem& p);
+
+}  // namespace pocketune
