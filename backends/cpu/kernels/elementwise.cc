@@ -1,9 +1,9 @@
 // Arithmetic with NumPy broadcasting, and unary functions.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "backends/cpu/kernels/elementwise.cc"
-#include "hwy/foreach_target.h"
-// Highway wants foreach_target.h first.
-#include "backends/cpu/dispatch.h"
+#include "backends/cpu/hwy_common.h"
+// The header above stands first: it sets the target of this pass.
+#include "backends/cpu/cpu_kernel_functions.h"
 #include "backends/cpu/kernels/math-inl.h"
 #include "backends/cpu/kernels/strided.h"
 
@@ -32,15 +32,6 @@ struct AffineOp {
   }
 };
 
-template <class F>
-void RunUnary(const KernelArgs& args, const F& f) {
-  const float* x = args.operands[0].as<float>();
-  float* y = args.results[0].as<float>();
-  ParallelPieces(args.pool, args.results[0].shape.elems(), kItemElems,
-                 [&](int64_t begin, int64_t end)
-                     HWY_ATTR { Map(f, end - begin, y + begin, Array{x + begin}); });
-}
-
 // One run of the innermost loop: each operand is either a dense array or one value.
 template <class F>
 HWY_INLINE void BinaryRun(const F& f, int64_t n, float* y, const float* a, bool a_dense,
@@ -67,30 +58,29 @@ void RunBinary(const KernelArgs& args, const F& f) {
   const float* b = args.operands[1].as<float>();
   float* y = args.results[0].as<float>();
   // A long run is cut into pieces, short runs are bundled.
-  const int64_t pieces = std::max<int64_t>(1, CeilDiv(inner, kItemElems));
-  const int64_t bundle = pieces > 1 ? 1 : RowsPerItem(inner);
-  ParallelPieces(args.pool, runs * pieces, bundle, [&](int64_t begin, int64_t end) HWY_ATTR {
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t run = i / pieces;
-      const int64_t at = i % pieces * kItemElems;
-      const int64_t n = std::min(kItemElems, inner - at);
-      BinaryRun(f, pieces > 1 ? n : inner, y + run * inner + at,
-                a + outer.Offset(run, 0) + at * step[0], step[0] != 0,
-                b + outer.Offset(run, 1) + at * step[1], step[1] != 0);
-    }
-  });
+  const int64_t pieces = CeilDiv(inner, kItemElems);
+  ParallelPieces(args.pool, runs * pieces, RowsPerItem(inner),
+                 [&](int64_t begin, int64_t end) HWY_ATTR {
+                   for (int64_t i = begin; i < end; ++i) {
+                     const int64_t run = i / pieces;
+                     const int64_t at = i % pieces * kItemElems;
+                     BinaryRun(f, std::min(kItemElems, inner - at), y + run * inner + at,
+                               a + outer.Offset(run, 0) + at * step[0], step[0] != 0,
+                               b + outer.Offset(run, 1) + at * step[1], step[1] != 0);
+                   }
+                 });
 }
 
 void RunAdd(const KernelArgs& args) { RunBinary(args, AddOp()); }
 void RunSub(const KernelArgs& args) { RunBinary(args, SubOp()); }
 void RunMul(const KernelArgs& args) { RunBinary(args, MulOp()); }
 void RunDiv(const KernelArgs& args) { RunBinary(args, DivOp()); }
-void RunExp(const KernelArgs& args) { RunUnary(args, Exp()); }
-void RunLog(const KernelArgs& args) { RunUnary(args, Log()); }
-void RunSqrt(const KernelArgs& args) { RunUnary(args, SqrtOp()); }
+void RunExp(const KernelArgs& args) { RunMap(args, Exp()); }
+void RunLog(const KernelArgs& args) { RunMap(args, Log()); }
+void RunSqrt(const KernelArgs& args) { RunMap(args, SqrtOp()); }
 void RunAffine(const KernelArgs& args) {
   const auto& attrs = args.Attr<AffineAttrs>();
-  RunUnary(args, AffineOp{static_cast<float>(attrs.factor), static_cast<float>(attrs.offset)});
+  RunMap(args, AffineOp{static_cast<float>(attrs.factor), static_cast<float>(attrs.offset)});
 }
 
 }  // namespace pocketune::HWY_NAMESPACE
@@ -98,13 +88,13 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace pocketune {
-PT_CPU_DISPATCH(RunAdd)
-PT_CPU_DISPATCH(RunSub)
-PT_CPU_DISPATCH(RunMul)
-PT_CPU_DISPATCH(RunDiv)
-PT_CPU_DISPATCH(RunExp)
-PT_CPU_DISPATCH(RunLog)
-PT_CPU_DISPATCH(RunSqrt)
-PT_CPU_DISPATCH(RunAffine)
+PT_CPU_DISPATCH(Add)
+PT_CPU_DISPATCH(Sub)
+PT_CPU_DISPATCH(Mul)
+PT_CPU_DISPATCH(Div)
+PT_CPU_DISPATCH(Exp)
+PT_CPU_DISPATCH(Log)
+PT_CPU_DISPATCH(Sqrt)
+PT_CPU_DISPATCH(Affine)
 }  // namespace pocketune
 #endif  // HWY_ONCE

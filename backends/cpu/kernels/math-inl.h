@@ -1,4 +1,5 @@
-// Vector math and activations, compiled once per SIMD target. Errors are below 4 ulp; NaN stays NaN.
+// Vector math and activations, compiled once per SIMD target. Errors are below 4 ulp; NaN stays
+// NaN.
 
 #if defined(POCKETUNE_CPU_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef POCKETUNE_CPU_MATH_INL_H_
@@ -16,18 +17,20 @@ namespace pocketune::HWY_NAMESPACE {
 
 // Highway's Exp turns NaN into 0 and wraps around far beyond the largest finite result.
 struct Exp {
-  HWY_INLINE VF operator()(F32 d, VF x) const {
-    const VF y = hn::Exp(d, hn::Min(x, hn::Set(d, 89.0f)));
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V operator()(D d, V x) const {
+    const V y = hn::Exp(d, hn::Min(x, hn::Set(d, 89.0f)));
     return hn::IfThenElse(hn::IsNaN(x), x, y);
   }
 };
 
 // Highway's Log takes positive finite numbers only.
 struct Log {
-  HWY_INLINE VF operator()(F32 d, VF x) const {
-    const VF zero = hn::Zero(d);
-    const VF inf = hn::Set(d, __builtin_inff());
-    VF y = hn::Log(d, x);
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V operator()(D d, V x) const {
+    const V zero = hn::Zero(d);
+    const V inf = hn::Set(d, __builtin_inff());
+    V y = hn::Log(d, x);
     y = hn::IfThenElse(hn::Lt(x, inf), y, x);
     y = hn::IfThenElse(hn::Eq(x, zero), hn::Neg(inf), y);
     return hn::IfThenElse(hn::Lt(x, zero), hn::Set(d, __builtin_nanf("")), y);
@@ -35,37 +38,55 @@ struct Log {
 };
 
 // The operand that may be NaN stands second: x86 returns that one.
-HWY_INLINE VF ClampTo(F32 d, VF x, float lo, float hi) {
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V ClampTo(D d, V x, float lo, float hi) {
   return hn::Min(hn::Set(d, hi), hn::Max(hn::Set(d, lo), x));
 }
 
 struct Relu {
-  HWY_INLINE VF operator()(F32 d, VF x) const { return hn::Max(hn::Zero(d), x); }
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V operator()(D d, V x) const {
+    return hn::Max(hn::Zero(d), x);
+  }
 };
 struct Relu6 {
-  HWY_INLINE VF operator()(F32 d, VF x) const { return ClampTo(d, x, 0.0f, 6.0f); }
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V operator()(D d, V x) const {
+    return ClampTo(d, x, 0.0f, 6.0f);
+  }
 };
 struct HardSigmoid {
-  HWY_INLINE VF operator()(F32 d, VF x) const {
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V operator()(D d, V x) const {
     return hn::Mul(Relu6()(d, hn::Add(x, hn::Set(d, 3.0f))), hn::Set(d, 1.0f / 6.0f));
   }
 };
 struct HardSwish {
-  HWY_INLINE VF operator()(F32 d, VF x) const { return hn::Mul(x, HardSigmoid()(d, x)); }
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V operator()(D d, V x) const {
+    return hn::Mul(x, HardSigmoid()(d, x));
+  }
 };
 // Through exp(-|x|), which cannot overflow and keeps tiny results exact.
 struct Sigmoid {
-  HWY_INLINE VF operator()(F32 d, VF x) const {
-    const VF one = hn::Set(d, 1.0f);
-    const VF e = Exp()(d, hn::Neg(hn::Abs(x)));
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V operator()(D d, V x) const {
+    const V one = hn::Set(d, 1.0f);
+    const V e = Exp()(d, hn::Neg(hn::Abs(x)));
     return hn::Div(hn::IfThenElse(hn::Lt(x, hn::Zero(d)), e, one), hn::Add(one, e));
   }
 };
 struct Silu {
-  HWY_INLINE VF operator()(F32 d, VF x) const { return hn::Mul(x, Sigmoid()(d, x)); }
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V operator()(D d, V x) const {
+    return hn::Mul(x, Sigmoid()(d, x));
+  }
 };
 struct Tanh {
-  HWY_INLINE VF operator()(F32 d, VF x) const { return hn::Tanh(d, x); }
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V operator()(D d, V x) const {
+    return hn::Tanh(d, x);
+  }
 };
 
 // Calls fn with the functor of `act`.

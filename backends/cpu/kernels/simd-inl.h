@@ -11,10 +11,16 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "backends/api/kernel.h"
 #include "engine/base/math.h"
 #include "hwy/highway.h"
+
+// Defines Run<Kind> of the backend as the version for the processor's level. Stands in HWY_ONCE.
+#define PT_CPU_DISPATCH(kind) \
+  HWY_EXPORT(Run##kind);      \
+  void Run##kind(const KernelArgs& args) { HWY_DYNAMIC_DISPATCH(Run##kind)(args); }
 
 HWY_BEFORE_NAMESPACE();
 namespace pocketune::HWY_NAMESPACE {
@@ -51,6 +57,26 @@ HWY_INLINE void StoreSome(VF v, float* p, int64_t n) {
 #endif
 }
 
+// Access to a whole vector, or to the first n elements of one.
+struct WholeVector {
+  HWY_INLINE VF Load(const float* p) const { return hn::LoadU(F32(), p); }
+  HWY_INLINE void Store(VF v, float* p) const { hn::StoreU(v, F32(), p); }
+};
+struct PartVector {
+  int64_t n;
+  HWY_INLINE VF Load(const float* p) const { return LoadSome(p, n); }
+  HWY_INLINE void Store(VF v, float* p) const { StoreSome(v, p, n); }
+};
+
+// fn(access, i) for each vector of n elements; the last may be a part.
+template <class Fn>
+HWY_INLINE void ForEachVector(int64_t n, const Fn& fn) {
+  const int64_t lanes = FloatLanes();
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) fn(WholeVector(), i);
+  if (i < n) fn(PartVector{n - i}, i);
+}
+
 // What Map and Fold read: an array, or one value for all elements.
 struct Array {
   const float* data;
@@ -80,19 +106,20 @@ struct SumOf {
   static constexpr float kInit = 0.0f;
   HWY_INLINE VF operator()(VF a, VF b) const { return hn::Add(a, b); }
   HWY_INLINE float Lanes(VF v) const { return hn::GetLane(hn::SumOfLanes(F32(), v)); }
-  template <typename T>
-  static T Scalar(T a, T b) {
-    return a + b;
-  }
+  static double Scalar(double a, double b) { return a + b; }
 };
+// NaN beats all.
 struct MaxOf {
   static constexpr float kInit = -__builtin_inff();
-  HWY_INLINE VF operator()(VF a, VF b) const { return hn::Max(a, b); }
-  HWY_INLINE float Lanes(VF v) const { return hn::GetLane(hn::MaxOfLanes(F32(), v)); }
-  template <typename T>
-  static T Scalar(T a, T b) {
-    return a > b ? a : b;
+  HWY_INLINE VF operator()(VF a, VF b) const {
+    return hn::IfThenElse(hn::IsNaN(a), a, hn::Max(a, b));
   }
+  HWY_INLINE float Lanes(VF v) const {
+    const F32 d;
+    if (!hn::AllFalse(d, hn::IsNaN(v))) return __builtin_nanf("");
+    return hn::GetLane(hn::MaxOfLanes(d, v));
+  }
+  static double Scalar(double a, double b) { return a > b || a != a ? a : b; }
 };
 
 // f(sources[i]...) combined over n <= a few thousand elements, in an order fixed by n.
@@ -142,8 +169,27 @@ inline int64_t RowsPerItem(int64_t elems) {
   return std::max<int64_t>(1, kItemElems / std::max<int64_t>(elems, 1));
 }
 
+// Result 0 = f(operand 0) or f(operand 0, operand 1), all of one shape.
+template <class F>
+void RunMap(const KernelArgs& args, const F& f) {
+  const float* a = args.operands[0].as<float>();
+  const float* b = args.operands.size() > 1 ? args.operands[1].as<float>() : nullptr;
+  float* y = args.results[0].as<float>();
+  ParallelPieces(args.pool, args.results[0].shape.elems(), kItemElems,
+                 [&](int64_t i, int64_t end) HWY_ATTR {
+                   if constexpr (std::is_invocable_v<F, F32, VF, VF>) {
+                     Map(f, end - i, y + i, Array{a + i}, Array{b + i});
+                   } else {
+                     Map(f, end - i, y + i, Array{a + i});
+                   }
+                 });
+}
+
 struct Identity {
-  HWY_INLINE VF operator()(F32, VF x) const { return x; }
+  template <class D, class V>
+  HWY_INLINE V operator()(D, V x) const {
+    return x;
+  }
 };
 
 }  // namespace pocketune::HWY_NAMESPACE

@@ -33,9 +33,19 @@ struct LoopNest {
       for (int k = 0; k < K; ++k) step[k] = 0;
       return 1;
     }
+    return Take(rank - 1, step);
+  }
+
+  // Takes loop `d` off the nest and returns its length.
+  int64_t Take(int d, int64_t (&step)[K]) {
+    const int64_t length = dims[d];
+    for (int k = 0; k < K; ++k) step[k] = strides[d][k];
     --rank;
-    for (int k = 0; k < K; ++k) step[k] = strides[rank][k];
-    return dims[rank];
+    for (; d < rank; ++d) {
+      dims[d] = dims[d + 1];
+      for (int k = 0; k < K; ++k) strides[d][k] = strides[d + 1][k];
+    }
+    return length;
   }
 
   int64_t Steps() const {

@@ -1,0 +1,271 @@
+// Batch normalization over all but the last dimension, and its gradients.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backends/cpu/kernels/normalization.cc"
+#include "backends/cpu/hwy_common.h"
+// The header above stands first: it sets the target of this pass.
+#include <cmath>
+
+#include "backends/cpu/cpu_kernel_functions.h"
+#include "backends/cpu/kernels/columns-inl.h"
+#include "backends/cpu/kernels/math-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace pocketune::HWY_NAMESPACE {
+
+struct SumColumns {
+  static constexpr int kValues = 1;
+  static constexpr float kInit = 0.0f;
+  const float* x;
+  template <class Access>
+  HWY_INLINE void operator()(const Access& access, int64_t at, int64_t, VF* sums) const {
+    sums[0] = hn::Add(sums[0], access.Load(x + at));
+  }
+};
+
+// Squared distances from `sum` / rows.
+struct SumSquares {
+  static constexpr int kValues = 1;
+  static constexpr float kInit = 0.0f;
+  const float* x;
+  const float* sum;
+  float one_over_rows;
+  template <class Access>
+  HWY_INLINE void operator()(const Access& access, int64_t at, int64_t c, VF* sums) const {
+    const VF mean = hn::Mul(access.Load(sum + c), hn::Set(F32(), one_over_rows));
+    const VF centered = hn::Sub(access.Load(x + at), mean);
+    sums[0] = hn::MulAdd(centered, centered, sums[0]);
+  }
+};
+
+// dy (x - mean) and, with two values, dy.
+template <int kCount>
+struct SumGradients {
+  static constexpr int kValues = kCount;
+  static constexpr float kInit = 0.0f;
+  const float* dy;
+  const float* x;
+  const float* mean;
+  template <class Access>
+  HWY_INLINE void operator()(const Access& access, int64_t at, int64_t c, VF* sums) const {
+    const VF g = access.Load(dy + at);
+    sums[0] = hn::MulAdd(g, hn::Sub(access.Load(x + at), access.Load(mean + c)), sums[0]);
+    if constexpr (kCount == 2) sums[1] = hn::Add(sums[1], g);
+  }
+};
+
+double InvStd(float var, double eps) { return 1.0 / std::sqrt(double{var} + eps); }
+
+// y[row] = f(x[row], vectors...): sources of channels [C] repeat in each row.
+template <class F, class... Channels>
+void MapRows(const KernelArgs& args, const F& f, const float* x, const Channels*... channels) {
+  const ColumnBlocks shape = ColumnBlocks::OverLast(args.operands[0].shape);
+  float* y = args.results[0].as<float>();
+  ParallelPieces(args.pool, shape.rows, RowsPerItem(shape.columns),
+                 [&](int64_t row, int64_t end) HWY_ATTR {
+                   for (; row < end; ++row) {
+                     const int64_t at = row * shape.columns;
+                     Map(f, shape.columns, y + at, Array{x + at}, Array{channels}...);
+                   }
+                 });
+}
+
+template <class ActFn>
+struct Normalize {
+  HWY_INLINE VF operator()(F32 d, VF x, VF mean, VF factor, VF shift) const {
+    return ActFn()(d, hn::MulAdd(hn::Sub(x, mean), factor, shift));
+  }
+};
+
+// y = act((x - mean) factor + shift)
+void RunNormalize(const KernelArgs& args, const float* mean, const float* factor) {
+  const float* x = args.operands[0].as<float>();
+  const float* shift = args.operands[2].as<float>();
+  WithAct(args.Attr<NormAttrs>().act, [&](auto act) HWY_ATTR {
+    MapRows(args, Normalize<decltype(act)>(), x, mean, factor, shift);
+  });
+}
+
+// Each block's sum and squared distances from its own mean; combined as in Chan, Golub and LeVeque,
+// "Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979.
+void RunBatchNorm(const KernelArgs& args) {
+  const float* x = args.operands[0].as<float>();
+  const float* scale = args.operands[1].as<float>();
+  const ColumnBlocks shape = ColumnBlocks::OverLast(args.operands[0].shape);
+  const int64_t channels = shape.columns;
+  float* mean = static_cast<float*>(args.scratch);
+  float* factor = mean + channels;
+  float* partial = factor + channels;  // [block][sum, squares][C]
+  const auto row_offset = [&](int64_t row) { return row * channels; };
+  shape.ParallelParts(args.pool, [&](const ColumnBlocks::Part& part) HWY_ATTR {
+    float* sum = partial + part.block * 2 * channels;
+    FoldColumns(SumColumns{x}, part, row_offset, sum, channels);
+    const float one_over_rows = 1.0f / static_cast<float>(part.row_end - part.row_begin);
+    FoldColumns(SumSquares{x, sum, one_over_rows}, part, row_offset, sum + channels, channels);
+  });
+  const auto rows = static_cast<double>(shape.rows);
+  const double eps = args.Attr<NormAttrs>().eps;
+  float* mean_out = args.results[1].as<float>();
+  float* var_out = args.results[2].as<float>();
+  shape.ParallelCombine(args.pool, [&](int64_t, int64_t begin, int64_t end) {
+    CombineBlocks<SumOf>(
+        shape.blocks(), begin, end,
+        [&](int64_t b, int64_t c) { return double{partial[b * 2 * channels + c]}; },
+        [&](int64_t c, double sum) { mean[c] = static_cast<float>(sum / rows); });
+    CombineBlocks<SumOf>(
+        shape.blocks(), begin, end,
+        [&](int64_t b, int64_t c) {
+          const float* sum = partial + b * 2 * channels + c;
+          const auto n = static_cast<double>(
+              std::min(ColumnBlocks::kRows, shape.rows - b * ColumnBlocks::kRows));
+          const double distance = *sum / n - double{mean[c]};
+          return sum[channels] + n * distance * distance;
+        },
+        [&](int64_t c, double squares) {
+          const auto var = static_cast<float>(squares / rows);
+          factor[c] = static_cast<float>(scale[c] * InvStd(var, eps));
+          if (mean_out != nullptr) mean_out[c] = mean[c];
+          if (var_out != nullptr) var_out[c] = var;
+        });
+  });
+  if (args.results[0].data != nullptr) RunNormalize(args, mean, factor);
+}
+
+// factor[c] = scale[c] / sqrt(var[c] + eps)
+void FillFactor(const float* scale, const float* var, double eps, int64_t channels, float* factor) {
+  for (int64_t c = 0; c < channels; ++c) {
+    factor[c] = static_cast<float>(scale[c] * InvStd(var[c], eps));
+  }
+}
+
+void RunBatchNormFrozen(const KernelArgs& args) {
+  float* factor = static_cast<float*>(args.scratch);
+  FillFactor(args.operands[1].as<float>(), args.operands[4].as<float>(), args.Attr<NormAttrs>().eps,
+             args.operands[0].shape[-1], factor);
+  RunNormalize(args, args.operands[3].as<float>(), factor);
+}
+
+struct Scale {
+  HWY_INLINE VF operator()(F32, VF x, VF factor) const { return hn::Mul(x, factor); }
+};
+
+void RunBatchNormFrozenGradInput(const KernelArgs& args) {
+  float* factor = static_cast<float*>(args.scratch);
+  FillFactor(args.operands[1].as<float>(), args.operands[2].as<float>(), args.Attr<NormAttrs>().eps,
+             args.operands[0].shape[-1], factor);
+  MapRows(args, Scale(), args.operands[0].as<float>(), factor);
+}
+
+// Folds SumGradients over the blocks: partial[block][kCount][C].
+template <int kCount>
+void FoldGradients(const KernelArgs& args, const ColumnBlocks& shape, const float* mean,
+                   float* partial) {
+  const SumGradients<kCount> f{args.operands[0].as<float>(), args.operands[1].as<float>(), mean};
+  const int64_t channels = shape.columns;
+  shape.ParallelParts(args.pool, [&](const ColumnBlocks::Part& part) HWY_ATTR {
+    FoldColumns(
+        f, part, [&](int64_t row) { return row * channels; },
+        partial + part.block * kCount * channels, channels);
+  });
+}
+
+void RunBatchNormFrozenGradScale(const KernelArgs& args) {
+  const ColumnBlocks shape = ColumnBlocks::OverLast(args.operands[0].shape);
+  float* partial = static_cast<float*>(args.scratch);
+  FoldGradients<1>(args, shape, args.operands[2].as<float>(), partial);
+  const float* var = args.operands[3].as<float>();
+  float* dscale = args.results[0].as<float>();
+  const double eps = args.Attr<NormAttrs>().eps;
+  shape.ParallelCombine(args.pool, [&](int64_t, int64_t begin, int64_t end) {
+    CombineBlocks<SumOf>(
+        shape.blocks(), begin, end,
+        [&](int64_t b, int64_t c) { return double{partial[b * shape.columns + c]}; },
+        [&](int64_t c, double sum) { dscale[c] = static_cast<float>(sum * InvStd(var[c], eps)); });
+  });
+}
+
+// dx = factor ((dy - dy_mean) - (x - mean) slope)
+struct NormalizeGrad {
+  HWY_INLINE VF operator()(F32, VF dy, VF x, VF mean, VF factor, VF dy_mean, VF slope) const {
+    return hn::Mul(factor, hn::NegMulAdd(hn::Sub(x, mean), slope, hn::Sub(dy, dy_mean)));
+  }
+};
+
+void RunBatchNormGrad(const KernelArgs& args) {
+  const ColumnBlocks shape = ColumnBlocks::OverLast(args.operands[0].shape);
+  const int64_t channels = shape.columns;
+  float* factor = static_cast<float*>(args.scratch);
+  float* dy_mean = factor + channels;
+  float* slope = dy_mean + channels;
+  float* partial = slope + channels;
+  const float* mean = args.operands[3].as<float>();
+  FoldGradients<2>(args, shape, mean, partial);
+  const float* scale = args.operands[2].as<float>();
+  const float* var = args.operands[4].as<float>();
+  const double eps = args.Attr<NormAttrs>().eps;
+  float* dscale = args.results[1].as<float>();
+  float* dshift = args.results[2].as<float>();
+  const auto rows = static_cast<double>(shape.rows);
+  shape.ParallelCombine(args.pool, [&](int64_t, int64_t begin, int64_t end) {
+    CombineBlocks<SumOf>(
+        shape.blocks(), begin, end,
+        [&](int64_t b, int64_t c) { return double{partial[b * 2 * channels + c]}; },
+        [&](int64_t c, double sum) {
+          const double inv_std = InvStd(var[c], eps);
+          factor[c] = static_cast<float>(scale[c] * inv_std);
+          slope[c] = static_cast<float>(sum * inv_std * inv_std / rows);
+          if (dscale != nullptr) dscale[c] = static_cast<float>(sum * inv_std);
+        });
+    CombineBlocks<SumOf>(
+        shape.blocks(), begin, end,
+        [&](int64_t b, int64_t c) { return double{partial[(b * 2 + 1) * channels + c]}; },
+        [&](int64_t c, double sum) {
+          dy_mean[c] = static_cast<float>(sum / rows);
+          if (dshift != nullptr) dshift[c] = static_cast<float>(sum);
+        });
+  });
+  float* dx = args.results[0].as<float>();
+  if (dx == nullptr) return;
+  const float* dy = args.operands[0].as<float>();
+  const float* x = args.operands[1].as<float>();
+  ParallelPieces(args.pool, shape.rows, RowsPerItem(channels),
+                 [&](int64_t row, int64_t end) HWY_ATTR {
+                   for (; row < end; ++row) {
+                     const int64_t at = row * channels;
+                     Map(NormalizeGrad(), channels, dx + at, Array{dy + at}, Array{x + at},
+                         Array{mean}, Array{factor}, Array{dy_mean}, Array{slope});
+                   }
+                 });
+}
+
+}  // namespace pocketune::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace pocketune {
+namespace {
+
+// `vectors` vectors of channels and the partial sums of `values` per channel.
+int64_t ScratchFor(const KernelQuery& query, int vectors, int values) {
+  const ColumnBlocks shape = ColumnBlocks::OverLast(query.operands[0].shape);
+  return (vectors * shape.columns + shape.PartialElems(values)) * int64_t{sizeof(float)};
+}
+
+}  // namespace
+
+int64_t ScratchBatchNorm(const KernelQuery& query) { return ScratchFor(query, 2, 2); }
+int64_t ScratchBatchNormFrozen(const KernelQuery& query) { return ScratchFor(query, 1, 0); }
+int64_t ScratchBatchNormFrozenGradInput(const KernelQuery& query) {
+  return ScratchFor(query, 1, 0);
+}
+int64_t ScratchBatchNormFrozenGradScale(const KernelQuery& query) {
+  return ScratchFor(query, 0, 1);
+}
+int64_t ScratchBatchNormGrad(const KernelQuery& query) { return ScratchFor(query, 3, 2); }
+
+PT_CPU_DISPATCH(BatchNorm)
+PT_CPU_DISPATCH(BatchNormFrozen)
+PT_CPU_DISPATCH(BatchNormGrad)
+PT_CPU_DISPATCH(BatchNormFrozenGradInput)
+PT_CPU_DISPATCH(BatchNormFrozenGradScale)
+}  // namespace pocketune
+#endif  // HWY_ONCE
