@@ -115,8 +115,8 @@ absl::StatusOr<std::vector<int64_t>> IdxFile::ReadHeader(uint32_t magic) {
     }
     dims.push_back(*dim);
     if (!CheckedMul(bytes, *dim, &bytes) || bytes > kMaxInMemoryBytes) {
-      return BadData(path_, absl::StrCat("too large (got more than ", bytes / *dim, " x ", *dim,
-                                         " bytes, want at most ", kMaxInMemoryBytes, ")"));
+      return BadData(path_, absl::StrCat("too large (got ", *dim, " in dimension ", dims.size() - 1,
+                                         ", want at most ", kMaxInMemoryBytes, " bytes in all)"));
     }
   }
   const int64_t limit = gzdirect(gz_.get()) != 0 ? size_ : size_ * kMaxDeflateRatio;

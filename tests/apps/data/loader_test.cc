@@ -1,0 +1,299 @@
+#include "apps/data/loader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "tests/apps/data/data_test_util.h"
+
+namespace pocketune::data {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+Transform MakeTransform(int height = 11, int width = 7) {
+  TransformOptions options;
+  options.height = height;
+  options.width = width;
+  options.flip_probability = 0.5f;
+  options.crop_padding = 2;
+  return *Transform::Create(options);
+}
+
+std::unique_ptr<Dataset> OpenAllTraining(const std::string& path) {
+  DatasetOptions options;
+  options.val_fraction = options.test_fraction = 0;
+  absl::StatusOr<std::unique_ptr<Dataset>> dataset = OpenDataset(path, options);
+  EXPECT_TRUE(dataset.ok()) << dataset.status();
+  return *std::move(dataset);
+}
+
+LoaderOptions TrainOptions(int64_t batch, int threads = 2) {
+  LoaderOptions options;
+  options.batch = batch;
+  options.seed = 9;
+  options.threads = threads;
+  return options;
+}
+
+std::unique_ptr<BatchLoader> MakeLoader(const Dataset& dataset, const LoaderOptions& options) {
+  absl::StatusOr<std::unique_ptr<BatchLoader>> loader =
+      BatchLoader::Create(&dataset, MakeTransform(), options);
+  EXPECT_TRUE(loader.ok()) << loader.status();
+  return *std::move(loader);
+}
+
+// Copies of the next `n` batches, or fewer at the end.
+std::vector<Batch> Take(BatchLoader* loader, int n) {
+  std::vector<Batch> batches;
+  while (int(batches.size()) < n) {
+    const absl::StatusOr<const Batch*> batch = loader->Next();
+    EXPECT_TRUE(batch.ok()) << batch.status();
+    if (!batch.ok() || *batch == nullptr) break;
+    batches.push_back(**batch);
+  }
+  return batches;
+}
+
+void ExpectSame(const std::vector<Batch>& a, const std::vector<Batch>& b) {
+  ASSERT_EQ(a.size(), b.size());
+  for (size_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(a[i].epoch, b[i].epoch);
+    EXPECT_EQ(a[i].index, b[i].index);
+    EXPECT_EQ(a[i].images, b[i].images);
+    EXPECT_EQ(a[i].labels, b[i].labels);
+    EXPECT_EQ(a[i].weights, b[i].weights);
+    EXPECT_EQ(a[i].samples, b[i].samples);
+  }
+}
+
+class LoaderTest : public ::testing::Test {
+ protected:
+  LoaderTest() { WriteImageFolder(dir_.path(), 13); }  // 39 pictures
+  void Break(const std::string& name) { WriteFile(dir_ / name, "not a picture"); }
+
+  TempDir dir_;
+};
+
+TEST_F(LoaderTest, GivesTheSameBatchesForAnyNumberOfThreadsQueueAndCache) {
+  Break("bee/003.jpg");
+  const auto dataset = OpenAllTraining(dir_.path());
+  const int n = 3 * 4 + 1;
+  const std::vector<Batch> want = Take(MakeLoader(*dataset, TrainOptions(11, 1)).get(), n);
+  ASSERT_THAT(want, SizeIs(n));
+  for (int threads : {1, 2, 3}) {
+    LoaderOptions options = TrainOptions(11, threads);
+    options.queue_batches = threads + 1;
+    options.cache_bytes = threads == 1 ? 0 : 10 * 11 * 7 * 3;  // none, or ten pictures
+    const auto loader = MakeLoader(*dataset, options);
+    ExpectSame(Take(loader.get(), n), want);
+    EXPECT_THAT(loader->skipped(), SizeIs(1));
+  }
+}
+
+TEST_F(LoaderTest, SeesEverySampleOncePerEpochInAnotherOrder) {
+  const auto dataset = OpenAllTraining(dir_.path());
+  const auto loader = MakeLoader(*dataset, TrainOptions(8));
+  EXPECT_EQ(loader->batches_per_epoch(), 5);
+  EXPECT_EQ(loader->samples_per_epoch(), 39);
+  std::vector<std::vector<int64_t>> orders;
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    orders.emplace_back();
+    for (const Batch& batch : Take(loader.get(), 5)) {
+      EXPECT_EQ(batch.epoch, epoch);
+      for (int64_t s : batch.samples) {
+        if (s >= 0) orders.back().push_back(s);
+      }
+    }
+    EXPECT_EQ(std::set<int64_t>(orders.back().begin(), orders.back().end()).size(), 39u);
+    EXPECT_THAT(orders.back(), SizeIs(39));
+  }
+  EXPECT_NE(orders[0], orders[1]);
+  EXPECT_FALSE(std::is_sorted(orders[0].begin(), orders[0].end()));
+}
+
+TEST_F(LoaderTest, PadsTheShortBatchWithWeightZeroOrDropsIt) {
+  const auto dataset = OpenAllTraining(dir_.path());
+  LoaderOptions options = TrainOptions(17);
+  const Batch last = Take(MakeLoader(*dataset, options).get(), 3)[2];
+  for (int i = 0; i < 17; ++i) {
+    EXPECT_EQ(last.weights[i], i < 5 ? 1.f : 0.f);
+    EXPECT_EQ(last.samples[i] >= 0, i < 5);
+  }
+  const int64_t elems = 11 * 7 * 3;
+  EXPECT_TRUE(std::all_of(last.images.begin() + 5 * elems, last.images.end(),
+                          [](float v) { return v == 0; }));
+  EXPECT_THAT(std::vector<int32_t>(last.labels.begin() + 5, last.labels.end()), ::testing::Each(0));
+
+  options.drop_last = true;
+  const auto dropping = MakeLoader(*dataset, options);
+  EXPECT_EQ(dropping->batches_per_epoch(), 2);
+  EXPECT_EQ(dropping->samples_per_epoch(), 34);
+  for (const Batch& batch : Take(dropping.get(), 5)) {
+    EXPECT_THAT(batch.weights, ::testing::Each(1.f));
+  }
+}
+
+TEST_F(LoaderTest, ContinuesAnywhereAsAnUninterruptedRun) {
+  Break("cat/001.jpg");
+  const auto dataset = OpenAllTraining(dir_.path());
+  const std::vector<Batch> all = Take(MakeLoader(*dataset, TrainOptions(11)).get(), 12);
+  for (int from : {0, 1, 3, 4, 7, 11}) {
+    const auto loader = MakeLoader(*dataset, TrainOptions(11, 3));
+    Take(loader.get(), 2);  // some other place first
+    loader->Seek(from / 4, from % 4);
+    ExpectSame(Take(loader.get(), 12 - from), {all.begin() + from, all.end()});
+  }
+  // The end of an epoch is the start of the next.
+  const auto loader = MakeLoader(*dataset, TrainOptions(11));
+  loader->Seek(0, 4);
+  ExpectSame(Take(loader.get(), 1), {all[4]});
+}
+
+TEST_F(LoaderTest, EvaluatesInTheOrderOfTheDataOnce) {
+  Break("ant/002.jpg");
+  const auto dataset = OpenAllTraining(dir_.path());
+  const auto loader = MakeLoader(*dataset, LoaderOptions::Eval(Split::kTrain, 10));
+  const std::vector<Batch> batches = Take(loader.get(), 100);
+  ASSERT_THAT(batches, SizeIs(4));
+  std::vector<int64_t> samples;
+  for (const Batch& batch : batches) {
+    samples.insert(samples.end(), batch.samples.begin(), batch.samples.end());
+  }
+  // Number 2 is bad, the last of the four batches is one short.
+  for (int64_t i = 0; i < 40; ++i) EXPECT_EQ(samples[i], i == 2 || i == 39 ? -1 : i);
+  EXPECT_EQ(batches[0].weights[2], 0.f);
+  EXPECT_THAT(loader->skipped(), SizeIs(1));
+  EXPECT_THAT(loader->skipped()[0].reason, HasSubstr("ant/002.jpg: unknown kind of picture"));
+  ASSERT_TRUE(loader->Next().ok());
+  EXPECT_EQ(*loader->Next(), nullptr);
+}
+
+TEST_F(LoaderTest, ReplacesABadPictureByTheNextGoodOneOfTheEpoch) {
+  const auto dataset = OpenAllTraining(dir_.path());
+  const std::vector<Batch> good = Take(MakeLoader(*dataset, TrainOptions(39)).get(), 1);
+  const int64_t bad = good[0].samples[20];
+  Break(dataset->samples()[bad].name);
+  const auto loader = MakeLoader(*dataset, TrainOptions(39));
+  const std::vector<Batch> got = Take(loader.get(), 3);
+  std::vector<int64_t> want = good[0].samples;
+  want[20] = want[21];
+  EXPECT_EQ(got[0].samples, want);
+  EXPECT_THAT(got[0].weights, ::testing::Each(1.f));
+  ASSERT_THAT(loader->skipped(), SizeIs(1));  // three epochs, counted once
+  EXPECT_EQ(loader->skipped()[0].sample, bad);
+}
+
+TEST_F(LoaderTest, StopsAboveFivePercentOfBadPictures) {
+  for (const char* name : {"ant/000.jpg", "bee/000.jpg"}) {
+    Break(name);  // the second makes 5.1 %
+  }
+  const auto dataset = OpenAllTraining(dir_.path());
+  for (int threads : {1, 3}) {
+    const auto loader = MakeLoader(*dataset, TrainOptions(13, threads));
+    absl::Status status;
+    for (int i = 0; i < 3 && status.ok(); ++i) status = loader->Next().status();
+    EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("split train: too many bad pictures (got 2 of 39, want at most 5 %)"));
+    EXPECT_FALSE(loader->Next().ok());  // and it stays so
+  }
+}
+
+TEST_F(LoaderTest, GoesOnWithTwoPercentOfBadPictures) {
+  Break("cat/012.jpg");
+  const auto dataset = OpenAllTraining(dir_.path());
+  EXPECT_THAT(Take(MakeLoader(*dataset, TrainOptions(13)).get(), 9), SizeIs(9));
+}
+
+TEST_F(LoaderTest, NeverStopsForASingleBadPicture) {
+  const TempDir small;
+  WriteImageFolder(small.path(), 2);
+  WriteFile(small / "ant/001.jpg", Bytes{});
+  const auto dataset = OpenAllTraining(small.path());
+  EXPECT_THAT(Take(MakeLoader(*dataset, TrainOptions(5)).get(), 6), SizeIs(6));
+}
+
+TEST(LoaderErrorTest, StopsWhereNoPictureIsGood) {
+  const TempDir dir;
+  WriteFile(dir / "a/1.jpg", "x");
+  const auto dataset = OpenAllTraining(dir.path());
+  const auto loader = MakeLoader(*dataset, TrainOptions(5));
+  EXPECT_TRUE(absl::IsDataLoss(loader->Next().status()));
+}
+
+TEST_F(LoaderTest, TakesAVanishedFileForAnErrorOfReadingNotForABadPicture) {
+  const auto dataset = OpenAllTraining(dir_.path());
+  std::filesystem::remove(dir_ / "cat/005.jpg");
+  const auto loader = MakeLoader(*dataset, TrainOptions(39));
+  const absl::Status status = loader->Next().status();
+  EXPECT_TRUE(absl::IsNotFound(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("cat/005.jpg: cannot open"));
+  EXPECT_THAT(loader->skipped(), IsEmpty());
+}
+
+TEST_F(LoaderTest, ReadsCachedPicturesFromMemory) {
+  const auto dataset = OpenAllTraining(dir_.path());
+  const auto loader = MakeLoader(*dataset, TrainOptions(13));
+  Take(loader.get(), 6);
+  for (const Sample& sample : dataset->samples()) std::filesystem::remove(dir_ / sample.name);
+  EXPECT_THAT(Take(loader.get(), 6), SizeIs(6));
+}
+
+TEST_F(LoaderTest, RefusesBadOptions) {
+  const auto dataset = OpenAllTraining(dir_.path());
+  const auto error_of = [&](const LoaderOptions& options) {
+    return BatchLoader::Create(dataset.get(), MakeTransform(), options).status().code();
+  };
+  LoaderOptions options = TrainOptions(0);
+  EXPECT_EQ(error_of(options), absl::StatusCode::kInvalidArgument);
+  options = TrainOptions(5, 0);
+  EXPECT_EQ(error_of(options), absl::StatusCode::kInvalidArgument);
+  options = TrainOptions(int64_t{1} << 60);
+  EXPECT_EQ(error_of(options), absl::StatusCode::kInvalidArgument);
+  options = TrainOptions(40);
+  options.drop_last = true;
+  EXPECT_EQ(error_of(options), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(error_of(LoaderOptions::Eval(Split::kVal, 5)), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST(LoaderShutdownTest, StopsWhileBatchesAreBeingFilled) {
+  const TempDir dir;
+  WriteImageFolder(dir.path(), 30);
+  const auto dataset = OpenAllTraining(dir.path());
+  for (int i = 0; i < 20; ++i) {
+    const auto loader = MakeLoader(*dataset, TrainOptions(7, 3));
+    loader->Seek(i, i % 3);
+    EXPECT_THAT(Take(loader.get(), i % 2), SizeIs(i % 2));
+  }
+}
+
+TEST(LoaderInMemoryTest, DeliversTinyBatchesOfIdx) {
+  const TempDir dir;
+  WriteFile(dir / "train-images-idx3-ubyte", MakeIdx(0x803, {5, 4, 3}, Noise(60, 4)));
+  WriteFile(dir / "train-labels-idx1-ubyte", MakeIdx(0x801, {5}, {0, 1, 2, 0, 1}));
+  const auto dataset = OpenAllTraining(dir.path());
+  TransformOptions options;
+  options.height = 4;
+  options.width = 3;
+  options.channels = 1;
+  LoaderOptions eval = LoaderOptions::Eval(Split::kTrain, 2);
+  const auto loader = BatchLoader::Create(dataset.get(), *Transform::Create(options), eval);
+  ASSERT_TRUE(loader.ok());
+  const std::vector<Batch> batches = Take(loader->get(), 9);
+  ASSERT_THAT(batches, SizeIs(3));
+  EXPECT_THAT(batches[1].labels, ElementsAre(2, 0));
+  const Bytes pixels = Noise(60, 4);
+  for (int i = 0; i < 24; ++i) {
+    EXPECT_FLOAT_EQ(batches[0].images[i], float(pixels[i]) / 127.5f - 1);
+  }
+}
+
+}  // namespace
+}  // namespace pocketune::data
