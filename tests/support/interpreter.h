@@ -3,7 +3,6 @@
 // differences.
 #pragma once
 
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -13,15 +12,16 @@
 #include <vector>
 
 #include "backends/api/kernel.h"
-#include "engine/base/math.h"
 #include "graph/ir/graph.h"
+#include "tests/support/tensor_data.h"
 
-namespace pocketune {
+namespace pocketune::test {
 
 // Parameters start at their data (states at zero) and keep what update nodes write. Results are
 // poisoned with NaN before each run; an unread result of a node with several is left absent, as in
 // a plan, unless it is an output. Errors are exceptions, which fail the test with their text.
-// Any stage will do; `graph` must outlive the interpreter. Not thread-safe.
+// Kernels are those that the nodes name, or else the first of the table that serves. Any stage will
+// do; `graph` must outlive the interpreter. Not thread-safe.
 class Interpreter {
  public:
   // `dtype`: kF32, or kF64 for every floating-point value.
@@ -29,7 +29,9 @@ class Interpreter {
                        int threads = 1)
       : graph_(graph), kernels_(kernels), dtype_(dtype), pool_(threads) {
     FindUnread();
-    for (size_t i = 0; i < graph.values.size(); ++i) Allocate(static_cast<ValueId>(i));
+    for (size_t i = 0; i < graph.values.size(); ++i) {
+      tensors_.push_back(Allocate(static_cast<ValueId>(i)));
+    }
   }
   Interpreter(const Interpreter&) = delete;
   Interpreter& operator=(const Interpreter&) = delete;
@@ -37,33 +39,32 @@ class Interpreter {
 
   // Writes an input or a parameter, element by element in its own type.
   void Set(ValueId id, const std::vector<double>& data) {
-    const TensorView view = views_[id];
-    if (static_cast<int64_t>(data.size()) != view.shape.elems()) {
+    TensorData& tensor = *tensors_[id];
+    if (static_cast<int64_t>(data.size()) != tensor.elems()) {
       throw std::runtime_error("interpreter: wrong number of elements for " + NameOfValue(id));
     }
-    for (size_t i = 0; i < data.size(); ++i) Store(view, i, data[i]);
-    ReleaseStates();
+    for (int64_t i = 0; i < tensor.elems(); ++i) tensor.Set(i, data[i]);
+    if (graph_.value(id).kind == ValueKind::kParam) ReleaseStates();
   }
   void Set(const std::string& name, const std::vector<double>& data) { Set(Find(name), data); }
 
   // Runs all nodes once.
   void Run(StepPage& page) {
-    Poison();
+    for (size_t i = 0; i < tensors_.size(); ++i) {
+      const bool owned = tensors_[i] != nullptr && tensors_[i].use_count() == 1;
+      if (owned && graph_.values[i].kind == ValueKind::kResult) tensors_[i]->bytes().Poison();
+    }
     for (size_t n = 0; n < graph_.nodes.size(); ++n) RunNode(static_cast<NodeId>(n), page);
   }
 
   // What a value holds now: after Run any value but an absent result.
-  std::vector<double> Get(ValueId id) const {
-    const TensorView view = views_[id];
-    if (view.data == nullptr) {
+  const TensorData& Get(ValueId id) const {
+    if (tensors_[id] == nullptr) {
       throw std::runtime_error("interpreter: nobody reads " + NameOfValue(id));
     }
-    std::vector<double> data(view.shape.elems());
-    for (size_t i = 0; i < data.size(); ++i) data[i] = Load(view, i);
-    return data;
+    return *tensors_[id];
   }
-  std::vector<double> Get(const std::string& name) const { return Get(Find(name)); }
-  TensorView view(ValueId id) const { return views_[id]; }
+  const TensorData& Get(const std::string& name) const { return Get(Find(name)); }
 
   // By the name of an output, an input, a parameter or a constant.
   ValueId Find(const std::string& name) const {
@@ -76,37 +77,10 @@ class Interpreter {
   }
 
  private:
-  struct Free {
-    void operator()(void* memory) const { std::free(memory); }
-  };
-  using Memory = std::unique_ptr<void, Free>;
   struct Prepared {
     const KernelInfo* kernel;
     void* state;
   };
-  static constexpr int64_t kReadBeyond = 64;  // XNNPACK reads past the end of inputs
-
-  static Memory AlignedMemory(int64_t bytes) {
-    const int64_t size = AlignUp(bytes + kReadBeyond);
-    Memory memory(std::aligned_alloc(kAlignment, static_cast<size_t>(size)));
-    std::memset(memory.get(), 0, static_cast<size_t>(size));
-    return memory;
-  }
-
-  static void Store(const TensorView& view, size_t i, double value) {
-    if (view.dtype == DType::kF64) {
-      view.as<double>()[i] = value;
-    } else if (view.dtype == DType::kF32) {
-      view.as<float>()[i] = static_cast<float>(value);
-    } else {
-      view.as<int32_t>()[i] = static_cast<int32_t>(value);
-    }
-  }
-  static double Load(const TensorView& view, size_t i) {
-    if (view.dtype == DType::kF64) return view.as<double>()[i];
-    if (view.dtype == DType::kF32) return view.as<float>()[i];
-    return view.as<int32_t>()[i];
-  }
 
   TensorType TypeOf(ValueId id) const {
     TensorType type = graph_.type(id);
@@ -132,31 +106,30 @@ class Interpreter {
     for (const Output& output : graph_.outputs) unread_[output.value] = false;
   }
 
-  void Allocate(ValueId id) {
+  // The result of an update is the tensor that it overwrites.
+  std::shared_ptr<TensorData> Allocate(ValueId id) const {
     const Value& value = graph_.value(id);
-    const TensorType type = TypeOf(id);
-    views_.push_back({nullptr, type.shape, type.dtype});
-    memory_.emplace_back();
     if (value.kind == ValueKind::kResult) {
       const Node& node = graph_.nodes[value.producer];
-      if (node.info().Has(kUpdate)) {
-        views_[id].data = views_[node.operands[value.result_index]].data;
-        return;
-      }
-      if (unread_[id]) return;
+      if (node.info().Has(kUpdate)) return tensors_[node.operands[value.result_index]];
+      if (unread_[id]) return nullptr;
+      return std::make_shared<TensorData>(TypeOf(id));
     }
-    memory_[id] = AlignedMemory(views_[id].bytes());
-    views_[id].data = memory_[id].get();
-    for (size_t i = 0; value.data != nullptr && i < value.data->size(); ++i) {
-      Store(views_[id], i, (*value.data)[i]);
+    auto tensor = std::make_shared<TensorData>(TypeOf(id));
+    for (int64_t i = 0; i < tensor->elems(); ++i) {
+      tensor->Set(i, value.data == nullptr ? 0.0 : (*value.data)[i]);
     }
+    return tensor;
   }
 
-  void Poison() {
-    for (size_t i = 0; i < memory_.size(); ++i) {
-      if (graph_.values[i].kind != ValueKind::kResult || memory_[i] == nullptr) continue;
-      std::memset(memory_[i].get(), 0xFF, static_cast<size_t>(views_[i].bytes()));
+  std::vector<TensorView> ViewsOf(const std::vector<ValueId>& ids) const {
+    std::vector<TensorView> views;
+    for (ValueId id : ids) {
+      const TensorType type = TypeOf(id);
+      views.push_back(tensors_[id] == nullptr ? TensorView{nullptr, type.shape, type.dtype}
+                                              : tensors_[id]->view());
     }
+    return views;
   }
 
   uint32_t ConstantOperands(const Node& node) const {
@@ -172,37 +145,38 @@ class Interpreter {
   void RunNode(NodeId id, StepPage& page) {
     const Node& node = graph_.nodes[id];
     if (node.info().Has(kView)) {
-      const TensorView from = views_[node.operands[0]];
-      std::memcpy(views_[node.results[0]].data, from.data, static_cast<size_t>(from.bytes()));
+      const TensorData& from = *tensors_[node.operands[0]];
+      std::memcpy(tensors_[node.results[0]]->bytes().data(), from.bytes().data(),
+                  static_cast<size_t>(from.bytes().size()));
       return;
     }
     const std::vector<TensorType> operand_types = TypesOf(node.operands);
     const std::vector<TensorType> result_types = TypesOf(node.results);
-    const KernelQuery query = {.op = node.op,
-                               .operands = operand_types,
-                               .results = result_types,
-                               .attrs = &node.attrs,
-                               .constant_operands = ConstantOperands(node),
-                               .isa = Isa::kAuto,
-                               .slots = pool_.slots()};
-    const KernelInfo* kernel = SelectKernel(kernels_, query);
+    const KernelQuery query{node.op,      operand_types,          result_types,
+                            &node.attrs,  ConstantOperands(node), Isa::kAuto,
+                            pool_.slots()};
+    const KernelInfo* kernel =
+        node.kernel.empty() ? SelectKernel(kernels_, query) : FindKernel(kernels_, node.kernel);
     if (kernel == nullptr) {
       throw std::runtime_error(std::string("interpreter: no kernel for ") + node.info().name);
     }
-    std::vector<TensorView> operands, results;
-    for (ValueId operand : node.operands) operands.push_back(views_[operand]);
-    for (ValueId result : node.results) results.push_back(views_[result]);
-    const Memory scratch =
-        AlignedMemory(kernel->scratch_bytes == nullptr ? 0 : kernel->scratch_bytes(query));
-    KernelArgs args = {.operands = operands,
-                       .results = results,
-                       .attrs = AttrsBytes(node.attrs).data(),
-                       .scratch = scratch.get(),
-                       .state = nullptr,
-                       .page = &page,
-                       .pool = &pool_};
+    const std::vector<TensorView> operands = ViewsOf(node.operands);
+    const std::vector<TensorView> results = ViewsOf(node.results);
+    AlignedBytes scratch(kernel->scratch_bytes == nullptr ? 0 : kernel->scratch_bytes(query));
+    KernelArgs args;
+    args.operands = operands;
+    args.results = results;
+    args.attrs = AttrsBytes(node.attrs).data();
+    args.scratch = scratch.data();
+    args.page = &page;
+    args.pool = &pool_;
     args.state = StateOf(id, kernel, args);
     kernel->run(args);
+    for (ValueId result : node.results) {
+      if (tensors_[result] != nullptr && !tensors_[result]->bytes().GuardIntact()) {
+        throw std::runtime_error(std::string(kernel->name) + ": writes past its result");
+      }
+    }
   }
 
   void* StateOf(NodeId id, const KernelInfo* kernel, const KernelArgs& args) {
@@ -227,9 +201,8 @@ class Interpreter {
   DType dtype_;
   ThreadPool pool_;
   std::vector<bool> unread_;  // absent results of nodes with several
-  std::vector<TensorView> views_;
-  std::vector<Memory> memory_;
+  std::vector<std::shared_ptr<TensorData>> tensors_;
   std::unordered_map<NodeId, Prepared> states_;
 };
 
-}  // namespace pocketune
+}  // namespace pocketune::test

@@ -1,21 +1,19 @@
 // Gradients by central differences.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
 #include <string>
 #include <vector>
 
 #include "tests/support/interpreter.h"
 
-namespace pocketune {
+namespace pocketune::test {
 
 // d output / d param of a forward graph that `run` holds in f64: two runs an element. The output is
 // a scalar; the parameter keeps its values. Elements must lie farther than `h` from any kink.
-inline std::vector<double> NumericGradient(Interpreter& run, StepPage& page, ValueId param,
-                                           const std::string& output, double h = 1e-5) {
-  std::vector<double> x = run.Get(param);
-  std::vector<double> grad(x.size());
+inline TensorData NumericGradient(Interpreter& run, StepPage& page, ValueId param,
+                                  const std::string& output, double h = 1e-5) {
+  std::vector<double> x = run.Get(param).Values();
+  TensorData grad(run.Get(param).type());
   const auto evaluate = [&](size_t i, double value) {
     x[i] = value;
     run.Set(param, x);
@@ -26,22 +24,11 @@ inline std::vector<double> NumericGradient(Interpreter& run, StepPage& page, Val
     const double center = x[i];
     const double above = evaluate(i, center + h);
     const double below = evaluate(i, center - h);
-    grad[i] = (above - below) / (2 * h);
+    grad.Set(int64_t(i), (above - below) / (2 * h));
     x[i] = center;
   }
   run.Set(param, x);
   return grad;
 }
 
-// max|a - b| / max|b|; max|a| where b is zero. NaN anywhere gives NaN.
-inline double MaxRelativeError(const std::vector<double>& a, const std::vector<double>& b) {
-  double difference = 0.0, size = 0.0;
-  for (size_t i = 0; i < b.size(); ++i) {
-    if (std::isnan(a[i]) || std::isnan(b[i])) return NAN;
-    difference = std::max(difference, std::abs(a[i] - b[i]));
-    size = std::max(size, std::abs(b[i]));
-  }
-  return size == 0.0 ? difference : difference / size;
-}
-
-}  // namespace pocketune
+}  // namespace pocketune::test
