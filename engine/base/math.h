@@ -7,6 +7,8 @@ namespace pocketune {
 
 // Every tensor in the arena and in a file starts on such a boundary (one cache line, one zmm).
 inline constexpr int64_t kAlignment = 64;
+// Kernels may read, not use, so far past the end of a tensor; whoever places one leaves as much.
+inline constexpr int64_t kReadAheadBytes = 128;
 
 constexpr int64_t AlignUp(int64_t n, int64_t alignment = kAlignment) {
   return (n + alignment - 1) / alignment * alignment;

@@ -7,12 +7,13 @@
 
 #include <cstdint>
 
+#include "engine/base/math.h"
+
 namespace pocketune {
 
 inline constexpr uint64_t kPlanMagic = 0x314e414c50545021ull;  // "!PTPLAN1"
 inline constexpr uint32_t kPlanVersion = 1;
 inline constexpr int64_t kSegmentAlignment = 4096;  // one page, so that it can be mapped
-inline constexpr int64_t kReadAheadBytes = 128;     // kernels may read, not use, so far past an end
 
 struct PlanHeader {
   uint64_t magic = kPlanMagic;

@@ -1,0 +1,137 @@
+#include "graph/memory/arena_planner.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <tuple>
+#include <utility>
+
+namespace pocketune {
+namespace {
+
+// Work that improving may cost, in pairs of buffers looked at.
+constexpr int64_t kImprovementBudget = 40'000'000;
+constexpr int64_t kMaxRounds = 400;
+
+// Live bytes of the most crowded node in each buffer's life, and their maximum.
+struct Crowding {
+  std::vector<int64_t> of_buffer;
+  int64_t lower_bound_bytes = 0;
+};
+
+Crowding CrowdingOf(const std::vector<Buffer>& buffers) {
+  int nodes = 0;
+  for (const Buffer& buffer : buffers) nodes = std::max(nodes, buffer.last + 1);
+  std::vector<int64_t> live(nodes + 1, 0);
+  for (const Buffer& buffer : buffers) {
+    live[buffer.first] += buffer.bytes;
+    live[buffer.last + 1] -= buffer.bytes;
+  }
+  std::partial_sum(live.begin(), live.end(), live.begin());
+  Crowding crowding;
+  for (const Buffer& buffer : buffers) {
+    const auto begin = live.begin() + buffer.first;
+    crowding.of_buffer.push_back(*std::max_element(begin, live.begin() + buffer.last + 1));
+    crowding.lower_bound_bytes = std::max(crowding.lower_bound_bytes, crowding.of_buffer.back());
+  }
+  return crowding;
+}
+
+// Puts the buffers one by one, in the given order, into the smallest gap that takes them; where
+// none does, on top.
+ArenaLayout BestFit(const std::vector<Buffer>& buffers, const std::vector<int>& order) {
+  ArenaLayout layout;
+  layout.offsets.assign(buffers.size(), 0);
+  std::vector<int> placed;  // sorted by offset
+  placed.reserve(buffers.size());
+  for (int i : order) {
+    const Buffer& buffer = buffers[i];
+    int64_t best = -1;
+    int64_t best_gap = std::numeric_limits<int64_t>::max();
+    int64_t top = 0;  // of the neighbours so far
+    for (int other : placed) {
+      if (!buffer.Overlaps(buffers[other])) continue;
+      const int64_t gap = layout.offsets[other] - top;
+      if (gap >= buffer.bytes && gap < best_gap) {
+        best = top;
+        best_gap = gap;
+      }
+      top = std::max(top, layout.offsets[other] + buffers[other].bytes);
+    }
+    layout.offsets[i] = best < 0 ? top : best;
+    layout.bytes = std::max(layout.bytes, layout.offsets[i] + buffer.bytes);
+    const auto above = [&](int64_t offset, int other) { return offset < layout.offsets[other]; };
+    placed.insert(std::upper_bound(placed.begin(), placed.end(), layout.offsets[i], above), i);
+  }
+  return layout;
+}
+
+std::vector<std::vector<int>> Orders(const std::vector<Buffer>& buffers, const Crowding& crowding) {
+  using Key = std::tuple<int64_t, int64_t, int64_t>;  // larger goes first
+  const auto order_by = [&](auto&& key_of) {
+    std::vector<int> order(buffers.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int a, int b) { return key_of(a) > key_of(b); });
+    return order;
+  };
+  const auto life = [&](int i) { return int64_t{buffers[i].last} - buffers[i].first + 1; };
+  const auto bytes = [&](int i) { return buffers[i].bytes; };
+  return {
+      order_by([&](int i) {
+        return Key{bytes(i), life(i), 0};
+      }),
+      order_by([&](int i) {
+        return Key{life(i), bytes(i), 0};
+      }),
+      order_by([&](int i) {
+        return Key{life(i) * bytes(i), bytes(i), 0};
+      }),
+      order_by([&](int i) {
+        return Key{-buffers[i].first, buffers[i].last, bytes(i)};
+      }),
+      order_by([&](int i) {
+        return Key{crowding.of_buffer[i], bytes(i), life(i)};
+      }),
+      order_by([&](int i) {
+        return Key{crowding.of_buffer[i], life(i), bytes(i)};
+      }),
+  };
+}
+
+// Moves the buffers that end highest to the front of `order`, and keeps the others in place.
+std::vector<int> HighestFirst(const std::vector<Buffer>& buffers, const ArenaLayout& layout,
+                              std::vector<int> order) {
+  std::stable_partition(order.begin(), order.end(), [&](int i) {
+    return layout.offsets[i] + buffers[i].bytes == layout.bytes;
+  });
+  return order;
+}
+
+}  // namespace
+
+ArenaLayout PlanArena(const std::vector<Buffer>& buffers) {
+  const Crowding crowding = CrowdingOf(buffers);
+  ArenaLayout best;
+  best.bytes = std::numeric_limits<int64_t>::max();
+  std::vector<std::vector<int>> orders = Orders(buffers, crowding);
+  for (const std::vector<int>& order : orders) {
+    ArenaLayout layout = BestFit(buffers, order);
+    if (layout.bytes < best.bytes) best = std::move(layout);
+  }
+  const int64_t pairs = static_cast<int64_t>(buffers.size() * buffers.size()) + 1;
+  const int64_t rounds = std::min(kMaxRounds, kImprovementBudget / pairs);
+  for (std::vector<int>& order : orders) {
+    ArenaLayout layout = BestFit(buffers, order);
+    const int64_t share = rounds / static_cast<int64_t>(orders.size());
+    for (int64_t round = 0; round < share; ++round) {
+      if (best.bytes == crowding.lower_bound_bytes) return best;
+      order = HighestFirst(buffers, layout, std::move(order));
+      layout = BestFit(buffers, order);
+      if (layout.bytes < best.bytes) best = layout;
+    }
+  }
+  return best;
+}
+
+}  // namespace pocketune

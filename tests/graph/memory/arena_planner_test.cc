@@ -1,0 +1,143 @@
+#include "graph/memory/arena_planner.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <string>
+
+#include "engine/base/math.h"
+#include "engine/base/rng.h"
+#include "graph/memory/exact_planner.h"
+#include "graph/memory/order_search.h"
+#include "gtest/gtest.h"
+#include "tests/graph/memory/test_graphs.h"
+
+namespace pocketune {
+namespace {
+
+std::vector<Buffer> RandomBuffers(uint64_t seed, int count, int nodes) {
+  const RandomStream random(seed, "buffers");
+  std::vector<Buffer> buffers;
+  for (int i = 0; i < count; ++i) {
+    Buffer buffer;
+    buffer.bytes = kAlignment * (1 + random.Below(3 * i, 31));
+    buffer.first = static_cast<int>(random.Below(3 * i + 1, nodes));
+    buffer.last = std::min<int>(nodes - 1, buffer.first + random.Below(3 * i + 2, nodes / 2));
+    buffers.push_back(buffer);
+  }
+  return buffers;
+}
+
+int64_t LowerBoundOf(const std::vector<Buffer>& buffers) {
+  int64_t bound = 0;
+  for (const Buffer& at : buffers) {
+    int64_t live = 0;
+    for (const Buffer& other : buffers) {
+      if (other.first <= at.first && at.first <= other.last) live += other.bytes;
+    }
+    bound = std::max(bound, live);
+  }
+  return bound;
+}
+
+void ExpectSound(const std::vector<Buffer>& buffers, const ArenaLayout& layout) {
+  ASSERT_EQ(layout.offsets.size(), buffers.size());
+  int64_t top = 0;
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    ASSERT_GE(layout.offsets[i], 0);
+    ASSERT_EQ(layout.offsets[i] % kAlignment, 0);
+    top = std::max(top, layout.offsets[i] + buffers[i].bytes);
+    for (size_t j = 0; j < i; ++j) {
+      const bool apart = layout.offsets[i] + buffers[i].bytes <= layout.offsets[j] ||
+                         layout.offsets[j] + buffers[j].bytes <= layout.offsets[i];
+      ASSERT_TRUE(apart || !buffers[i].Overlaps(buffers[j])) << i << " and " << j;
+    }
+  }
+  EXPECT_EQ(layout.bytes, top);
+  EXPECT_GE(layout.bytes, LowerBoundOf(buffers));
+}
+
+TEST(ArenaPlannerTest, NoBuffersNeedNoArena) { EXPECT_EQ(PlanArena({}).bytes, 0); }
+
+TEST(ArenaPlannerTest, NothingThatLivesTogetherOverlaps) {
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    const std::vector<Buffer> buffers = RandomBuffers(seed, 61, 43);
+    ExpectSound(buffers, PlanArena(buffers));
+  }
+}
+
+TEST(ArenaPlannerTest, BuffersThatNeverMeetShareTheirPlace) {
+  std::vector<Buffer> buffers(5);
+  for (int i = 0; i < 5; ++i) buffers[i] = {i, kNone, 64 * (i + 1), i, i};
+  EXPECT_EQ(PlanArena(buffers).bytes, 64 * 5);
+}
+
+TEST(ExactPlannerTest, IsSoundAndNeverWorseThanBestFit) {
+  int proven = 0;
+  double worst = 1.0;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    const std::vector<Buffer> buffers = RandomBuffers(seed, 11, 13);
+    const std::optional<ArenaLayout> exact = PlanArenaExactly(buffers, 200'000);
+    if (!exact.has_value()) continue;
+    ++proven;
+    ExpectSound(buffers, *exact);
+    const int64_t heuristic = PlanArena(buffers).bytes;
+    ASSERT_LE(exact->bytes, heuristic) << "seed " << seed;
+    worst = std::max(worst, double(heuristic) / double(exact->bytes));
+  }
+  RecordProperty("proven_of_100", proven);
+  RecordProperty("worst_best_fit_over_optimum", std::to_string(worst));
+  EXPECT_GE(proven, 95);
+}
+
+// The search must not trust the heuristic that it starts from: compares with all permutations of
+// stacking, each of which is a layout.
+TEST(ExactPlannerTest, NoOrderOfStackingIsSmaller) {
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    const std::vector<Buffer> buffers = RandomBuffers(seed, 7, 5);
+    std::vector<int> order = {0, 1, 2, 3, 4, 5, 6};
+    int64_t smallest = std::numeric_limits<int64_t>::max();
+    do {
+      std::vector<int64_t> offsets(buffers.size(), 0);
+      int64_t top = 0;
+      for (size_t k = 0; k < order.size(); ++k) {
+        for (size_t j = 0; j < k; ++j) {
+          if (!buffers[order[k]].Overlaps(buffers[order[j]])) continue;
+          offsets[order[k]] =
+              std::max(offsets[order[k]], offsets[order[j]] + buffers[order[j]].bytes);
+        }
+        top = std::max(top, offsets[order[k]] + buffers[order[k]].bytes);
+      }
+      smallest = std::min(smallest, top);
+    } while (std::next_permutation(order.begin(), order.end()));
+    const std::optional<ArenaLayout> exact = PlanArenaExactly(buffers);
+    ASSERT_TRUE(exact.has_value());
+    ASSERT_EQ(exact->bytes, smallest) << "seed " << seed;
+  }
+}
+
+TEST(ExactPlannerTest, GivesUpWhenItsBudgetIsSpent) {
+  for (uint64_t seed = 0;; ++seed) {
+    ASSERT_LT(seed, 500u) << "best fit meets the lower bound everywhere";
+    const std::vector<Buffer> buffers = RandomBuffers(seed, 19, 17);
+    if (PlanArena(buffers).bytes == LowerBoundOf(buffers)) continue;
+    EXPECT_FALSE(PlanArenaExactly(buffers, 1).has_value());
+    return;
+  }
+}
+
+TEST(ArenaPlannerTest, TrainingGraphsAreWithinTwoPercentOfTheLowerBound) {
+  for (const int blocks : {5, 17}) {
+    Graph graph = testing::TrainingGraph(2, 32, blocks).graph;
+    ApplyOrder(graph, SmallestPeakOrder(graph));
+    const Liveness live = LivenessOf(graph);
+    const ArenaLayout layout = PlanArena(live.buffers);
+    ExpectSound(live.buffers, layout);
+    const double gap = double(layout.bytes) / double(live.lower_bound_bytes);
+    RecordProperty("gap_of_" + std::to_string(blocks) + "_blocks", std::to_string(gap));
+    EXPECT_LE(gap, 1.02);
+  }
+}
+
+}  // namespace
+}  // namespace pocketune
