@@ -148,6 +148,8 @@ std::vector<std::vector<NodeId>> UsersOf(const Graph& graph) {
 
 std::vector<std::vector<NodeId>> PredecessorsOf(const Graph& graph) {
   const std::vector<std::vector<NodeId>> users = UsersOf(graph);
+  const ValueId loss = graph.FindOutput("loss");
+  const NodeId loss_node = loss == kNone ? kNone : graph.value(loss).producer;
   std::vector<std::vector<NodeId>> predecessors(graph.nodes.size());
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];
@@ -156,6 +158,7 @@ std::vector<std::vector<NodeId>> PredecessorsOf(const Graph& graph) {
       if (graph.value(id).producer != kNone) before.push_back(graph.value(id).producer);
     }
     if (node.info().Has(kUpdate)) {
+      if (loss_node != kNone) before.push_back(loss_node);
       for (int i = 0; i < node.info().results; ++i) {
         for (NodeId reader : users[node.operands[i]]) {
           if (reader != static_cast<NodeId>(n)) before.push_back(reader);

@@ -128,7 +128,8 @@ struct Graph {
 std::vector<std::vector<NodeId>> UsersOf(const Graph& graph);
 
 // For each node the nodes that must run before it: producers of its operands and, for an update,
-// all other readers of what it overwrites. Sorted, each once.
+// the loss (where it is not finite, nothing may change) and all other readers of what it
+// overwrites. Sorted, each once.
 std::vector<std::vector<NodeId>> PredecessorsOf(const Graph& graph);
 
 // Types of operands or results, in order.
