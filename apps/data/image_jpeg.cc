@@ -16,6 +16,8 @@ namespace {
 
 // A progressive file of a few kilobytes can ask for any number of passes over a large picture.
 constexpr int kMaxScans = 100;
+// A Huffman code has at least one bit for each block of 64 pixels: a larger claim is a lie.
+constexpr int64_t kMaxPixelsPerByte = 8 * 64;
 
 // Everything a decode touches. Lives in the frame above the one with setjmp, so that nothing with a
 // destructor is jumped over.
@@ -71,8 +73,10 @@ void Decode(JpegJob* job) {
   cinfo->progress = &job->progress;
   jpeg_mem_src(cinfo, job->bytes.data(), job->bytes.size());
   jpeg_read_header(cinfo, TRUE);
-  if (int64_t{cinfo->image_height} * cinfo->image_width > kMaxPixels) {
-    Fail(job, "more than 64 megapixels");
+  const int64_t pixels = int64_t{cinfo->image_height} * cinfo->image_width;
+  if (pixels > kMaxPixels) Fail(job, "more than 64 megapixels");
+  if (pixels / kMaxPixelsPerByte > int64_t(job->bytes.size())) {
+    Fail(job, "more pixels than the file can hold");
   }
   if (cinfo->num_components != 1 && cinfo->num_components != 3) {
     Fail(job, "neither grey nor RGB (CMYK is not supported)");

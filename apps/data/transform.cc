@@ -20,29 +20,30 @@ absl::Status BadOption(const char* what, const std::string& got, const char* wan
       absl::StrCat(what, ": unknown value (got \"", got, "\", want ", want, ")"));
 }
 
-// The inputs that one output pixel of a resized axis reads, and their weights (sum 1).
-struct Tap {
-  int first;
+// A resized axis: output i is the sum of inputs [first[i], first[i] + count) times
+// weights[i * count ...], which add up to 1.
+struct Taps {
+  int count;
+  std::vector<int> first;
   std::vector<float> weights;
 };
 
-std::vector<Tap> MakeTaps(int in, int out) {
+Taps MakeTaps(int in, int out) {
   const double scale = double(in) / out;
   const double support = scale >= 2 ? scale : 1;
-  std::vector<Tap> taps(out);
+  Taps taps;
+  taps.count = std::min(in, int(std::ceil(2 * support)));
   for (int i = 0; i < out; ++i) {
-    const double center = (i + 0.5) * scale;
-    const int first = std::max(0, int(std::floor(center - support)));
-    const int last = std::min(in - 1, int(std::ceil(center + support)) - 1);
-    Tap& tap = taps[i];
-    tap.first = first;
+    const double center = (i + 0.5) * scale - 0.5;
+    const int first = std::clamp(int(std::floor(center - support)) + 1, 0, in - taps.count);
+    taps.first.push_back(first);
     double sum = 0;
-    for (int j = first; j <= last; ++j) {
-      const double weight = std::max(0.0, 1 - std::abs(j + 0.5 - center) / support);
-      tap.weights.push_back(float(weight));
-      sum += weight;
+    for (int j = first; j < first + taps.count; ++j) {
+      sum += std::max(0.0, 1 - std::abs(j - center) / support);
     }
-    for (float& w : tap.weights) w = float(w / sum);
+    for (int j = first; j < first + taps.count; ++j) {
+      taps.weights.push_back(float(std::max(0.0, 1 - std::abs(j - center) / support) / sum));
+    }
   }
   return taps;
 }
@@ -137,31 +138,35 @@ absl::StatusOr<Perturbation> ParsePerturbation(const std::string& text) {
 }
 
 void ResizeBilinear(const Image& in, int height, int width, std::vector<float>* rows, Image* out) {
-  const std::vector<Tap> across = MakeTaps(in.width, width), down = MakeTaps(in.height, height);
+  const Taps across = MakeTaps(in.width, width), down = MakeTaps(in.height, height);
   const int c = in.channels;
   const size_t row = size_t(width) * c;
-  rows->resize(row * in.height);
+  rows->resize(row * (in.height + 1));
+  float* dst = rows->data();
   for (int y = 0; y < in.height; ++y) {
     const uint8_t* src = in.pixels.data() + size_t(y) * in.width * c;
-    float* dst = rows->data() + y * row;
-    for (const Tap& tap : across) {
+    for (int x = 0; x < width; ++x) {
+      const float* weights = across.weights.data() + size_t(x) * across.count;
       for (int k = 0; k < c; ++k) {
+        const uint8_t* p = src + size_t(across.first[x]) * c + k;
         float sum = 0;
-        const uint8_t* p = src + tap.first * c + k;
-        for (size_t j = 0; j < tap.weights.size(); ++j) sum += tap.weights[j] * p[j * c];
+        for (int j = 0; j < across.count; ++j) sum += weights[j] * p[j * c];
         *dst++ = sum;
       }
     }
   }
+  // Row by row, so that the inner loop runs over neighbours; the sums stand behind the last row.
   out->Reset(height, width, c);
+  float* sums = dst;
   for (int y = 0; y < height; ++y) {
-    const Tap& tap = down[y];
-    uint8_t* dst = out->pixels.data() + y * row;
+    std::fill_n(sums, row, 0.5f);
+    for (int j = 0; j < down.count; ++j) {
+      const float weight = down.weights[size_t(y) * down.count + j];
+      const float* p = rows->data() + (down.first[y] + j) * row;
+      for (size_t x = 0; x < row; ++x) sums[x] += weight * p[x];
+    }
     for (size_t x = 0; x < row; ++x) {
-      float sum = 0;
-      const float* p = rows->data() + tap.first * row + x;
-      for (size_t j = 0; j < tap.weights.size(); ++j) sum += tap.weights[j] * p[j * row];
-      dst[x] = uint8_t(std::clamp(sum + 0.5f, 0.0f, 255.0f));
+      out->pixels[y * row + x] = uint8_t(std::clamp(sums[x], 0.0f, 255.0f));
     }
   }
 }

@@ -70,7 +70,10 @@ inline Image MakeImage(int height, int width, int channels, int seed) {
   return image;
 }
 
-inline Bytes EncodeJpeg(const Image& image, bool progressive = false) {
+// Progressive in the usual few scans, or with one scan for each coefficient: 190 for colour.
+enum class JpegScans { kBaseline, kProgressive, kOnePerCoefficient };
+
+inline Bytes EncodeJpeg(const Image& image, JpegScans scans = JpegScans::kBaseline) {
   jpeg_compress_struct cinfo;
   jpeg_error_mgr errors;
   cinfo.err = jpeg_std_error(&errors);
@@ -86,7 +89,17 @@ inline Bytes EncodeJpeg(const Image& image, bool progressive = false) {
                                                : JCS_CMYK;
   jpeg_set_defaults(&cinfo);
   jpeg_set_quality(&cinfo, 95, TRUE);
-  if (progressive) jpeg_simple_progression(&cinfo);
+  if (scans != JpegScans::kBaseline) jpeg_simple_progression(&cinfo);
+  std::vector<jpeg_scan_info> script;
+  if (scans == JpegScans::kOnePerCoefficient) {
+    script.push_back({image.channels, {0, 1, 2, 3}, 0, 0, 0, 0});
+    for (int i = 0; i < 63 * image.channels; ++i) {
+      script.push_back(
+          {1, {i % image.channels}, 1 + i / image.channels, 1 + i / image.channels, 0, 0});
+    }
+    cinfo.scan_info = script.data();
+    cinfo.num_scans = int(script.size());
+  }
   jpeg_start_compress(&cinfo, TRUE);
   while (cinfo.next_scanline < cinfo.image_height) {
     JSAMPROW row = const_cast<uint8_t*>(image.pixels.data()) +
@@ -138,7 +151,7 @@ inline void AppendBig32(uint32_t v, Bytes* out) {
 }
 
 inline void AppendLittle(uint64_t v, int bytes, Bytes* out) {
-  for (int i = 0; i < bytes; ++i) out->push_back(uint8_t(v >> (8 * i)));
+  for (int i = 0; i < bytes; ++i, v >>= 8) out->push_back(uint8_t(v));
 }
 
 inline Bytes MakeIdx(uint32_t magic, std::initializer_list<uint32_t> dims, const Bytes& data) {

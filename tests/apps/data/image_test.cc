@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "tests/apps/data/data_test_util.h"
 
@@ -26,10 +28,10 @@ int MaxDifference(const Image& a, const Image& b) {
 
 TEST(ImageTest, DecodesColourAndGreyJpegs) {
   for (int channels : {1, 3}) {
-    for (bool progressive : {false, true}) {
+    for (JpegScans scans : {JpegScans::kBaseline, JpegScans::kProgressive}) {
       const Image image = MakeImage(37, 53, channels, 1);
       Image got;
-      ASSERT_TRUE(Decode(EncodeJpeg(image, progressive), &got).ok());
+      ASSERT_TRUE(Decode(EncodeJpeg(image, scans), &got).ok());
       EXPECT_EQ(got.height, 37);
       EXPECT_EQ(got.width, 53);
       EXPECT_EQ(got.channels, channels);
@@ -104,8 +106,8 @@ TEST(ImageTest, RefusesEmptyAndUnknownBytesByName) {
 }
 
 TEST(ImageTest, RefusesATruncatedJpegAtEveryLength) {
-  for (bool progressive : {false, true}) {
-    const Bytes jpeg = EncodeJpeg(MakeImage(61, 67, 3, 5), progressive);
+  for (JpegScans scans : {JpegScans::kBaseline, JpegScans::kProgressive}) {
+    const Bytes jpeg = EncodeJpeg(MakeImage(61, 67, 3, 5), scans);
     ASSERT_GT(jpeg.size(), 1000u);
     for (size_t n = 0; n < jpeg.size(); n += 50) {
       Image got;
@@ -153,16 +155,19 @@ TEST(ImageTest, NeverTakesAFlippedBitForAnotherPngPicture) {
 }
 
 TEST(ImageTest, RefusesHugeDimensionsBeforeAllocating) {
-  Bytes jpeg = EncodeJpeg(MakeImage(8, 8, 3, 5));
-  for (size_t i = 0; i + 8 < jpeg.size(); ++i) {
-    if (jpeg[i] == 0xff && jpeg[i + 1] == 0xc0) {
-      std::fill_n(jpeg.begin() + int64_t(i) + 5, 4, uint8_t{0xff});  // 65535 x 65535
-      break;
+  for (const auto& [side, error] : {std::pair{9000, "more than 64 megapixels"},
+                                    std::pair{8000, "more pixels than the file can hold"}}) {
+    Bytes jpeg = EncodeJpeg(MakeImage(8, 8, 3, 5));
+    const Bytes marker = {0xff, 0xc0};  // then length, depth, height, width
+    const auto frame = std::search(jpeg.begin(), jpeg.end(), marker.begin(), marker.end());
+    for (int i : {5, 7}) {
+      frame[i] = uint8_t(side >> 8);
+      frame[i + 1] = uint8_t(side & 0xff);
     }
+    Image got;
+    EXPECT_THAT(std::string(Decode(jpeg, &got).message()), HasSubstr(error));
+    EXPECT_TRUE(got.pixels.empty());
   }
-  Image got;
-  EXPECT_FALSE(Decode(jpeg, &got).ok());
-  EXPECT_TRUE(got.pixels.empty());
 
   // 8000 x 8000 grey pixels are allowed, but not in a file of a hundred bytes.
   Bytes png = EncodePng(MakeImage(8, 8, 1, 5));
@@ -172,15 +177,32 @@ TEST(ImageTest, RefusesHugeDimensionsBeforeAllocating) {
   }
   const uint32_t crc = uint32_t(crc32_z(0, png.data() + 12, 17));
   for (int i = 0; i < 4; ++i) png[29 + i] = uint8_t(crc >> (24 - 8 * i));
+  Image got;
   EXPECT_THAT(std::string(Decode(png, &got).message()),
               HasSubstr("more pixels than the file can hold"));
   EXPECT_TRUE(got.pixels.empty());
+}
+
+TEST(ImageTest, RefusesAJpegOfTooManyScans) {
+  Image got;
+  EXPECT_THAT(
+      std::string(Decode(EncodeJpeg(MakeImage(16, 16, 3, 1), JpegScans::kOnePerCoefficient), &got)
+                      .message()),
+      HasSubstr("more than 100 scans"));
+  EXPECT_TRUE(
+      Decode(EncodeJpeg(MakeImage(16, 16, 1, 1), JpegScans::kOnePerCoefficient), &got).ok());
 }
 
 TEST(ImageTest, SaysThatCmykIsNotSupported) {
   Image got;
   EXPECT_THAT(std::string(Decode(EncodeJpeg(MakeImage(8, 8, 4, 1)), &got).message()),
               HasSubstr("CMYK is not supported"));
+}
+
+TEST(ImageTest, KeepsAnErrorOnOneLine) {
+  Image got;
+  EXPECT_EQ(DecodeImageBytes({}, "two\nlines.jpg", {}, &got).message(),
+            "two?lines.jpg: empty file (got 0 bytes, want a JPEG or PNG picture)");
 }
 
 TEST(ImageTest, TellsAMissingFileFromABadOne) {
