@@ -1,0 +1,37 @@
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "graph/memory/kernel_query.h"
+#include "graph/passes/pass.h"
+
+namespace pocketune {
+namespace {
+
+std::string Describe(const Graph& graph, const Node& node) {
+  std::string text = absl::StrCat(node.info().name, "(");
+  for (size_t i = 0; i < node.operands.size(); ++i) {
+    absl::StrAppend(&text, i == 0 ? "" : ", ", ToString(graph.type(node.operands[i])));
+  }
+  return text + ")";
+}
+
+}  // namespace
+
+// Picks for each node the first row of the table that serves it, and asks how much scratch it
+// needs.
+absl::Status RunSelectKernels(Graph& graph, PassContext& context) {
+  for (Node& node : graph.nodes) {
+    const NodeQuery asked(graph, node, context.isa, context.slots);
+    const KernelInfo* kernel = SelectKernel(context.kernels, asked.query);
+    if (kernel == nullptr) {
+      return absl::UnimplementedError(
+          absl::StrCat(node.loc.empty() ? std::string("select_kernels") : node.loc,
+                       ": no kernel of this backend serves ", Describe(graph, node)));
+    }
+    node.kernel = kernel->name;
+    node.scratch_bytes = kernel->scratch_bytes == nullptr ? 0 : kernel->scratch_bytes(asked.query);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace pocketune
