@@ -22,7 +22,7 @@ struct SessionOptions {
   int threads = 1;
   // Key of the counter-based generator that dropout draws from.
   uint64_t seed = 0;
-  // Kernel tables to resolve the plan's kernels in, first match wins. Empty: the CPU backend.
+  // Kernel tables to resolve the plan's kernels in, first match wins: {CpuKernels()} of cpu.h.
   std::vector<std::span<const KernelInfo>> kernels;
   // Fills the arena with NaN before each step and each scratch before its kernel (tests).
   bool poison = false;
@@ -59,9 +59,9 @@ class Session {
  public:
   // Opens and verifies the plan, allocates everything, packs frozen weights. The file may be
   // removed afterwards, but must not be changed. Errors: NOT_FOUND, UNAVAILABLE (reading failed,
-  // detail = errno), DATA_LOSS (damaged), INVALID_ARGUMENT (not a plan, or an unsound one),
-  // UNIMPLEMENTED (a kernel that this build does not have, or a newer version),
-  // RESOURCE_EXHAUSTED (no memory).
+  // detail = errno), DATA_LOSS (damaged), INVALID_ARGUMENT (not a plan, or an unsound one, or
+  // options out of range), UNIMPLEMENTED (a kernel that this build does not have, or a newer
+  // version; detail = index of the step), RESOURCE_EXHAUSTED (no memory).
   static Result<std::unique_ptr<Session>> Open(const char* plan_path,
                                                const SessionOptions& options);
   ~Session();
@@ -74,7 +74,7 @@ class Session {
   std::vector<PortInfo> outputs(std::string_view schedule) const;
 
   // Binds `bytes` at `data` to the input of that name in every schedule that has it. The memory
-  // stays the caller's, is read by each following step, and must live that long.
+  // stays the caller's, is read by each following step, and must live that long. Null unbinds.
   // INVALID_ARGUMENT for an unknown name or a wrong size.
   Status Bind(std::string_view input, const void* data, int64_t bytes);
 
@@ -86,11 +86,13 @@ class Session {
   // weights updated before it in this step have changed: Restore the last checkpoint.
   Status TrainStep(double learning_rate, float* loss);
 
-  // Forward alone with the current parameters; labels and weights must be bound.
+  // Forward alone with the current parameters; all inputs must be bound. Errors as TrainStep.
   Status EvalStep(float* loss);
-  // Like EvalStep without labels: runs the forward pass of the bound image.
+  // Runs what the outputs other than "loss" need of the schedule "eval": labels and weights may be
+  // unbound. FAILED_PRECONDITION where an input that they need is.
   Status Predict();
-  // Copies an output of the last step of `schedule` ("logits", ...) to `out`, sized exactly.
+  // Copies an output of the last step to `out`, sized exactly. FAILED_PRECONDITION where the last
+  // step was not one of `schedule`, or was a Predict and did not compute it.
   Status Read(std::string_view schedule, std::string_view output, std::span<float> out) const;
 
   // Steps taken, counting from 1 after the first; saved in checkpoints.
@@ -105,13 +107,15 @@ class Session {
   // Only trainable parameters and states can be written.
   Status WriteParam(std::string_view name, std::span<const float> values);
 
-  // Saves trainable parameters, states, the step and `user` (opaque bytes) to the file `path`:
-  // temporary file, fsync, rename, fsync of the directory. UNAVAILABLE (detail = errno) where
-  // writing failed; the file that was there is then untouched.
-  Status Save(const char* path, std::string_view user) const;
+  // Saves trainable parameters, states, the step and `user` (opaque bytes, up to 16 MiB) to the
+  // file `path`: temporary file, fsync, rename, fsync of the directory. UNAVAILABLE (detail =
+  // errno) where writing failed; the file that was there is then untouched. `generation` orders the
+  // files of a CheckpointStore (checkpoint.h).
+  Status Save(const char* path, std::string_view user, uint64_t generation = 0) const;
   // Restores what Save wrote for this very plan (identity is checked). Nothing is changed unless
-  // all of it is valid. `user` may be null. Errors: NOT_FOUND, UNAVAILABLE, DATA_LOSS,
-  // FAILED_PRECONDITION (of another plan).
+  // all of it is valid. `user` may be null. Errors: NOT_FOUND, UNAVAILABLE (reading failed),
+  // DATA_LOSS (damaged), FAILED_PRECONDITION (of another plan), UNIMPLEMENTED (newer version),
+  // RESOURCE_EXHAUSTED.
   Status Restore(const char* path, std::string* user);
 
   SessionMemory memory() const;

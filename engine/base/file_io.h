@@ -1,0 +1,52 @@
+// Reading and replacing files. A read that fails is UNAVAILABLE with detail = errno, never
+// DATA_LOSS: a disk that does not answer says nothing about the bytes on it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "pocketune/status.h"
+
+namespace pocketune {
+
+// A regular file opened for reading; closed on destruction. Reading at an offset is thread-safe.
+class ReadableFile {
+ public:
+  // Errors: NOT_FOUND; UNAVAILABLE; INVALID_ARGUMENT where `path` is no regular file.
+  static Result<ReadableFile> Open(const char* path);
+  ~ReadableFile();
+  ReadableFile(ReadableFile&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), bytes_(other.bytes_) {}
+  ReadableFile& operator=(ReadableFile&&) = delete;
+
+  int fd() const { return fd_; }
+  int64_t bytes() const { return bytes_; }  // length when it was opened
+
+  // Fills `out` from `offset` on. UNAVAILABLE where reading fails, DATA_LOSS where the file ends
+  // before; `out` is then unspecified.
+  Status ReadAt(int64_t offset, std::span<uint8_t> out) const;
+
+  // Checksum (checksum.h) of `bytes` bytes from `offset` on, through a small buffer: no page of a
+  // mapping of this file becomes resident. Errors as ReadAt.
+  Result<uint64_t> ChecksumAt(int64_t offset, int64_t bytes) const;
+
+ private:
+  ReadableFile(int fd, int64_t bytes) : fd_(fd), bytes_(bytes) {}
+
+  int fd_;
+  int64_t bytes_;
+};
+
+// The whole file. Errors as above; RESOURCE_EXHAUSTED where it is longer than `max_bytes`.
+Result<std::vector<uint8_t>> ReadFile(const char* path, int64_t max_bytes);
+
+// Makes `path` hold the concatenated chunks, or leaves it as it was: temporary file "<path>.tmp" in
+// the same directory (mode 0600), fsync, rename, fsync of the directory. After a failure the
+// temporary file is gone; after a kill it may stay, and the next call replaces it. One writer of a
+// path at a time. UNAVAILABLE with detail = errno; where the directory's fsync alone failed, `path`
+// holds the new bytes, but a power cut may bring the old ones back.
+Status WriteFileAtomically(const char* path, std::span<const std::span<const uint8_t>> chunks);
+
+}  // namespace pocketune

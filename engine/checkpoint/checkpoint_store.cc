@@ -1,0 +1,65 @@
+#include <algorithm>
+
+#include "engine/checkpoint/checkpoint_file.h"
+#include "pocketune/checkpoint.h"
+
+namespace pocketune {
+namespace {
+
+constexpr const char* kNames[2] = {"checkpoint-a", "checkpoint-b"};
+
+// Is the file there, and damaged?
+bool IsDamage(const Status& status) { return status.code() == StatusCode::kDataLoss; }
+bool IsAbsence(const Status& status) { return status.code() == StatusCode::kNotFound; }
+
+}  // namespace
+
+std::string CheckpointStore::PathOf(int slot) const { return folder_ + "/" + kNames[slot]; }
+
+// Reads both headers. Only absence and damage are facts to go on with.
+Status CheckpointStore::Look() {
+  for (int i = 0; i < 2; ++i) {
+    const Result<CheckpointHeader> header = ReadCheckpointHeader(PathOf(i).c_str());
+    slots_[i].status = header.status();
+    slots_[i].generation = header.ok() ? header.value().generation : 0;
+    if (!header.ok() && !IsAbsence(header.status()) && !IsDamage(header.status())) {
+      return header.status();
+    }
+  }
+  looked_ = true;
+  return OkStatus();
+}
+
+Result<LoadedCheckpoint> CheckpointStore::LoadNewest(Session& session) {
+  PT_RETURN_IF_ERROR(Look());
+  const int newest = slots_[1].generation > slots_[0].generation ? 1 : 0;
+  LoadedCheckpoint loaded;
+  for (const int slot : {newest, 1 - newest}) {
+    // What the header alone has shown to be absent or damaged need not be read.
+    Status& status = slots_[slot].status;
+    if (status.ok()) status = session.Restore(PathOf(slot).c_str(), &loaded.user);
+    if (IsDamage(status)) slots_[slot].generation = 0;
+    if (!status.ok() && !IsAbsence(status) && !IsDamage(status)) return status;
+    if (status.ok()) {
+      const Slot& other = slots_[1 - slot];
+      loaded.file = kNames[slot];
+      if (IsDamage(other.status)) {
+        loaded.damaged = kNames[1 - slot];
+        loaded.damage = other.status;
+      }
+      return loaded;
+    }
+  }
+  return IsDamage(slots_[0].status) ? slots_[0].status : slots_[1].status;
+}
+
+Status CheckpointStore::Save(const Session& session, std::string_view user) {
+  if (!looked_) PT_RETURN_IF_ERROR(Look());
+  const int older = slots_[1].generation < slots_[0].generation ? 1 : 0;
+  const uint64_t generation = slots_[1 - older].generation + 1;
+  PT_RETURN_IF_ERROR(session.Save(PathOf(older).c_str(), user, generation));
+  slots_[older] = {generation, OkStatus()};
+  return OkStatus();
+}
+
+}  // namespace pocketune

@@ -1,0 +1,41 @@
+// Reading a verified plan's FlatBuffer in the words of the engine.
+#pragma once
+
+#include <string_view>
+
+#include "engine/ops/op_info.h"
+#include "engine/plan/plan_generated.h"
+#include "pocketune/types.h"
+
+namespace pocketune {
+
+// Empty for an absent string. Lives as long as the buffer.
+inline std::string_view TextOf(const flatbuffers::String* text) {
+  return text == nullptr ? std::string_view() : std::string_view(text->c_str(), text->size());
+}
+
+inline Shape ShapeOf(const flatbuffers::Vector<int32_t>& dims) {
+  Shape shape;
+  for (const int32_t d : dims) shape.Append(d);
+  return shape;
+}
+
+inline TensorType TypeOf(const fb::Tensor& tensor) {
+  return {ShapeOf(*tensor.dims()), static_cast<DType>(tensor.dtype())};
+}
+
+inline int64_t BytesOf(const TensorType& type) { return type.shape.elems() * SizeOf(type.dtype); }
+
+// Values of a parameter or a state are f32.
+inline int64_t BytesOf(const fb::Param& param) {
+  return ShapeOf(*param.dims()).elems() * SizeOf(DType::kF32);
+}
+
+// Does the tensor hold the same bytes for as long as the plan runs?
+inline bool IsConstant(const fb::Plan& plan, const fb::Tensor& tensor) {
+  if (tensor.storage() == fb::Storage::Const) return true;
+  return tensor.storage() == fb::Storage::Param &&
+         !plan.params()->Get(static_cast<uint32_t>(tensor.offset()))->trainable();
+}
+
+}  // namespace pocketune

@@ -1,0 +1,66 @@
+#include "engine/runtime/kernel_states.h"
+
+namespace pocketune {
+namespace {
+
+bool IsConstantOperand(const KernelQuery& query, size_t i) {
+  return (query.constant_operands >> i & 1) != 0;
+}
+
+template <typename T>
+void AppendBytes(const T& value, std::string& key) {
+  key.append(reinterpret_cast<const char*>(&value), sizeof(value));
+}
+
+void AppendType(const TensorType& type, std::string& key) {
+  AppendBytes(type.dtype, key);
+  AppendBytes(type.shape.rank(), key);
+  for (const int64_t d : type.shape.dims()) AppendBytes(d, key);
+}
+
+// Equal for steps that may share a state.
+std::string KeyOf(const KernelInfo& kernel, const KernelQuery& query, const KernelArgs& args) {
+  std::string key;
+  AppendBytes(&kernel, key);
+  AppendBytes(query.operands.size(), key);
+  for (size_t i = 0; i < query.operands.size(); ++i) {
+    AppendType(query.operands[i], key);
+    AppendBytes(IsConstantOperand(query, i) ? args.operands[i].data : nullptr, key);
+  }
+  for (const TensorType& type : query.results) AppendType(type, key);
+  std::string attrs(AttrsBytes(*query.attrs).size(), '\0');
+  WriteAttrs(*query.attrs, std::span(reinterpret_cast<uint8_t*>(attrs.data()), attrs.size()));
+  return key + attrs;
+}
+
+}  // namespace
+
+KernelStates::~KernelStates() {
+  for (const Owned& owned : owned_) {
+    if (owned.kernel->release != nullptr) owned.kernel->release(owned.state);
+  }
+}
+
+Result<void*> KernelStates::Get(const KernelInfo& kernel, const KernelQuery& query,
+                                const KernelArgs& args) {
+  const auto [entry, inserted] = by_key_.emplace(KeyOf(kernel, query, args), nullptr);
+  if (!inserted) return entry->second;
+  std::vector<TensorView> operands(args.operands.begin(), args.operands.end());
+  std::vector<TensorView> results(args.results.begin(), args.results.end());
+  for (size_t i = 0; i < operands.size(); ++i) {
+    if (!IsConstantOperand(query, i)) operands[i].data = nullptr;
+  }
+  for (TensorView& result : results) result.data = nullptr;
+  KernelArgs prepare = args;
+  prepare.operands = operands;
+  prepare.results = results;
+  prepare.scratch = nullptr;
+  PT_RETURN_IF_ERROR(kernel.prepare(prepare, &entry->second));
+  owned_.push_back({&kernel, entry->second});
+  for (const TensorView& operand : operands) {
+    if (operand.data != nullptr) mapping_.GiveBack(operand.data, operand.bytes());
+  }
+  return entry->second;
+}
+
+}  // namespace pocketune

@@ -1,0 +1,169 @@
+#include "engine/runtime/program.h"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
+namespace pocketune {
+namespace {
+
+int64_t Now() {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+const KernelInfo* Find(std::span<const KernelTable> tables, std::string_view name) {
+  for (const KernelTable table : tables) {
+    if (const KernelInfo* kernel = FindKernel(table, name)) return kernel;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void Poison(void* data, int64_t bytes) {
+  std::fill_n(static_cast<float*>(data), bytes / int64_t{sizeof(float)},
+              std::numeric_limits<float>::quiet_NaN());
+}
+
+Result<std::unique_ptr<Program>> Program::Build(const Machine& machine,
+                                                const fb::Schedule& schedule) {
+  std::unique_ptr<Program> program(new Program(schedule));
+  size_t views = 0;
+  for (const fb::Step* step : *schedule.steps()) {
+    views += step->operands()->size() + step->results()->size();
+  }
+  program->views_.reserve(views);
+  program->attrs_.reserve(schedule.steps()->size());
+  program->steps_.reserve(schedule.steps()->size());
+  program->AddPorts(machine);
+  for (const fb::Step* step : *schedule.steps()) {
+    const Status status = program->AddStep(machine, *step);
+    if (!status.ok()) {
+      return Status(status.code(), status.message(), static_cast<int32_t>(program->steps_.size()));
+    }
+  }
+  program->MarkPrediction();
+  return program;
+}
+
+TensorView Program::ViewOf(const Machine& machine, int32_t index) const {
+  const fb::Tensor& tensor = *schedule_.tensors()->Get(static_cast<uint32_t>(index));
+  const TensorType type = TypeOf(tensor);
+  switch (tensor.storage()) {
+    case fb::Storage::Arena:
+      return {machine.arena + tensor.offset(), type.shape, type.dtype};
+    case fb::Storage::Param:
+      return {machine.params->data(static_cast<int>(tensor.offset())), type.shape, type.dtype};
+    case fb::Storage::Const:
+      return {const_cast<uint8_t*>(machine.file->segment() + tensor.offset()), type.shape,
+              type.dtype};
+    case fb::Storage::None:
+      break;
+  }
+  return {nullptr, type.shape, type.dtype};
+}
+
+void Program::AddPorts(const Machine& machine) {
+  for (const fb::Port* port : *schedule_.inputs()) {
+    inputs_.push_back({TextOf(port->name()), ViewOf(machine, port->tensor())});
+  }
+  for (const fb::Port* port : *schedule_.outputs()) {
+    outputs_.push_back({TextOf(port->name()), ViewOf(machine, port->tensor())});
+  }
+}
+
+Status Program::AddStep(const Machine& machine, const fb::Step& step) {
+  const OpInfo& op = *FindOp(TextOf(step.op()));
+  const KernelInfo* kernel = Find(machine.kernels, TextOf(step.kernel()));
+  if (kernel == nullptr || kernel->op != op.kind) {
+    return Status(StatusCode::kUnimplemented, "plan: a step's kernel is not in this build");
+  }
+  std::span<const uint8_t> bytes;
+  if (step.attrs() != nullptr) bytes = {step.attrs()->data(), step.attrs()->size()};
+  attrs_.push_back(AttrsFromBytes(op.kind, bytes).value());
+
+  const fb::Plan& plan = machine.file->plan();
+  std::vector<TensorType> types;
+  uint32_t constant_operands = 0;
+  const TensorView* views = views_.data() + views_.size();
+  for (const auto* indices : {step.operands(), step.results()}) {
+    for (const int32_t index : *indices) {
+      const fb::Tensor& tensor = *schedule_.tensors()->Get(static_cast<uint32_t>(index));
+      if (types.size() < step.operands()->size() && IsConstant(plan, tensor)) {
+        constant_operands |= 1u << types.size();
+      }
+      types.push_back(TypeOf(tensor));
+      views_.push_back(ViewOf(machine, index));
+    }
+  }
+  const size_t operands = step.operands()->size(), results = step.results()->size();
+  const KernelQuery query = {.op = op.kind,
+                             .operands = std::span(types).first(operands),
+                             .results = std::span(types).last(results),
+                             .attrs = &attrs_.back(),
+                             .constant_operands = constant_operands,
+                             .isa = static_cast<Isa>(plan.isa()),
+                             .slots = plan.slots()};
+  if (kernel->supports != nullptr && !kernel->supports(query)) {
+    return Status(StatusCode::kUnimplemented, "plan: a step's kernel does not serve it");
+  }
+  if (kernel->scratch_bytes != nullptr && kernel->scratch_bytes(query) > step.scratch_bytes()) {
+    return Status(StatusCode::kInvalidArgument, "plan: a step has less scratch than it needs");
+  }
+  KernelArgs args = {.operands = {views, operands},
+                     .results = {views + operands, results},
+                     .attrs = AttrsBytes(attrs_.back()).data(),
+                     .page = machine.page,
+                     .pool = machine.pool};
+  if (step.scratch_bytes() > 0) args.scratch = machine.arena + step.scratch_offset();
+  if (kernel->prepare != nullptr) {
+    const Result<void*> state = machine.states->Get(*kernel, query, args);
+    if (!state.ok()) return state.status();
+    args.state = state.value();
+  }
+  steps_.push_back({kernel->run, args, step.scratch_bytes(), false});
+  return OkStatus();
+}
+
+// Goes from the outputs back through the steps.
+void Program::MarkPrediction() {
+  std::vector<bool> needed(schedule_.tensors()->size());
+  for (size_t i = 0; i < outputs_.size(); ++i) {
+    outputs_[i].predicted = outputs_[i].name != "loss";
+    const fb::Port& port = *schedule_.outputs()->Get(static_cast<uint32_t>(i));
+    if (outputs_[i].predicted) needed[static_cast<size_t>(port.tensor())] = true;
+  }
+  for (size_t s = steps_.size(); s-- > 0;) {
+    const auto is_needed = [&](int32_t tensor) { return needed[static_cast<size_t>(tensor)]; };
+    const auto& results = *step(s).results();
+    steps_[s].predicted = std::any_of(results.begin(), results.end(), is_needed);
+    if (!steps_[s].predicted) continue;
+    for (const int32_t operand : *step(s).operands()) needed[static_cast<size_t>(operand)] = true;
+  }
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    const fb::Port& port = *schedule_.inputs()->Get(static_cast<uint32_t>(i));
+    inputs_[i].predicted = needed[static_cast<size_t>(port.tensor())];
+  }
+}
+
+const Program::Port* Program::FindOutput(std::string_view name) const {
+  for (const Port& port : outputs_) {
+    if (port.name == name) return &port;
+  }
+  return nullptr;
+}
+
+void Program::Run(Extent extent, bool poison, std::span<int64_t> times) const {
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const Step& step = steps_[i];
+    if (extent == Extent::kPrediction && !step.predicted) continue;
+    if (poison && step.args.scratch != nullptr) Poison(step.args.scratch, step.scratch_bytes);
+    const int64_t begin = times.empty() ? 0 : Now();
+    step.run(step.args);
+    if (!times.empty()) times[i] = Now() - begin;
+  }
+}
+
+}  // namespace pocketune

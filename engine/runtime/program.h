@@ -1,0 +1,86 @@
+// A schedule made ready to run: every kernel, address and attribute resolved.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "backends/api/kernel.h"
+#include "engine/plan/plan_view.h"
+#include "engine/runtime/kernel_states.h"
+#include "engine/runtime/param_store.h"
+
+namespace pocketune {
+
+// What the schedules of a session share. Each outlives the programs.
+struct Machine {
+  const PlanFile* file = nullptr;
+  const ParamStore* params = nullptr;
+  uint8_t* arena = nullptr;
+  std::span<const KernelTable> kernels;
+  KernelStates* states = nullptr;
+  ThreadPool* pool = nullptr;
+  StepPage* page = nullptr;
+};
+
+// Not movable once built: steps point into it.
+class Program {
+ public:
+  struct Port {
+    std::string_view name;
+    TensorView view;
+    const void* bound = nullptr;  // inputs: the caller's memory
+    bool predicted = false;       // takes part in a prediction: all outputs but "loss", and inputs
+                                  // that they are made from
+  };
+
+  // Resolves kernels by name and checks that each accepts its step and that its scratch suffices.
+  // UNIMPLEMENTED or INVALID_ARGUMENT, detail = index of the step; errors of `prepare`.
+  static Result<std::unique_ptr<Program>> Build(const Machine& machine,
+                                                const fb::Schedule& schedule);
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  std::string_view name() const { return TextOf(schedule_.name()); }
+  std::vector<Port>& inputs() { return inputs_; }
+  const std::vector<Port>& inputs() const { return inputs_; }
+  const std::vector<Port>& outputs() const { return outputs_; }
+  // nullptr where there is none of that name.
+  const Port* FindOutput(std::string_view name) const;
+
+  enum class Extent { kAll, kPrediction };
+  // Runs the steps in order. `poison` fills each scratch with NaN first; `times`, unless empty, has
+  // one place per step and gets its nanoseconds. Allocates nothing.
+  void Run(Extent extent, bool poison, std::span<int64_t> times) const;
+
+  size_t steps() const { return steps_.size(); }
+  const fb::Step& step(size_t i) const { return *schedule_.steps()->Get(static_cast<uint32_t>(i)); }
+
+ private:
+  struct Step {
+    void (*run)(const KernelArgs& args);
+    KernelArgs args;
+    int64_t scratch_bytes;
+    bool predicted;
+  };
+
+  explicit Program(const fb::Schedule& schedule) : schedule_(schedule) {}
+  TensorView ViewOf(const Machine& machine, int32_t tensor) const;
+  void AddPorts(const Machine& machine);
+  Status AddStep(const Machine& machine, const fb::Step& step);
+  void MarkPrediction();
+
+  const fb::Schedule& schedule_;
+  std::vector<Port> inputs_;
+  std::vector<Port> outputs_;
+  std::vector<Step> steps_;
+  std::vector<TensorView> views_;  // operands and results of all steps, one after the other
+  std::vector<Attrs> attrs_;       // one per step
+};
+
+// Fills whole words of [data, data + bytes) with a quiet NaN.
+void Poison(void* data, int64_t bytes);
+
+}  // namespace pocketune

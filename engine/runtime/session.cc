@@ -1,0 +1,307 @@
+#include "pocketune/session.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "engine/base/pages.h"
+#include "engine/checkpoint/checkpoint_file.h"
+#include "engine/runtime/program.h"
+
+namespace pocketune {
+namespace {
+
+constexpr int kMaxThreads = 1024;
+
+Status Precondition(const char* message) {
+  return Status(StatusCode::kFailedPrecondition, message);
+}
+Status InvalidArgument(const char* message) {
+  return Status(StatusCode::kInvalidArgument, message);
+}
+
+Status StatusOfFaults(uint32_t faults) {
+  const int32_t detail = static_cast<int32_t>(faults);
+  if ((faults & kFaultLabel) != 0) {
+    return Status(StatusCode::kOutOfRange, "step: a label is not one of the classes", detail);
+  }
+  if ((faults & kFaultLoss) != 0) {
+    return Status(StatusCode::kDataLoss, "step: the loss is not finite", detail);
+  }
+  if (faults != 0) return Status(StatusCode::kDataLoss, "step: a gradient is not finite", detail);
+  return OkStatus();
+}
+
+}  // namespace
+
+// In an order in which each member outlives those that point to it.
+struct Session::Impl {
+  Impl(const SessionOptions& session_options, PlanFile plan_file)
+      : options(session_options),
+        file(std::move(plan_file)),
+        pool(options.threads),
+        states(file.mapping()) {}
+
+  const fb::Plan& plan() const { return file.plan(); }
+  Status Build();
+  Program* Find(std::string_view schedule) const;
+  Result<int> FindParam(std::string_view name, size_t elements) const;
+  Status Run(Program& program, Program::Extent extent);
+  Status RunWithLoss(Program* program, float* loss);
+  std::vector<CheckpointTensor> Trained() const;
+
+  const SessionOptions options;
+  const PlanFile file;
+  ThreadPool pool;
+  KernelStates states;
+  StepPage page;
+  Pages arena;
+  std::unique_ptr<ParamStore> params;
+  std::vector<std::unique_ptr<Program>> programs;
+  Program* train = nullptr;
+  Program* eval = nullptr;
+
+  uint64_t steps_taken = 0;
+  const Program* last = nullptr;  // what the arena holds the results of
+  Program::Extent last_extent = Program::Extent::kAll;
+  bool profiling = false;
+  std::vector<int64_t> times;  // of the steps of `train`
+};
+
+Status Session::Impl::Build() {
+  pool.set_slots(plan().slots());
+  page.seed = options.seed;
+  // Kernels may read, not use, bytes after the last tensor.
+  Result<Pages> pages = Pages::Allocate(plan().arena_bytes() + kReadAheadBytes);
+  if (!pages.ok()) return pages.status();
+  arena = std::move(pages.value());
+  Result<ParamStore> store = ParamStore::Create(file);
+  if (!store.ok()) return store.status();
+  params = std::make_unique<ParamStore>(std::move(store.value()));
+
+  const Machine machine = {.file = &file,
+                           .params = params.get(),
+                           .arena = arena.data(),
+                           .kernels = options.kernels,
+                           .states = &states,
+                           .pool = &pool,
+                           .page = &page};
+  for (const fb::Schedule* schedule : *plan().schedules()) {
+    Result<std::unique_ptr<Program>> program = Program::Build(machine, *schedule);
+    if (!program.ok()) return program.status();
+    programs.push_back(std::move(program.value()));
+  }
+  train = Find("train");
+  eval = Find("eval");
+  if (train != nullptr) times.resize(train->steps());
+  return OkStatus();
+}
+
+Program* Session::Impl::Find(std::string_view schedule) const {
+  for (const auto& program : programs) {
+    if (program->name() == schedule) return program.get();
+  }
+  return nullptr;
+}
+
+Result<int> Session::Impl::FindParam(std::string_view name, size_t elements) const {
+  const int index = params->Find(name);
+  if (index < 0) return InvalidArgument("parameter: there is none of that name");
+  if (ShapeOf(*params->param(index).dims()).elems() != static_cast<int64_t>(elements)) {
+    return InvalidArgument("parameter: it has another number of elements");
+  }
+  return index;
+}
+
+Status Session::Impl::Run(Program& program, Program::Extent extent) {
+  const auto takes_part = [&](const Program::Port& input) {
+    return extent == Program::Extent::kAll || input.predicted;
+  };
+  for (const Program::Port& input : program.inputs()) {
+    if (takes_part(input) && input.bound == nullptr) {
+      return Precondition("step: an input is not bound");
+    }
+  }
+  if (options.poison) Poison(arena.data(), arena.bytes());
+  for (const Program::Port& input : program.inputs()) {
+    if (takes_part(input)) {
+      std::memcpy(input.view.data, input.bound, static_cast<size_t>(input.view.bytes()));
+    }
+  }
+  page.faults.store(0, std::memory_order_relaxed);
+  const bool timed = profiling && &program == train;
+  program.Run(extent, options.poison, timed ? std::span(times) : std::span<int64_t>());
+  last = &program;
+  last_extent = extent;
+  return StatusOfFaults(page.faults.load(std::memory_order_relaxed));
+}
+
+Status Session::Impl::RunWithLoss(Program* program, float* loss) {
+  if (program == nullptr) return Precondition("step: the plan has no such schedule");
+  const Program::Port* output = program->FindOutput("loss");
+  if (output == nullptr || output->view.shape.elems() != 1) {
+    return Precondition("step: the schedule has no loss");
+  }
+  const Status status = Run(*program, Program::Extent::kAll);
+  if (status.code() != StatusCode::kFailedPrecondition) *loss = *output->view.as<float>();
+  return status;
+}
+
+std::vector<CheckpointTensor> Session::Impl::Trained() const {
+  std::vector<CheckpointTensor> tensors;
+  for (int i = 0; i < params->count(); ++i) {
+    const fb::Param& param = params->param(i);
+    if (!param.trainable()) continue;
+    tensors.push_back({TextOf(param.name()), ShapeOf(*param.dims()), params->values(i)});
+  }
+  return tensors;
+}
+
+Result<std::unique_ptr<Session>> Session::Open(const char* plan_path,
+                                               const SessionOptions& options) {
+  if (options.threads < 1 || options.threads > kMaxThreads) {
+    return InvalidArgument("session: the number of threads is out of range");
+  }
+  Result<PlanFile> file = PlanFile::Open(plan_path);
+  if (!file.ok()) return file.status();
+  auto impl = std::make_unique<Impl>(options, std::move(file.value()));
+  PT_RETURN_IF_ERROR(impl->Build());
+  return std::unique_ptr<Session>(new Session(std::move(impl)));
+}
+
+Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Session::~Session() = default;
+
+std::vector<PortInfo> Session::inputs(std::string_view schedule) const {
+  std::vector<PortInfo> infos;
+  const Program* program = impl_->Find(schedule);
+  if (program == nullptr) return infos;
+  for (const Program::Port& port : program->inputs()) {
+    infos.push_back({port.name, port.view.shape, port.view.dtype});
+  }
+  return infos;
+}
+
+std::vector<PortInfo> Session::outputs(std::string_view schedule) const {
+  std::vector<PortInfo> infos;
+  const Program* program = impl_->Find(schedule);
+  if (program == nullptr) return infos;
+  for (const Program::Port& port : program->outputs()) {
+    infos.push_back({port.name, port.view.shape, port.view.dtype});
+  }
+  return infos;
+}
+
+Status Session::Bind(std::string_view input, const void* data, int64_t bytes) {
+  bool found = false;
+  for (const auto& program : impl_->programs) {
+    for (Program::Port& port : program->inputs()) {
+      if (port.name != input) continue;
+      // The plan's verifier has found that all schedules agree on the size.
+      if (port.view.bytes() != bytes) return InvalidArgument("bind: the input has another size");
+      port.bound = data;
+      found = true;
+    }
+  }
+  return found ? OkStatus() : InvalidArgument("bind: there is no input of that name");
+}
+
+Status Session::TrainStep(double learning_rate, float* loss) {
+  if (!std::isfinite(learning_rate))
+    return InvalidArgument("step: the learning rate is not finite");
+  impl_->page.step = impl_->steps_taken + 1;
+  impl_->page.learning_rate = learning_rate;
+  PT_RETURN_IF_ERROR(impl_->RunWithLoss(impl_->train, loss));
+  ++impl_->steps_taken;
+  return OkStatus();
+}
+
+Status Session::EvalStep(float* loss) { return impl_->RunWithLoss(impl_->eval, loss); }
+
+Status Session::Predict() {
+  if (impl_->eval == nullptr) return Precondition("step: the plan has no such schedule");
+  return impl_->Run(*impl_->eval, Program::Extent::kPrediction);
+}
+
+Status Session::Read(std::string_view schedule, std::string_view output,
+                     std::span<float> out) const {
+  const Program* program = impl_->Find(schedule);
+  const Program::Port* port = program == nullptr ? nullptr : program->FindOutput(output);
+  if (port == nullptr) return InvalidArgument("read: there is no output of that name");
+  if (port->view.shape.elems() != static_cast<int64_t>(out.size())) {
+    return InvalidArgument("read: the output has another number of elements");
+  }
+  if (impl_->last != program ||
+      (impl_->last_extent == Program::Extent::kPrediction && !port->predicted)) {
+    return Precondition("read: the last step did not compute the output");
+  }
+  std::memcpy(out.data(), port->view.data, out.size_bytes());
+  return OkStatus();
+}
+
+uint64_t Session::step() const { return impl_->steps_taken; }
+void Session::set_step(uint64_t step) { impl_->steps_taken = step; }
+
+std::vector<ParamInfo> Session::params() const {
+  std::vector<ParamInfo> infos;
+  for (int i = 0; i < impl_->params->count(); ++i) {
+    const fb::Param& param = impl_->params->param(i);
+    infos.push_back({TextOf(param.name()), ShapeOf(*param.dims()), param.role(), param.trainable(),
+                     param.state()});
+  }
+  return infos;
+}
+
+Status Session::ReadParam(std::string_view name, std::span<float> out) const {
+  const Result<int> index = impl_->FindParam(name, out.size());
+  return index.ok() ? impl_->params->Read(index.value(), out) : index.status();
+}
+
+Status Session::ReadBaseParam(std::string_view name, std::span<float> out) const {
+  const Result<int> index = impl_->FindParam(name, out.size());
+  return index.ok() ? impl_->params->ReadBase(index.value(), out) : index.status();
+}
+
+Status Session::WriteParam(std::string_view name, std::span<const float> values) {
+  const Result<int> index = impl_->FindParam(name, values.size());
+  if (!index.ok()) return index.status();
+  if (!impl_->params->param(index.value()).trainable()) {
+    return Precondition("parameter: it does not learn under this plan");
+  }
+  std::memcpy(impl_->params->data(index.value()), values.data(), values.size_bytes());
+  return OkStatus();
+}
+
+Status Session::Save(const char* path, std::string_view user, uint64_t generation) const {
+  const CheckpointInfo info = {impl_->file.identity(), generation, impl_->steps_taken,
+                               std::string(user)};
+  return WriteCheckpoint(path, info, impl_->Trained());
+}
+
+Status Session::Restore(const char* path, std::string* user) {
+  Result<CheckpointInfo> info = ReadCheckpoint(path, impl_->file.identity(), impl_->Trained());
+  if (!info.ok()) return info.status();
+  impl_->steps_taken = info->step;
+  if (user != nullptr) *user = std::move(info->user);
+  return OkStatus();
+}
+
+SessionMemory Session::memory() const {
+  const fb::Plan& plan = impl_->plan();
+  return {plan.arena_bytes(),  plan.param_bytes(),          plan.optimizer_bytes(),
+          plan.packed_bytes(), plan.predicted_peak_bytes(), plan.slots()};
+}
+
+std::string_view Session::metadata() const { return TextOf(impl_->plan().metadata()); }
+
+void Session::set_profiling(bool on) { impl_->profiling = on; }
+
+std::vector<Session::StepTime> Session::profile() const {
+  std::vector<StepTime> steps;
+  for (size_t i = 0; i < impl_->times.size(); ++i) {
+    const fb::Step& step = impl_->train->step(i);
+    steps.push_back({TextOf(step.kernel()), TextOf(step.loc()), impl_->times[i]});
+  }
+  return steps;
+}
+
+}  // namespace pocketune
