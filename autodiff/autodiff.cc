@@ -74,6 +74,7 @@ absl::StatusOr<std::vector<ParamGrad>> BuildBackward(Graph& graph, ValueId loss,
     }
     grads.push_back({id, state.grads[id]});
   }
+  graph.stage = Stage::kTraining;
   return grads;
 }
 

@@ -14,10 +14,10 @@ struct ParamGrad {
 };
 
 // Appends to `graph` (its nodes in topological order, no activation fused yet) the nodes that
-// compute the gradients of the scalar `loss` with respect to the values `wanted`, in Phase::
-// kBackward, and returns them in that order. Visits only nodes on a path from a wanted value to the
-// loss; what else the forward graph holds costs nothing. Where several nodes read a value, their
-// contributions are added from the last reader to the first.
+// compute the gradients of the scalar `loss` with respect to the values `wanted`, marks the graph
+// Stage::kTraining, and returns the gradients in that order. Visits only nodes on a path from a
+// wanted value to the loss; what else the forward graph holds costs nothing. Where several nodes
+// read a value, their contributions are added from the last reader to the first.
 // Errors: a loss that is no f32 scalar; a wanted value that the loss does not depend on; an op on
 // the way that has no gradient rule. The graph is then half extended and of no use.
 absl::StatusOr<std::vector<ParamGrad>> BuildBackward(Graph& graph, ValueId loss,

@@ -105,7 +105,6 @@ absl::Status AppendUpdates(Graph& graph, const std::vector<ParamGrad>& grads,
     builder.set_loc(graph.value(item.param).name);
     builder.Multi(row.op, std::move(operands), attrs);
   }
-  graph.stage = Stage::kTraining;
   return builder.status();
 }
 

@@ -15,8 +15,8 @@ enum class OptimizerKind { kSgd, kMomentum, kNesterov, kAdamW };
 // Parameters whose names match `pattern`, a glob as of fnmatch(3): '*' takes any characters.
 struct ParamGroup {
   std::string pattern;
-  double lr_scale = 1.0;               // times the step's learning rate
-  std::optional<double> weight_decay;  // in place of OptimizerSpec's; bias and norm included
+  double lr_scale = 1.0;                    // times the step's learning rate
+  std::optional<double> weight_decay = {};  // in place of OptimizerSpec's; bias and norm included
 };
 
 // Formulas and defaults are those of torch.optim.SGD and AdamW: the decay is added to the gradient
@@ -29,8 +29,8 @@ struct OptimizerSpec {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double eps = 1e-8;
-  bool decay_bias_and_norm = true;  // do biases, scales and shifts decay as well?
-  std::vector<ParamGroup> groups;   // the first that matches a parameter counts
+  bool decay_bias_and_norm = true;      // do biases, scales and shifts decay as well?
+  std::vector<ParamGroup> groups = {};  // the first that matches a parameter counts
 };
 
 // "sgd", "momentum", "nesterov", "adamw".
@@ -38,8 +38,7 @@ absl::StatusOr<OptimizerKind> ParseOptimizer(const std::string& text);
 const char* NameOf(OptimizerKind kind);
 
 // Appends an update node in Phase::kUpdate for each gradient, with states of zeros named
-// "<param>/velocity", or "<param>/m" and "<param>/v" for AdamW; marks the parameters trainable and
-// the graph Stage::kTraining.
+// "<param>/velocity", or "<param>/m" and "<param>/v" for AdamW; marks the parameters trainable.
 // Errors: hyperparameters out of range; a group that matches no parameter of the graph.
 absl::Status AppendUpdates(Graph& graph, const std::vector<ParamGrad>& grads,
                            const OptimizerSpec& spec);
