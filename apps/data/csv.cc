@@ -136,7 +136,7 @@ absl::Status CsvReader::CheckFile(const Row& row, const std::string& file) const
   const CString real(realpath(joined.c_str(), nullptr), free);
   if (real == nullptr) {
     const int error = errno;
-    const absl::Status status = IoError(joined, "open", error);
+    absl::Status status = IoError(joined, "open", error);
     if (!absl::IsNotFound(status)) return status;
     return RowError(row, absl::StrCat("no such file (got \"", file, "\")"));
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -27,7 +28,7 @@ void Shuffle(uint64_t seed, const std::string& name, std::vector<int64_t>* items
   }
 }
 
-int64_t Share(int64_t n, double fraction) { return int64_t(double(n) * fraction + 0.5); }
+int64_t Share(int64_t n, double fraction) { return std::lround(double(n) * fraction); }
 
 // The one manifest among the .csv files of a folder; "" if there is none.
 absl::StatusOr<std::string> FindManifest(const std::string& path,

@@ -225,8 +225,7 @@ void BatchLoader::MaskItem(Batch* batch, int64_t item) const {
 
 absl::Status BatchLoader::LoadSample(int64_t sample, Worker* worker) {
   if (cache_ != nullptr && cache_->Get(sample, &worker->prepared)) return absl::OkStatus();
-  const absl::Status status =
-      dataset_->DecodeImage(sample, transform_.decode_hint(), &worker->image);
+  absl::Status status = dataset_->DecodeImage(sample, transform_.decode_hint(), &worker->image);
   if (!status.ok()) return status;
   transform_.Prepare(worker->image, &worker->scratch, worker->prepared);
   if (cache_ != nullptr) cache_->Put(sample, worker->prepared);

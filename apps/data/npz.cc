@@ -155,7 +155,7 @@ absl::Status QuantizePixels(NpyArray* array) {
                                 finite ? "" : " and not finite", ", want 0 to 1 or 0 to 255)"));
   }
   const float scale = high <= 1 ? 255.0f : 1.0f;
-  for (int64_t i = 0; i < n; ++i) array->data[i] = uint8_t(at(i) * scale + 0.5f);
+  for (int64_t i = 0; i < n; ++i) array->data[i] = uint8_t(std::lround(at(i) * scale));
   array->data.resize(n);
   return absl::OkStatus();
 }

@@ -127,7 +127,7 @@ absl::StatusOr<Perturbation> ParsePerturbation(const std::string& text) {
     } else if (part == "darken" ||
                (part.rfind("darken=", 0) == 0 && absl::SimpleAtod(part.substr(7), &gain) &&
                 gain > 0 && gain < 1)) {
-      for (uint8_t& v : result.tone) v = uint8_t(v * gain + 0.5);
+      for (uint8_t& v : result.tone) v = uint8_t(std::lround(v * gain));
     } else {
       return BadOption("perturbation", part,
                        "invert, darken, darken=GAIN with 0 < GAIN < 1, rotate90, rotate180 or "

@@ -69,7 +69,7 @@ absl::Status ZipReader::ReadDirectory() {
 }
 
 absl::Status ZipReader::ParseDirectory(const std::vector<uint8_t>& directory, int count) {
-  const absl::Status damaged = BadData(path(), "damaged zip archive (bad directory)");
+  absl::Status damaged = BadData(path(), "damaged zip archive (bad directory)");
   size_t pos = 0;
   for (int i = 0; i < count; ++i) {
     if (directory.size() - pos < kEntryBytes) return damaged;
