@@ -16,7 +16,7 @@ if(CCACHE)
 endif()
 
 add_library(pocketune_flags INTERFACE)
-target_compile_options(pocketune_flags INTERFACE -Wall -Wextra -Wno-unused-parameter
+target_compile_options(pocketune_flags INTERFACE -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers
                        -ffunction-sections -fdata-sections)
 target_link_options(pocketune_flags INTERFACE -Wl,--gc-sections)
 if(POCKETUNE_WERROR)

@@ -14,9 +14,9 @@ namespace pocketune {
 enum class Padding : uint8_t { kHalf, kSame, kValid };
 
 struct ConvLayer {
-  std::string name;  // of the convolution: "<name>.weight", "<name>.bias"
-  std::string norm;  // of its batch norm; empty: none, and the convolution has a bias
-  int64_t out = 0;   // channels; ignored by depthwise
+  std::string name;       // of the convolution: "<name>.weight", "<name>.bias"
+  std::string norm = {};  // of its batch norm; empty: none, and the convolution has a bias
+  int64_t out = 0;        // channels; ignored by depthwise
   int kernel[2] = {1, 1};
   int stride = 1;
   Padding padding = Padding::kHalf;
