@@ -1,4 +1,6 @@
 // Gradients of convolution, matrix product, batch normalization and pooling.
+#include <utility>
+
 #include "autodiff/grad_rules.h"
 
 namespace pocketune {
@@ -38,8 +40,8 @@ ValueId Matmul(GraphBuilder& b, ValueId x, ValueId y, bool trans_x, bool trans_y
   return b.Op(OpKind::kMatmul, {x, y}, MatmulAttrs{.trans_a = trans_x, .trans_b = trans_y});
 }
 
-ValueId SwapLastTwo(GraphBuilder& b, ValueId x) {
-  const int rank = b.shape(x).rank();
+// `rank`: of x.
+ValueId SwapLastTwo(GraphBuilder& b, ValueId x, int rank) {
   TransposeAttrs attrs;
   std::swap(attrs.perm[rank - 2], attrs.perm[rank - 1]);
   return b.Op(OpKind::kTranspose, {x}, attrs);
@@ -49,9 +51,10 @@ ValueId SwapLastTwo(GraphBuilder& b, ValueId x) {
 ValueId MatmulGradA(GradContext& ctx, const MatmulAttrs& at, ValueId dy) {
   GraphBuilder& b = ctx.builder();
   const ValueId rhs = ctx.operand(1);
+  const int rank = ctx.shape(dy).rank();
   if (!at.trans_a) return Matmul(b, dy, rhs, false, !at.trans_b);
-  if (ctx.shape(rhs).rank() == ctx.shape(dy).rank()) return Matmul(b, rhs, dy, at.trans_b, true);
-  return SwapLastTwo(b, Matmul(b, dy, rhs, false, !at.trans_b));
+  if (ctx.shape(rhs).rank() == rank) return Matmul(b, rhs, dy, at.trans_b, true);
+  return SwapLastTwo(b, Matmul(b, dy, rhs, false, !at.trans_b), rank);
 }
 
 // Of y = op(a) op(b): d op(b) = op(a)^T dy; a matrix b shared by the batch takes the batch's sum.
