@@ -319,8 +319,10 @@ bool Parser::ParseFacts(Node* node) {
   if (!ParseEnum(Phase::kUpdate, "a phase", &node->phase)) return false;
   if (AcceptWord("in_place")) node->in_place = true;
   if (AcceptWord("kernel") && !ParseString(&node->kernel)) return false;
-  if (AcceptWord("scratch") && !ParseOffset(&node->scratch_offset, &node->scratch_bytes)) {
-    return false;
+  if (AcceptWord("scratch")) {
+    const bool placed = At(TokenKind::kPunct, "@");
+    if (placed && !ParseOffset(&node->scratch_offset, &node->scratch_bytes)) return false;
+    if (!placed && !ParseNumber(&node->scratch_bytes)) return false;
   }
   return !AcceptWord("loc") || ParseString(&node->loc);
 }

@@ -147,7 +147,9 @@ class Printer {
     if (node.in_place && !node.info().Has(kView)) out_ += " in_place";
     if (!node.kernel.empty()) absl::StrAppend(&out_, " kernel ", Quoted(node.kernel));
     if (node.scratch_bytes != 0) {
-      absl::StrAppend(&out_, " scratch @", node.scratch_offset, "+", node.scratch_bytes);
+      out_ += " scratch ";
+      if (node.scratch_offset != kNone) absl::StrAppend(&out_, "@", node.scratch_offset, "+");
+      absl::StrAppend(&out_, node.scratch_bytes);
     }
     if (options_.locs && !node.loc.empty()) absl::StrAppend(&out_, " loc ", Quoted(node.loc));
     out_ += "\n";

@@ -1,0 +1,135 @@
+#include "graph/passes/pass_manager.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "graph/ir/text.h"
+#include "graph/ir/verifier.h"
+
+namespace pocketune {
+namespace {
+
+absl::StatusOr<const PassInfo*> FindPass(const std::string& name) {
+  for (const PassInfo& pass : AllPasses()) {
+    if (name == pass.name) return &pass;
+  }
+  return absl::NotFoundError(absl::StrCat("passes: there is none called \"", name, "\""));
+}
+
+absl::Status Check(const Graph& graph, const PassInfo& pass) {
+  if (const absl::Status status = Verify(graph); !status.ok()) {
+    return absl::InternalError(
+        absl::StrCat("pass ", pass.name, " broke the graph: ", status.message()));
+  }
+#ifndef NDEBUG
+  const std::string text = Print(graph);
+  const absl::StatusOr<Graph> back = Parse(text);
+  if (!back.ok() || Print(*back) != text) {
+    return absl::InternalError(absl::StrCat("pass ", pass.name, ": the text form is ambiguous"));
+  }
+#endif
+  return absl::OkStatus();
+}
+
+absl::Status Dump(const Graph& graph, const std::string& folder, size_t number,
+                  const PassInfo& pass) {
+  const std::string path = absl::StrFormat("%s/%02d_%s.ptir", folder, number, pass.name);
+  std::ofstream file(path);
+  file << Print(graph, {.locs = true, .checksums = true});
+  file.close();
+  if (!file) return absl::UnavailableError(absl::StrCat(path, ": cannot be written"));
+  return absl::OkStatus();
+}
+
+absl::Status RunPass(Graph& graph, PassContext& context, const PassInfo& pass) {
+  const char* folder = std::getenv("POCKETUNE_DUMP_IR");
+  const std::string before = folder != nullptr ? Print(graph) : "";
+  PassRecord record;
+  record.pass = pass.name;
+  record.nodes_before = static_cast<int>(graph.nodes.size());
+  const auto start = std::chrono::steady_clock::now();
+  if (absl::Status status = pass.run(graph, context); !status.ok()) return status;
+  record.ms =
+      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  record.nodes_after = static_cast<int>(graph.nodes.size());
+  context.records.push_back(std::move(record));
+  if (absl::Status status = Check(graph, pass); !status.ok()) return status;
+  if (folder == nullptr || Print(graph) == before) return absl::OkStatus();
+  return Dump(graph, folder, context.records.size(), pass);
+}
+
+}  // namespace
+
+const std::vector<PassInfo>& AllPasses() {
+  static const std::vector<PassInfo> passes = {
+#define PT_PASS(Name, text, summary) {text, summary, Run##Name},
+#include "graph/passes/passes.def"
+#undef PT_PASS
+  };
+  return passes;
+}
+
+absl::Status RunPasses(Graph& graph, PassContext& context, const std::vector<std::string>& names) {
+  for (const std::string& name : context.disabled) {
+    if (const auto pass = FindPass(name); !pass.ok()) return pass.status();
+  }
+  for (const std::string& name : names) {
+    const auto pass = FindPass(name);
+    if (!pass.ok()) return pass.status();
+    const auto& disabled = context.disabled;
+    if (std::find(disabled.begin(), disabled.end(), name) != disabled.end()) continue;
+    if (absl::Status status = RunPass(graph, context, **pass); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status OptimizeForward(Graph& graph, PassContext& context) {
+  return RunPasses(graph, context,
+                   {
+                       // First, so that the others see one form of each thing.
+                       "canonicalize",
+                       // Before autodiff: gradients follow from the folded form.
+                       "fold_batchnorm",
+                       // What folding left constant needs no gradient rule.
+                       "fold_constants",
+                   });
+}
+
+absl::Status PlanGraph(Graph& graph, PassContext& context) {
+  absl::Status status =
+      RunPasses(graph, context,
+                {
+                    // Gradient rules emit the plain form of sums, scalings and reshapes.
+                    "canonicalize",
+                    // Seeds of gradients, and what of the backward pass nothing trainable reaches.
+                    "fold_constants",
+                    // Rules recompute what the forward pass or another rule has; before fusion,
+                    // which would make twins differ.
+                    "cse",
+                    // After autodiff, which alone decides who reads a pre-activation.
+                    "fuse_epilogue",
+                    // What the passes above left without readers.
+                    "dce",
+                });
+  if (!status.ok()) return status;
+  graph.stage = Stage::kOptimized;
+  status = RunPasses(graph, context,
+                     {
+                         // Scratch counts as live memory in what follows.
+                         "select_kernels",
+                         // All dependences are known and no node is added any more.
+                         "reorder",
+                         // Whether an operand dies at its reader depends on the order.
+                         "mark_inplace",
+                     });
+  if (!status.ok()) return status;
+  graph.stage = Stage::kScheduled;
+  // Last: places depend on lifetimes, and lifetimes on all of the above.
+  return RunPasses(graph, context, {"plan_memory"});
+}
+
+}  // namespace pocketune

@@ -1,0 +1,34 @@
+// Runs passes by name, checks the graph after each, and knows their order.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "graph/passes/pass.h"
+
+namespace pocketune {
+
+struct PassInfo {
+  const char* name;
+  const char* summary;
+  absl::Status (*run)(Graph& graph, PassContext& context);
+};
+
+// All rows of passes.def.
+const std::vector<PassInfo>& AllPasses();
+
+// Runs the named passes in order, but for the disabled ones. After each the graph is verified, a
+// record is added and, where POCKETUNE_DUMP_IR names a folder and the text changed, written to
+// <folder>/NN_<pass>.ptir. Errors: kNotFound for an unknown name, in `disabled` too; a pass's own;
+// kInternal for a graph that a pass broke.
+absl::Status RunPasses(Graph& graph, PassContext& context, const std::vector<std::string>& names);
+
+// Stage kForward, `trainable` flags set -> the same stage, ready for autodiff or, for evaluation,
+// for Plan.
+absl::Status OptimizeForward(Graph& graph, PassContext& context);
+
+// Any graph up to kTraining -> kPlanned: optimized, scheduled, with kernels and places.
+absl::Status PlanGraph(Graph& graph, PassContext& context);
+
+}  // namespace pocketune
