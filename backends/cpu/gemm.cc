@@ -16,12 +16,6 @@ HWY_BEFORE_NAMESPACE();
 namespace pocketune {
 namespace HWY_NAMESPACE {
 
-// Applies `act` to `count` values in place.
-HWY_INLINE void ActInPlace(Act act, float* y, int64_t count) {
-  if (act == Act::kNone) return;
-  WithAct(act, [&](auto f) HWY_ATTR { Map(f, count, y, Array{y}); });
-}
-
 HWY_INLINE float* RowOf(const GemmOutput& c, int64_t row) {
   const int64_t plane = c.rows * c.cols;
   return c.data + row / plane * c.step_n + row % plane / c.cols * c.step_i +

@@ -112,6 +112,12 @@ HWY_INLINE void WithAct(Act act, const Fn& fn) {
   }
 }
 
+// Applies `act` to n values in place.
+HWY_INLINE void ActInPlace(Act act, float* y, int64_t n) {
+  if (act == Act::kNone) return;
+  WithAct(act, [&](auto f) HWY_ATTR { Map(f, n, y, Array{y}); });
+}
+
 }  // namespace pocketune::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

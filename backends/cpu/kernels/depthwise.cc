@@ -1,0 +1,326 @@
+// Depthwise convolution, its input gradient (the same gather through other taps) and its filter
+// gradient. Vectors run over channels; rows of the result are the work items.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "backends/cpu/kernels/depthwise.cc"
+// clang-format off: first of all includes
+#include "backends/cpu/hwy_common.h"
+// clang-format on
+
+#include <algorithm>
+
+#include "backends/cpu/cpu_kernel_functions.h"
+#include "backends/cpu/gemm_kernels-inl.h"
+#include "backends/cpu/kernels/conv2d.h"
+#include "backends/cpu/kernels/depthwise.h"
+#include "backends/cpu/kernels/math-inl.h"
+#include "engine/base/math.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace pocketune {
+namespace HWY_NAMESPACE {
+
+// The points i of a line for which tap t reads a pixel inside [0, size): [first, last).
+struct PointRange {
+  int64_t first, last;
+};
+HWY_INLINE PointRange PointsInside(const TapLine& line, int64_t t, int64_t size) {
+  const int64_t at = line.origin + t * line.step;
+  const int64_t first = at >= 0 ? 0 : CeilDiv(-at, line.stride);
+  const int64_t last = size > at ? CeilDiv(size - at, line.stride) : 0;
+  return {std::min(first, line.points), std::max(std::min(last, line.points), first)};
+}
+
+// The taps through which point i reads pixels inside [0, size): [first, last).
+struct TapRange {
+  int64_t first, last;
+};
+HWY_INLINE TapRange TapsInside(const TapLine& line, int64_t i, int64_t size) {
+  const int64_t at = i * line.stride + line.origin;
+  const int64_t first = at >= 0 ? 0 : CeilDiv(-at, line.step);
+  const int64_t last = size > at ? CeilDiv(size - at, line.step) : 0;
+  return {std::min(first, line.taps),
+          std::max(std::min(last, line.taps), std::min(first, line.taps))};
+}
+
+// Result pixels in one row: `from` [height, width, channels] is one image, w [KH, KW, channels].
+struct GatherRow {
+  TapLine h, w;
+  int64_t height, width, channels, kernel_w;
+  const float* from;
+  const float* weights;
+  const float* bias;  // [channels] or null
+  float* to;          // the row of the result
+  TapRange rows;      // taps of h that are inside
+
+  const float* Pixel(int64_t s, int64_t i, int64_t j, int64_t t) const {
+    const int64_t y = i * h.stride + h.origin + s * h.step;
+    const int64_t x = j * w.stride + w.origin + t * w.step;
+    return from + (y * width + x) * channels;
+  }
+  const float* Weight(int64_t s, int64_t t) const {
+    return weights +
+           ((h.first_tap + s * h.tap_step) * kernel_w + w.first_tap + t * w.tap_step) * channels;
+  }
+};
+
+// kPixels result pixels from point j on, channels [c, c + count); count is Lanes or, with kWhole
+// false, less.
+template <int kPixels, bool kWhole>
+HWY_INLINE void GatherVector(const GatherRow& g, int64_t i, int64_t j, TapRange cols, int64_t c,
+                             int64_t count) {
+  const F32 d;
+  const auto load = [count](const float* p)
+                        HWY_ATTR { return kWhole ? hn::LoadU(F32(), p) : LoadSome(p, count); };
+  VF sum[kPixels];
+  const VF start = g.bias != nullptr ? load(g.bias + c) : hn::Zero(d);
+  PT_UNROLL for (int p = 0; p < kPixels; ++p) sum[p] = start;
+  const int64_t next = g.w.stride * g.channels;
+  for (int64_t s = g.rows.first; s < g.rows.last; ++s) {
+    for (int64_t t = cols.first; t < cols.last; ++t) {
+      const VF weight = load(g.Weight(s, t) + c);
+      const float* x = g.Pixel(s, i, j, t) + c;
+      PT_UNROLL for (int p = 0; p < kPixels; ++p) {
+        sum[p] = hn::MulAdd(load(x + p * next), weight, sum[p]);
+      }
+    }
+  }
+  float* y = g.to + (g.w.out_first + j * g.w.out_stride) * g.channels + c;
+  PT_UNROLL for (int p = 0; p < kPixels; ++p) {
+    float* out = y + p * g.w.out_stride * g.channels;
+    if (kWhole) {
+      hn::StoreU(sum[p], d, out);
+    } else {
+      StoreSome(sum[p], out, count);
+    }
+  }
+}
+
+template <int kPixels>
+HWY_INLINE void GatherPixels(const GatherRow& g, int64_t i, int64_t j, TapRange cols) {
+  int64_t c = 0;
+  for (; c + kLanes <= g.channels; c += kLanes) {
+    GatherVector<kPixels, true>(g, i, j, cols, c, kLanes);
+  }
+  if (c < g.channels) GatherVector<kPixels, false>(g, i, j, cols, c, g.channels - c);
+}
+
+// All pixels of the row at point i of g.h.
+void GatherAll(GatherRow& g, int64_t i) {
+  constexpr int kBlock = 4;
+  g.rows = TapsInside(g.h, i, g.height);
+  const TapRange all = {0, g.w.taps};
+  int64_t first = g.w.points, last = g.w.points;  // points that see all taps
+  if (g.w.taps > 0) {
+    first = PointsInside(g.w, 0, g.width).first;
+    last = std::max(first, PointsInside(g.w, g.w.taps - 1, g.width).last);
+  }
+  int64_t j = 0;
+  for (; j < first; ++j) GatherPixels<1>(g, i, j, TapsInside(g.w, j, g.width));
+  for (; j + kBlock <= last; j += kBlock) GatherPixels<kBlock>(g, i, j, all);
+  for (; j < g.w.points; ++j) GatherPixels<1>(g, i, j, TapsInside(g.w, j, g.width));
+}
+
+void ForwardRow(const DepthwiseArgs& a, int64_t row) {
+  const int64_t n = row / a.out_h, i = row % a.out_h;
+  GatherRow g{};
+  g.h = ForwardLine(a.out_h, a.kernel_h, a.stride_h, a.pad_top, a.dilation_h);
+  g.w = ForwardLine(a.out_w, a.kernel_w, a.stride_w, a.pad_left, a.dilation_w);
+  g.height = a.in_h;
+  g.width = a.in_w;
+  g.channels = a.channels;
+  g.kernel_w = a.kernel_w;
+  g.from = a.x + n * a.in_h * a.in_w * a.channels;
+  g.weights = a.w;
+  g.bias = a.bias;
+  g.to = a.y + row * a.out_w * a.channels;
+  GatherAll(g, i);
+  ActInPlace(a.act, g.to, a.out_w * a.channels);
+}
+
+void GradInputRow(const DepthwiseArgs& a, int64_t row) {
+  const int64_t n = row / a.in_h, h = row % a.in_h;
+  GatherRow g{};
+  g.h = GradLine(h % a.stride_h, a.in_h, a.kernel_h, a.stride_h, a.pad_top, a.dilation_h);
+  g.height = a.out_h;
+  g.width = a.out_w;
+  g.channels = a.channels;
+  g.kernel_w = a.kernel_w;
+  g.from = a.dy + n * a.out_h * a.out_w * a.channels;
+  g.weights = a.w;
+  g.to = a.dx + row * a.in_w * a.channels;
+  for (int64_t phase = 0; phase < std::min(a.stride_w, a.in_w); ++phase) {
+    g.w = GradLine(phase, a.in_w, a.kernel_w, a.stride_w, a.pad_left, a.dilation_w);
+    GatherAll(g, h / a.stride_h);
+  }
+}
+
+// to[t * tap_step + c] += sum over points j of dy[j * channels + c] * x[j * next + t * step + c]
+// for kTaps neighbouring taps and all channels c.
+template <int kTaps>
+HWY_INLINE void CorrelateVectors(const float* dy, const float* x, int64_t points, int64_t channels,
+                                 int64_t next, int64_t step, float* to) {
+  const F32 d;
+  int64_t c = 0;
+  for (; c + kLanes <= channels; c += kLanes) {
+    VF sum[kTaps];
+    PT_UNROLL for (int t = 0; t < kTaps; ++t) sum[t] = hn::LoadU(d, to + t * channels + c);
+    for (int64_t j = 0; j < points; ++j) {
+      const VF g = hn::LoadU(d, dy + j * channels + c);
+      PT_UNROLL for (int t = 0; t < kTaps; ++t) {
+        sum[t] = hn::MulAdd(g, hn::LoadU(d, x + j * next + t * step + c), sum[t]);
+      }
+    }
+    PT_UNROLL for (int t = 0; t < kTaps; ++t) hn::StoreU(sum[t], d, to + t * channels + c);
+  }
+  if (c == channels) return;
+  const int64_t rest = channels - c;
+  VF sum[kTaps];
+  PT_UNROLL for (int t = 0; t < kTaps; ++t) sum[t] = LoadSome(to + t * channels + c, rest);
+  for (int64_t j = 0; j < points; ++j) {
+    const VF g = LoadSome(dy + j * channels + c, rest);
+    PT_UNROLL for (int t = 0; t < kTaps; ++t) {
+      sum[t] = hn::MulAdd(g, LoadSome(x + j * next + t * step + c, rest), sum[t]);
+    }
+  }
+  PT_UNROLL for (int t = 0; t < kTaps; ++t) StoreSome(sum[t], to + t * channels + c, rest);
+}
+
+// One row of dy against one row of x, kTaps taps from `tap` on: first the points that lie inside
+// for all of them, then those that do for some.
+template <int kTaps>
+HWY_INLINE void CorrelateRow(const DepthwiseArgs& a, const TapLine& line, int64_t tap,
+                             const float* dy, const float* x, float* to) {
+  const int64_t next = a.stride_w * a.channels;
+  const int64_t step = a.dilation_w * a.channels;
+  const float* x_tap = x + (line.origin + tap * line.step) * a.channels;
+  const int64_t first = PointsInside(line, tap, a.in_w).first;
+  const int64_t last = std::max(first, PointsInside(line, tap + kTaps - 1, a.in_w).last);
+  CorrelateVectors<kTaps>(dy + first * a.channels, x_tap + first * next, last - first, a.channels,
+                          next, step, to);
+  if (kTaps == 1) return;
+  for (int t = 0; t < kTaps; ++t) {
+    const PointRange range = PointsInside(line, tap + t, a.in_w);
+    const int64_t before = std::min(first, range.last);
+    const int64_t after = std::max(last, range.first);
+    CorrelateVectors<1>(dy + range.first * a.channels, x_tap + range.first * next + t * step,
+                        before - range.first, a.channels, next, step, to + t * a.channels);
+    CorrelateVectors<1>(dy + after * a.channels, x_tap + after * next + t * step,
+                        range.last - after, a.channels, next, step, to + t * a.channels);
+  }
+}
+
+// Sum over the rows of dy in [first, last) (rows count through all images), into `to`.
+void GradFilterRows(const DepthwiseArgs& a, int64_t first, int64_t last, float* to) {
+  const TapLine h = ForwardLine(a.out_h, a.kernel_h, a.stride_h, a.pad_top, a.dilation_h);
+  const TapLine w = ForwardLine(a.out_w, a.kernel_w, a.stride_w, a.pad_left, a.dilation_w);
+  ZeroFloats(to, a.kernel_h * a.kernel_w * a.channels);
+  for (int64_t row = first; row < last; ++row) {
+    const int64_t n = row / a.out_h, i = row % a.out_h;
+    const TapRange taps = TapsInside(h, i, a.in_h);
+    const float* dy = a.dy + row * a.out_w * a.channels;
+    for (int64_t s = taps.first; s < taps.last; ++s) {
+      const int64_t in_row = n * a.in_h + i * h.stride + h.origin + s * h.step;
+      const float* x = a.x + in_row * a.in_w * a.channels;
+      float* row_to = to + s * a.kernel_w * a.channels;
+      int64_t t = 0;
+      for (; t + 4 <= a.kernel_w; t += 4) {
+        CorrelateRow<4>(a, w, t, dy, x, row_to + t * a.channels);
+      }
+      if (a.kernel_w - t == 3) CorrelateRow<3>(a, w, t, dy, x, row_to + t * a.channels);
+      if (a.kernel_w - t == 2) CorrelateRow<2>(a, w, t, dy, x, row_to + t * a.channels);
+      if (a.kernel_w - t == 1) CorrelateRow<1>(a, w, t, dy, x, row_to + t * a.channels);
+    }
+  }
+}
+
+// dw [c0, c1) = sum of the partial results, in order.
+void AddPartials(const DepthwiseArgs& a, int64_t parts, const float* partial, int64_t c0,
+                 int64_t c1) {
+  const int64_t size = a.kernel_h * a.kernel_w * a.channels;
+  for (int64_t c = c0; c < c1; ++c) {
+    float sum = partial[c];
+    for (int64_t p = 1; p < parts; ++p) sum += partial[p * size + c];
+    a.dw[c] = sum;
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace pocketune
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace pocketune {
+
+HWY_EXPORT(ForwardRow);
+HWY_EXPORT(GradInputRow);
+HWY_EXPORT(GradFilterRows);
+HWY_EXPORT(AddPartials);
+
+namespace {
+
+// Work items of the filter gradient, each with a partial sum: a function of the shape alone.
+int64_t PartsOf(const DepthwiseArgs& a) {
+  constexpr int64_t kMaxParts = 16;
+  constexpr int64_t kMaxPartialFloats = 1 << 17;
+  const int64_t size = a.kernel_h * a.kernel_w * a.channels;
+  const int64_t rows = a.batch * a.out_h;
+  return std::max<int64_t>(1, std::min({kMaxParts, rows, kMaxPartialFloats / size}));
+}
+
+}  // namespace
+
+void RunDepthwiseConv2d(const KernelArgs& args) {
+  const ConvAttrs& attrs = args.Attr<ConvAttrs>();
+  DepthwiseArgs a =
+      DepthwiseSizes(args.operands[0].shape, args.operands[1].shape, args.results[0].shape, attrs);
+  a.x = args.operands[0].as<float>();
+  a.w = args.operands[1].as<float>();
+  a.bias = args.operands.size() > 2 ? args.operands[2].as<float>() : nullptr;
+  a.y = args.results[0].as<float>();
+  a.act = attrs.act;
+  args.pool->ParallelFor(a.batch * a.out_h, [&](int64_t row, int) {
+    HWY_DYNAMIC_DISPATCH(ForwardRow)(a, row);
+  });
+}
+
+void RunDepthwiseConv2dGradInput(const KernelArgs& args) {
+  DepthwiseArgs a = DepthwiseSizes(args.results[0].shape, args.operands[1].shape,
+                                   args.operands[0].shape, args.Attr<ConvGradAttrs>());
+  a.dy = args.operands[0].as<float>();
+  a.w = args.operands[1].as<float>();
+  a.dx = args.results[0].as<float>();
+  args.pool->ParallelFor(a.batch * a.in_h, [&](int64_t row, int) {
+    HWY_DYNAMIC_DISPATCH(GradInputRow)(a, row);
+  });
+}
+
+int64_t ScratchDepthwiseConv2dGradFilter(const KernelQuery& query) {
+  const DepthwiseArgs a =
+      DepthwiseSizes(query.operands[1].shape, query.results[0].shape, query.operands[0].shape,
+                     std::get<ConvGradAttrs>(*query.attrs));
+  return int64_t{sizeof(float)} * PartsOf(a) * a.kernel_h * a.kernel_w * a.channels;
+}
+
+void RunDepthwiseConv2dGradFilter(const KernelArgs& args) {
+  DepthwiseArgs a = DepthwiseSizes(args.operands[1].shape, args.results[0].shape,
+                                   args.operands[0].shape, args.Attr<ConvGradAttrs>());
+  a.dy = args.operands[0].as<float>();
+  a.x = args.operands[1].as<float>();
+  a.dw = args.results[0].as<float>();
+  float* partial = static_cast<float*>(args.scratch);
+  const int64_t size = a.kernel_h * a.kernel_w * a.channels;
+  const int64_t rows = a.batch * a.out_h;
+  const int64_t parts = PartsOf(a);
+  args.pool->ParallelFor(parts, [&](int64_t part, int) {
+    HWY_DYNAMIC_DISPATCH(GradFilterRows)
+    (a, rows * part / parts, rows * (part + 1) / parts, partial + part * size);
+  });
+  constexpr int64_t kChunk = 4096;
+  args.pool->ParallelFor(CeilDiv(size, kChunk), [&](int64_t chunk, int) {
+    HWY_DYNAMIC_DISPATCH(AddPartials)
+    (a, parts, partial, chunk * kChunk, std::min(size, (chunk + 1) * kChunk));
+  });
+}
+
+}  // namespace pocketune
+#endif
