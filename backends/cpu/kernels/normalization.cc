@@ -12,17 +12,18 @@
 HWY_BEFORE_NAMESPACE();
 namespace pocketune::HWY_NAMESPACE {
 
-struct SumColumns {
+// Distances from the first row, so that a mean far from zero costs no digits.
+struct SumShifted {
   static constexpr int kValues = 1;
   static constexpr float kInit = 0.0f;
   const float* x;
   template <class Access>
-  HWY_INLINE void operator()(const Access& access, int64_t at, int64_t, VF* sums) const {
-    sums[0] = hn::Add(sums[0], access.Load(x + at));
+  HWY_INLINE void operator()(const Access& access, int64_t at, int64_t c, VF* sums) const {
+    sums[0] = hn::Add(sums[0], hn::Sub(access.Load(x + at), access.Load(x + c)));
   }
 };
 
-// Squared distances from `sum` / rows.
+// Squared distances from the mean of those, `sum` / rows.
 struct SumSquares {
   static constexpr int kValues = 1;
   static constexpr float kInit = 0.0f;
@@ -32,7 +33,8 @@ struct SumSquares {
   template <class Access>
   HWY_INLINE void operator()(const Access& access, int64_t at, int64_t c, VF* sums) const {
     const VF mean = hn::Mul(access.Load(sum + c), hn::Set(F32(), one_over_rows));
-    const VF centered = hn::Sub(access.Load(x + at), mean);
+    const VF shifted = hn::Sub(access.Load(x + at), access.Load(x + c));
+    const VF centered = hn::Sub(shifted, mean);
     sums[0] = hn::MulAdd(centered, centered, sums[0]);
   }
 };
@@ -98,7 +100,7 @@ void RunBatchNorm(const KernelArgs& args) {
   const auto row_offset = [&](int64_t row) { return row * channels; };
   shape.ParallelParts(args.pool, [&](const ColumnBlocks::Part& part) HWY_ATTR {
     float* sum = partial + part.block * 2 * channels;
-    FoldColumns(SumColumns{x}, part, row_offset, sum, channels);
+    FoldColumns(SumShifted{x}, part, row_offset, sum, channels);
     const float one_over_rows = 1.0f / static_cast<float>(part.row_end - part.row_begin);
     FoldColumns(SumSquares{x, sum, one_over_rows}, part, row_offset, sum + channels, channels);
   });
@@ -110,14 +112,14 @@ void RunBatchNorm(const KernelArgs& args) {
     CombineBlocks<SumOf>(
         shape.blocks(), begin, end,
         [&](int64_t b, int64_t c) { return double{partial[b * 2 * channels + c]}; },
-        [&](int64_t c, double sum) { mean[c] = static_cast<float>(sum / rows); });
+        [&](int64_t c, double sum) { mean[c] = static_cast<float>(x[c] + sum / rows); });
     CombineBlocks<SumOf>(
         shape.blocks(), begin, end,
         [&](int64_t b, int64_t c) {
           const float* sum = partial + b * 2 * channels + c;
           const auto n = static_cast<double>(
               std::min(ColumnBlocks::kRows, shape.rows - b * ColumnBlocks::kRows));
-          const double distance = *sum / n - double{mean[c]};
+          const double distance = *sum / n - (double{mean[c]} - x[c]);
           return sum[channels] + n * distance * distance;
         },
         [&](int64_t c, double squares) {
