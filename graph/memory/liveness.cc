@@ -79,6 +79,7 @@ bool FitsInPlace(const Graph& graph, const std::vector<ValueId>& roots, const No
   if (operand > (commutes ? 1 : 0)) return false;
   const ValueId id = node.operands[operand];
   if (graph.type(id) != graph.type(node.results[0])) return false;
+  if (graph.type(id) != graph.type(node.operands[0])) return false;  // the kernel is chosen already
   if (graph.value(roots[id]).kind != ValueKind::kResult) return false;
   // Another operand may be the same bytes only where each element is read before it is written.
   for (ValueId other : node.operands) {

@@ -35,8 +35,8 @@ struct Liveness {
 std::vector<ValueId> AliasRootsOf(const Graph& graph);
 
 // May `node` write result 0 over operand `operand`? What does not depend on the order: the op
-// allows it for that operand (the second one too for add and mul), shapes and types are equal, and
-// the bytes are neither an input's, a parameter's nor a constant's.
+// allows it for that operand (the second one too for add and mul of equal types), types are equal,
+// and the bytes are neither an input's, a parameter's nor a constant's.
 bool FitsInPlace(const Graph& graph, const std::vector<ValueId>& roots, const Node& node,
                  int operand);
 

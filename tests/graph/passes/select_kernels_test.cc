@@ -1,0 +1,66 @@
+#include <gtest/gtest.h>
+
+#include "graph/ir/builder.h"
+#include "graph/passes/pass.h"
+
+namespace pocketune {
+namespace {
+
+void DoNothing(const KernelArgs&) {}
+bool NeedsConstantWeight(const KernelQuery& query) { return (query.constant_operands & 2) != 0; }
+int64_t ScratchOf(const KernelQuery& query) {
+  return query.slots * query.results[0].shape.elems() * int64_t{sizeof(float)};
+}
+constexpr KernelInfo kTable[] = {
+    {"test.matmul_packed", OpKind::kMatmul, DoNothing, NeedsConstantWeight, nullptr},
+    {"test.matmul", OpKind::kMatmul, DoNothing, nullptr, ScratchOf},
+};
+
+PassContext Context() {
+  PassContext context;
+  context.kernels = kTable;
+  context.slots = 2;
+  return context;
+}
+
+Graph Linear() {
+  Graph graph;
+  GraphBuilder b(&graph);
+  const ValueId x = graph.AddInput("x", {Shape{2, 3}});
+  const ValueId w = graph.AddParam("w", Shape{3, 5}, ParamRole::kWeight, nullptr);
+  b.set_loc("head");
+  graph.outputs = {{"y", b.Op(OpKind::kMatmul, {x, w})}};
+  EXPECT_TRUE(b.status().ok());
+  return graph;
+}
+
+TEST(SelectKernelsTest, TakesTheFirstRowThatServesAFrozenWeight) {
+  Graph graph = Linear();
+  PassContext context = Context();
+  ASSERT_TRUE(RunSelectKernels(graph, context).ok());
+  EXPECT_EQ(graph.nodes[0].kernel, "test.matmul_packed");
+  EXPECT_EQ(graph.nodes[0].scratch_bytes, 0);
+}
+
+TEST(SelectKernelsTest, AWeightThatLearnsIsNoConstant) {
+  Graph graph = Linear();
+  graph.values[1].trainable = true;
+  PassContext context = Context();
+  ASSERT_TRUE(RunSelectKernels(graph, context).ok());
+  EXPECT_EQ(graph.nodes[0].kernel, "test.matmul");
+  EXPECT_EQ(graph.nodes[0].scratch_bytes, 2 * 10 * 4);
+}
+
+TEST(SelectKernelsTest, AMissingKernelIsAnErrorThatNamesOpAndShapes) {
+  Graph graph = Linear();
+  GraphBuilder b(&graph);
+  b.set_loc("tail");
+  b.Op(OpKind::kRelu, {graph.nodes[0].results[0]});
+  PassContext context = Context();
+  const absl::Status status = RunSelectKernels(graph, context);
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(status.message(), "tail: no kernel of this backend serves relu(f32[2,5])");
+}
+
+}  // namespace
+}  // namespace pocketune
