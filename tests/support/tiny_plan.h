@@ -161,7 +161,9 @@ class TinyPlanBuilder {
          .operands = {kTinyDlogits},
          .results = {kTinyDb2},
          .attrs = AttrBytes(ReduceAttrs{.axes = 1}),
-         .phase = 1});
+         .phase = 1,
+         .scratch_offset = Arena({2 * kTinySamples * kTinyClasses}).offset,  // sums in double
+         .scratch_bytes = 8 * kTinySamples * kTinyClasses});
     add({.op = "sgd",
          .operands = {kTinyB2, kTinyDb2},
          .results = {kTinyNewB2},
