@@ -1,0 +1,119 @@
+// A step allocates nothing: every way to memory is counted over 100 steps with two threads.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <new>
+
+#include "engine/base/pages.h"
+#include "tests/support/test_kernels.h"
+#include "tests/support/tiny_session.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define PT_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define PT_SANITIZED 1
+#endif
+#endif
+
+namespace {
+std::atomic<bool> counting{false};
+std::atomic<int> allocations{0};
+void Count() {
+  if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1);
+}
+}  // namespace
+
+#ifndef PT_SANITIZED
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define PT_EXPORT __attribute__((visibility("default")))
+// operator new of the C++ library calls malloc and aligned_alloc.
+extern "C" {
+void* __libc_malloc(size_t);
+void* __libc_calloc(size_t, size_t);
+void* __libc_realloc(void*, size_t);
+void* __libc_memalign(size_t, size_t);
+
+PT_EXPORT void* malloc(size_t n) {
+  Count();
+  return __libc_malloc(n);
+}
+PT_EXPORT void* calloc(size_t count, size_t n) {
+  Count();
+  return __libc_calloc(count, n);
+}
+PT_EXPORT void* realloc(void* p, size_t n) {
+  Count();
+  return __libc_realloc(p, n);
+}
+PT_EXPORT void* memalign(size_t alignment, size_t n) {
+  Count();
+  return __libc_memalign(alignment, n);
+}
+PT_EXPORT void* aligned_alloc(size_t alignment, size_t n) {
+  Count();
+  return __libc_memalign(alignment, n);
+}
+PT_EXPORT int posix_memalign(void** p, size_t alignment, size_t n) {
+  Count();
+  *p = __libc_memalign(alignment, n);
+  return *p == nullptr ? ENOMEM : 0;
+}
+PT_EXPORT void* mmap(void* at, size_t n, int protection, int flags, int fd, off_t offset) noexcept {
+  Count();
+  return reinterpret_cast<void*>(syscall(SYS_mmap, at, n, protection, flags, fd, offset));
+}
+}
+#endif
+
+namespace pocketune {
+namespace {
+
+// Allocations of `body`.
+template <typename Body>
+int CountAllocations(const Body& body) {
+  allocations = 0;
+  counting = true;
+  body();
+  counting = false;
+  return allocations;
+}
+
+TEST(NoAllocationTest, AStepAllocatesNothing) {
+#ifdef PT_SANITIZED
+  GTEST_SKIP() << "sanitizers bring allocators of their own";
+#endif
+  EXPECT_EQ(CountAllocations([] { ::operator delete(::operator new(64)); }), 1);
+  EXPECT_GE(CountAllocations([] { EXPECT_TRUE(Pages::Allocate(4096).ok()); }), 1);
+
+  test::PlanSpec spec = test::TinyPlan();
+  for (test::ScheduleSpec& schedule : spec.schedules) {
+    for (test::StepSpec& step : schedule.steps) {
+      if (step.op != "matmul") continue;
+      step.kernel = "test.matmul_parallel";
+      step.scratch_offset = spec.arena_bytes;
+      step.scratch_bytes = 4 * 11 * sizeof(float);
+    }
+  }
+  spec.arena_bytes += 192;
+  SessionOptions options = test::ReferenceOptions(2);
+  options.kernels.push_back(test::TestKernels());
+  test::TinySession session(options, spec);
+  ASSERT_TRUE(session.status().ok()) << session.status().message();
+  session->set_profiling(true);
+  int failed = 0;
+  float loss = 0;
+  const int count = CountAllocations([&] {
+    for (int i = 0; i < 100; ++i) failed += !session->TrainStep(0.01, &loss).ok();
+    failed += !session->EvalStep(&loss).ok() + !session->Predict().ok();
+  });
+  EXPECT_EQ(failed, 0);
+  EXPECT_EQ(count, 0);
+}
+
+}  // namespace
+}  // namespace pocketune
