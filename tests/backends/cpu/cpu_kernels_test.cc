@@ -1,0 +1,49 @@
+#include "backends/cpu/cpu_kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "backends/cpu/cpu_features.h"
+#include "tests/backends/cpu/isa_levels.h"
+
+namespace pocketune::test {
+namespace {
+
+TEST(CpuKernelsTest, HasOneOwnKernelForEveryOp) {
+  std::multiset<OpKind> own;
+  for (const KernelInfo& row : CpuKernels()) {
+    if (std::string(row.name).starts_with("cpu.")) {
+      EXPECT_EQ(row.name, std::string("cpu.") + InfoOf(row.op).name);
+      own.insert(row.op);
+    }
+  }
+  for (int op = 0; op < kOpCount; ++op) {
+    EXPECT_EQ(own.count(static_cast<OpKind>(op)), 1u) << InfoOf(static_cast<OpKind>(op)).name;
+  }
+}
+
+TEST(CpuKernelsTest, NamesEveryRowDifferently) {
+  std::set<std::string> names;
+  for (const KernelInfo& row : CpuKernels()) EXPECT_TRUE(names.insert(row.name).second) << row.name;
+}
+
+TEST(CpuFeaturesTest, RunsAtTheLevelAskedForAndGoesBackUp) {
+  for (Isa isa : IsaLevels()) {
+    ASSERT_TRUE(SetIsa(isa).ok());
+    EXPECT_EQ(CurrentIsa(), isa);
+    EXPECT_NE(MachineIsa(), Isa::kAuto);
+  }
+  ASSERT_TRUE(SetIsa(Isa::kAuto).ok());
+  EXPECT_EQ(CurrentIsa(), MachineIsa());
+}
+
+TEST(CpuFeaturesTest, RefusesALevelOfAnotherArchitecture) {
+  const Isa foreign = MachineIsa() == Isa::kNeon ? Isa::kSse4 : Isa::kNeon;
+  EXPECT_EQ(SetIsa(foreign).code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(CurrentIsa(), MachineIsa());
+}
+
+}  // namespace
+}  // namespace pocketune::test
