@@ -1,6 +1,7 @@
 // What a gradient rule sees of the node that it differentiates.
 #pragma once
 
+#include <cstdint>
 #include <utility>
 #include <vector>
 

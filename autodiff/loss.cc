@@ -1,7 +1,5 @@
 #include "autodiff/loss.h"
 
-#include <utility>
-
 #include "graph/ir/builder.h"
 
 namespace pocketune {
@@ -14,7 +12,7 @@ absl::StatusOr<ValueId> Attach(Graph& graph, ValueId prediction, OpKind op, cons
   const ValueId weight = graph.AddInput(kWeightInput, {batch, DType::kF32});
   GraphBuilder builder(&graph);
   builder.set_loc("loss");
-  const ValueId loss = builder.Op(op, {prediction, truth, weight}, std::move(attrs));
+  const ValueId loss = builder.Op(op, {prediction, truth, weight}, attrs);
   if (!builder.status().ok()) return builder.status();
   graph.outputs.push_back({kLossOutput, loss});
   return loss;
