@@ -172,6 +172,26 @@ HWY_INLINE void CopyPanelRow(const float* HWY_RESTRICT from, int64_t width,
   ZeroFloats(to + width, kStride - width);
 }
 
+// Panel rows of grid points from `at` on where the panel lies within one tap: the usual case of
+// many channels, without GatherPatch's bookkeeping.
+template <int kStride>
+HWY_INLINE void GatherOneTap(const float* image, GridCursor at, PatchOffset from, int64_t width,
+                             int64_t points, float* HWY_RESTRICT to) {
+  const PatchGrid& g = at.g;
+  const int64_t h0 = g.origin_h + from.s * g.step_h;
+  const int64_t w0 = g.origin_w + from.t * g.step_w;
+  for (int64_t k = 0; k < points; ++k, at.Next(), to += kStride) {
+    const int64_t h = h0 + at.i * g.stride_h;
+    const int64_t w = w0 + at.j * g.stride_w;
+    if (h < 0 || h >= g.height || w < 0 || w >= g.width) {
+      ZeroFloats(to, kStride);
+      continue;
+    }
+    const int64_t pixel = (at.n * g.height + h) * g.width + w;
+    CopyPanelRow<kStride>(image + pixel * g.pixel + from.channel, width, to);
+  }
+}
+
 // Packs rows of A (columns of B) [i0, i0 + kStride), of which those from `end` on do not exist, for
 // k in [k0, k0 + kc) as to[kc][kStride]. What stands in missing places is never stored to C.
 template <int kStride>
@@ -217,6 +237,10 @@ void PackPanel(const GemmOperand& o, const float* data, int64_t i0, int64_t end,
     case GemmOperand::Kind::kPatchesAcross: {
       GridCursor at(o.grid, k0);
       const PatchOffset from(o.grid, i0);
+      if (from.channel + width <= o.grid.channels) {
+        GatherOneTap<kStride>(data, at, from, width, kc, to);
+        return;
+      }
       for (int64_t k = 0; k < kc; ++k, at.Next()) {
         GatherPatch(data, at, from, width, to + k * kStride);
         ZeroFloats(to + k * kStride + width, kStride - width);

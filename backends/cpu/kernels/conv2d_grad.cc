@@ -10,6 +10,12 @@
 namespace pocketune {
 namespace {
 
+// Null stays null: scratch is asked for without arrays.
+template <typename T>
+T* At(T* base, int64_t offset) {
+  return base == nullptr ? nullptr : base + offset;
+}
+
 // dx[pixel of the phase, c] = sum over (tap, o) of dy[..., o] * w[o, tap, c], per group.
 GemmProblem GradInputProblem(const ConvGeometry& g, int64_t phase_h, int64_t phase_w,
                              const float* dy, const float* w, float* dx) {
@@ -41,14 +47,14 @@ GemmProblem GradInputProblem(const ConvGeometry& g, int64_t phase_h, int64_t pha
     p.a.grid.step_h = h.step;
     p.a.grid.step_w = v.step;
     p.b.kind = GemmOperand::Kind::kTaps;
-    p.b.data = w + (h.first_tap * g.kernel_w + v.first_tap) * g.group_in;
+    p.b.data = At(w, (h.first_tap * g.kernel_w + v.first_tap) * g.group_in);
     p.b.ld = filter;
     p.b.inner = g.group_out;
     p.b.taps_t = v.taps;
     p.b.step_s = h.tap_step * g.kernel_w * g.group_in;
     p.b.step_t = v.tap_step * g.group_in;
     const int64_t row = g.in_w * g.in_channels();
-    p.c.data = dx + h.out_first * row + v.out_first * g.in_channels();
+    p.c.data = At(dx, h.out_first * row + v.out_first * g.in_channels());
     p.c.rows = h.points;
     p.c.cols = v.points;
     p.c.step_n = g.in_h * row;

@@ -63,30 +63,44 @@ struct GatherRow {
   }
 };
 
-// kPixels result pixels from point j on, channels [c, c + count); count is Lanes or, with kWhole
-// false, less.
+// The taps of kPixels neighbouring result pixels: where the first reads, and steps in floats from
+// tap to tap.
+struct Taps {
+  int64_t count_s, count_t;
+  const float* x;
+  const float* w;
+  int64_t x_step_s, x_step_t, w_step_s, w_step_t;
+  int64_t x_next, y_next;  // from one result pixel to the next
+  float* y;
+};
+
+// Channels [c, c + count) of kPixels result pixels; count is Lanes or, with kWhole false, less.
 template <int kPixels, bool kWhole>
-HWY_INLINE void GatherVector(const GatherRow& g, int64_t i, int64_t j, TapRange cols, int64_t c,
-                             int64_t count) {
+HWY_INLINE void GatherVector(const Taps& taps, const float* bias, int64_t c, int64_t count) {
   const F32 d;
   const auto load = [count](const float* p)
                         HWY_ATTR { return kWhole ? hn::LoadU(F32(), p) : LoadSome(p, count); };
   VF sum[kPixels];
-  const VF start = g.bias != nullptr ? load(g.bias + c) : hn::Zero(d);
+  const VF start = bias != nullptr ? load(bias + c) : hn::Zero(d);
   PT_UNROLL for (int p = 0; p < kPixels; ++p) sum[p] = start;
-  const int64_t next = g.w.stride * g.channels;
-  for (int64_t s = g.rows.first; s < g.rows.last; ++s) {
-    for (int64_t t = cols.first; t < cols.last; ++t) {
-      const VF weight = load(g.Weight(s, t) + c);
-      const float* x = g.Pixel(s, i, j, t) + c;
+  const float* x_row = taps.x + c;
+  const float* w_row = taps.w + c;
+  for (int64_t s = 0; s < taps.count_s; ++s) {
+    const float* x = x_row;
+    const float* w = w_row;
+    for (int64_t t = 0; t < taps.count_t; ++t) {
+      const VF weight = load(w);
       PT_UNROLL for (int p = 0; p < kPixels; ++p) {
-        sum[p] = hn::MulAdd(load(x + p * next), weight, sum[p]);
+        sum[p] = hn::MulAdd(load(x + p * taps.x_next), weight, sum[p]);
       }
+      x += taps.x_step_t;
+      w += taps.w_step_t;
     }
+    x_row += taps.x_step_s;
+    w_row += taps.w_step_s;
   }
-  float* y = g.to + (g.w.out_first + j * g.w.out_stride) * g.channels + c;
   PT_UNROLL for (int p = 0; p < kPixels; ++p) {
-    float* out = y + p * g.w.out_stride * g.channels;
+    float* out = taps.y + p * taps.y_next + c;
     if (kWhole) {
       hn::StoreU(sum[p], d, out);
     } else {
@@ -95,13 +109,26 @@ HWY_INLINE void GatherVector(const GatherRow& g, int64_t i, int64_t j, TapRange 
   }
 }
 
+// kPixels result pixels from point j on.
 template <int kPixels>
 HWY_INLINE void GatherPixels(const GatherRow& g, int64_t i, int64_t j, TapRange cols) {
+  const int64_t channels = g.channels;
+  const Taps taps = {g.rows.last - g.rows.first,
+                     cols.last - cols.first,
+                     g.Pixel(g.rows.first, i, j, cols.first),
+                     g.Weight(g.rows.first, cols.first),
+                     g.h.step * g.width * channels,
+                     g.w.step * channels,
+                     g.h.tap_step * g.kernel_w * channels,
+                     g.w.tap_step * channels,
+                     g.w.stride * channels,
+                     g.w.out_stride * channels,
+                     g.to + (g.w.out_first + j * g.w.out_stride) * channels};
   int64_t c = 0;
-  for (; c + kLanes <= g.channels; c += kLanes) {
-    GatherVector<kPixels, true>(g, i, j, cols, c, kLanes);
+  for (; c + kLanes <= channels; c += kLanes) {
+    GatherVector<kPixels, true>(taps, g.bias, c, kLanes);
   }
-  if (c < g.channels) GatherVector<kPixels, false>(g, i, j, cols, c, g.channels - c);
+  if (c < channels) GatherVector<kPixels, false>(taps, g.bias, c, channels - c);
 }
 
 // All pixels of the row at point i of g.h.
