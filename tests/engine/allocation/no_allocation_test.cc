@@ -1,7 +1,11 @@
 // A step allocates nothing: every way to memory is counted over 100 steps with two threads.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <new>
 
 #include "engine/base/pages.h"
@@ -16,6 +20,11 @@
 #endif
 #endif
 
+#ifdef PT_SANITIZED
+TEST(NoAllocationTest, AStepAllocatesNothing) {
+  GTEST_SKIP() << "sanitizers bring allocators of their own";
+}
+#else
 namespace {
 std::atomic<bool> counting{false};
 std::atomic<int> allocations{0};
@@ -23,12 +32,6 @@ void Count() {
   if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1);
 }
 }  // namespace
-
-#ifndef PT_SANITIZED
-#include <errno.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define PT_EXPORT __attribute__((visibility("default")))
 // operator new of the C++ library calls malloc and aligned_alloc.
@@ -68,7 +71,6 @@ PT_EXPORT void* mmap(void* at, size_t n, int protection, int flags, int fd, off_
   return reinterpret_cast<void*>(syscall(SYS_mmap, at, n, protection, flags, fd, offset));
 }
 }
-#endif
 
 namespace pocketune {
 namespace {
@@ -84,9 +86,6 @@ int CountAllocations(const Body& body) {
 }
 
 TEST(NoAllocationTest, AStepAllocatesNothing) {
-#ifdef PT_SANITIZED
-  GTEST_SKIP() << "sanitizers bring allocators of their own";
-#endif
   EXPECT_EQ(CountAllocations([] { ::operator delete(::operator new(64)); }), 1);
   EXPECT_GE(CountAllocations([] { EXPECT_TRUE(Pages::Allocate(4096).ok()); }), 1);
 
@@ -117,3 +116,4 @@ TEST(NoAllocationTest, AStepAllocatesNothing) {
 
 }  // namespace
 }  // namespace pocketune
+#endif  // PT_SANITIZED
