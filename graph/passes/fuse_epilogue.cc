@@ -63,7 +63,6 @@ class EpilogueFuser {
     Node* producer = SoleProducer(node.operands[0], node);
     if (producer == nullptr) return;
     *ActOf(producer->attrs) = *act;
-    uses_[producer->results[0]] = uses_[node.results[0]];
     graph_.ReplaceUses(node.results[0], producer->results[0]);
     keep_[n] = false;
   }

@@ -200,14 +200,20 @@ class RandomGraph {
     return builder_.Op(OpKind::kSub, {z, builder_.Op(OpKind::kMul, {x, builder_.Fill({}, 0.0)})});
   }
 
+  ValueId Linear(ValueId x, int64_t out, ValueId bias) {
+    const bool trans_b = Below(2) == 0;
+    const int64_t in = shape(x)[1];
+    const ValueId w =
+        Param("weight", trans_b ? Shape{out, in} : Shape{in, out}, ParamRole::kWeight);
+    return builder_.Op(OpKind::kMatmul, {x, w, bias}, MatmulAttrs{.trans_b = trans_b});
+  }
+
   void AddClassifier() {
     builder_.set_loc("classifier");
+    ValueId x = builder_.Op(OpKind::kReduceMean, {maps_.back()}, ReduceAttrs{.axes = 0b0110});
+    if (Below(2) == 0) x = Activation(Norm(Linear(x, 5, kNone)));
     block_ = kNone;
-    const ValueId mean =
-        builder_.Op(OpKind::kReduceMean, {maps_.back()}, ReduceAttrs{.axes = 0b0110});
-    const ValueId w = Param("weight", {3, shape(mean)[1]}, ParamRole::kWeight);
-    const ValueId b = Param("bias", {3}, ParamRole::kBias);
-    const ValueId logits = builder_.Op(OpKind::kMatmul, {mean, w, b}, MatmulAttrs{.trans_b = true});
+    const ValueId logits = Linear(x, 3, Param("bias", {3}, ParamRole::kBias));
     if (logits != kNone) graph_.outputs.push_back({"logits", logits});
   }
 

@@ -80,6 +80,12 @@ TEST(VerifierTest, RejectsDataOfAnotherSize) {
   EXPECT_EQ(Verify(graph).message(), "verify: c: data has another size (got 2, want 3 elements)");
 }
 
+TEST(VerifierTest, RejectsShapesOutOfRange) {
+  Graph graph;
+  graph.AddInput("x", {{0}, DType::kF32});
+  EXPECT_EQ(Verify(graph).message(), "verify: x: the shape is out of range");
+}
+
 TEST(VerifierTest, RejectsIntegerParameters) {
   EXPECT_EQ(Forward("%0: i32[3] param \"w\" weight stem\n"),
             "verify: w: is not floating-point (got i32[3])");
@@ -110,6 +116,30 @@ TEST(VerifierTest, RejectsWhatOnlyABrokenPassCanMake) {
   graph.value(1).type.shape = {5};
   EXPECT_EQ(Verify(graph).message(),
             "verify: node 0 (relu): result 0 has another type (got f32[5], want f32[3])");
+  graph = good;
+  graph.nodes[1].results[0] = 7;
+  EXPECT_EQ(Verify(graph).message(), "verify: node 1 (relu): result 7 is no value");
+  graph = good;
+  graph.nodes[1].results.clear();
+  EXPECT_EQ(Verify(graph).message(), "verify: value 2: is not among its producer's results");
+  graph = good;
+  graph.value(0).producer = 0;
+  EXPECT_EQ(Verify(graph).message(), "verify: value 0: no result, but has a producer");
+  graph = good;
+  graph.value(0).name.clear();
+  EXPECT_EQ(Verify(graph).message(), "verify: graph: an input, parameter or constant has no name");
+  graph = good;
+  graph.value(0).type.shape = {int64_t{1} << 41};
+  EXPECT_EQ(Verify(graph).message(),
+            "verify: node 0 (relu): operand: a dimension is below 1 or the elements are too many "
+            "(0)");
+  graph = good;
+  graph.stage = Stage::kPlanned;
+  EXPECT_EQ(Verify(graph).message(), "verify: graph: not one offset per value (got 0, want 3)");
+  graph = good;
+  graph.nodes[1].op = OpKind::kReshape;
+  graph.nodes[1].attrs = ShapeAttrs{.shape = {3}};
+  EXPECT_EQ(Verify(graph).message(), "verify: node 1 (reshape): a view is not in place");
   graph = good;
   graph.outputs[0].value = kNone;
   EXPECT_EQ(Verify(graph).message(), "verify: y: the output is no value");
