@@ -1,0 +1,48 @@
+#include "absl/strings/str_format.h"
+#include "apps/cli/commands.h"
+#include "apps/cli/common.h"
+#include "apps/cli/figures.h"
+#include "apps/cli/target.h"
+
+namespace pocketune::cli {
+namespace {
+
+absl::Status CompileTo(const RunSpec& spec, CommonFlags flags, const std::string& out) {
+  PT_TRY(ApplyCommonFlags(&flags));
+  WeightsReport report;
+  absl::StatusOr<Plan> plan = CompileSpec(spec, flags, {}, &report);
+  if (!plan.ok()) return plan.status();
+  Outcome<bool> written = plan->Write(out);
+  if (!written.ok()) return As(ExitCode::kIo, written);
+  if (!spec.weights.empty()) {
+    for (const std::string& line : report.Lines()) Say(flags, "weights: " + line);
+  }
+  for (const std::string& line : FigureLines(plan->figures)) Say(flags, line);
+  Say(flags, absl::StrFormat("wrote %s, %s", out, HumanBytes(int64_t(plan->bytes.size()))));
+  nlohmann::json json = ToJson(plan->figures);
+  json["plan"] = out;
+  json["plan_bytes"] = plan->bytes.size();
+  return EmitJson(flags, json);
+}
+
+}  // namespace
+
+void AddCompile(CLI::App& app, Run* run) {
+  auto flags = std::make_shared<CommonFlags>();
+  auto spec = std::make_shared<RunSpec>();
+  auto out = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand("compile", "Compile a model into a plan file");
+  command->footer(
+      "Example:\n  pocketune compile --model mobilenet_v2 --width 0.35 --resolution 128 \\\n"
+      "      --scheme blocks:4 --batch 8 --out mbv2.ptplan");
+  AddModelFlags(command, spec.get(), true);
+  AddTrainFlags(command, spec.get());
+  command->add_option("--out", *out, "The plan file to write")->required();
+  AddCommonFlags(command, flags.get());
+  command->callback([=] {
+    spec->seed = flags->seed;
+    *run = [=] { return CompileTo(*spec, *flags, *out); };
+  });
+}
+
+}  // namespace pocketune::cli

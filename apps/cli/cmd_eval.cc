@@ -1,0 +1,120 @@
+#include "absl/strings/str_format.h"
+#include "apps/cli/commands.h"
+#include "apps/cli/common.h"
+#include "apps/cli/target.h"
+
+namespace pocketune::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+struct EvalFlags {
+  std::string checkpoint;
+  std::string split = "test";
+};
+
+data::Split ParseSplit(const std::string& text) {
+  return text == "train" ? data::Split::kTrain
+         : text == "val" ? data::Split::kVal
+                         : data::Split::kTest;
+}
+
+// Right answers over all samples of a class; 0 where it has none.
+double Share(int64_t part, int64_t all) { return all == 0 ? 0 : double(part) / double(all); }
+
+void SayEvaluation(const CommonFlags& flags, const std::string& split, const Evaluation& eval,
+                   const std::vector<std::string>& names) {
+  Say(flags, absl::StrFormat("%s accuracy %.1f %% of %d pictures, top-5 %.1f %%, loss %.4f", split,
+                             100 * eval.accuracy(), eval.samples, 100 * eval.top5(), eval.loss));
+  if (eval.skipped > 0) Say(flags, absl::StrFormat("%d bad pictures left out", eval.skipped));
+  Say(flags, "per class (rows: true class; columns: predicted class)");
+  for (size_t i = 0; i < names.size() && i < eval.confusion.size(); ++i) {
+    int64_t all = 0;
+    std::string row;
+    for (size_t j = 0; j < eval.confusion[i].size(); ++j) {
+      all += eval.confusion[i][j];
+      if (names.size() <= 20) row += absl::StrFormat("%6d", eval.confusion[i][j]);
+    }
+    Say(flags, absl::StrFormat("  %-18s %5.1f %%  %s", names[i],
+                               100 * Share(eval.confusion[i][i], all), row));
+  }
+}
+
+// The classes of the data must be those that the run learned, in the same order.
+absl::Status CheckClasses(const std::vector<std::string>& learned,
+                          const std::vector<std::string>& found) {
+  for (size_t i = 0; i < found.size() && !learned.empty(); ++i) {
+    if (i >= learned.size() || learned[i] != found[i]) {
+      return Fail(ExitCode::kData,
+                  "the data's classes are not those of the run (got " + found[i] + ", want " +
+                      (i < learned.size() ? learned[i] : std::string("no more")) + ")");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status EvalTarget(RunSpec spec, const EvalFlags& eval_flags, CommonFlags flags) {
+  PT_TRY(ApplyCommonFlags(&flags));
+  const DataSpec asked = spec.data;
+  absl::StatusOr<OpenedTarget> target = OpenTarget(eval_flags.checkpoint, spec, flags);
+  if (!target.ok()) return target.status();
+  DataSpec data_spec = target->what == "model" ? asked : target->spec.data;
+  if (!asked.path.empty()) data_spec.path = asked.path;
+  if (!asked.perturb.empty()) data_spec.perturb = asked.perturb;
+  data_spec.max_eval_per_class = asked.max_eval_per_class;
+  if (data_spec.path.empty()) return Fail(ExitCode::kUsage, "--data is required");
+  absl::StatusOr<std::unique_ptr<data::Dataset>> dataset =
+      ::pocketune::OpenDataset(data_spec, target->spec.seed);
+  if (!dataset.ok()) return dataset.status();
+  PT_TRY(CheckClasses(target->class_names, (*dataset)->class_names()));
+  Shape image;
+  for (const PortInfo& port : target->session->inputs("eval")) {
+    if (port.name == "image") image = port.shape;
+  }
+  absl::StatusOr<data::Transform> transform = MakeTransform(data_spec, image, false);
+  if (!transform.ok()) return transform.status();
+  absl::StatusOr<Evaluation> eval =
+      Evaluate(*target->session, **dataset, *transform, ParseSplit(eval_flags.split), image[0],
+               std::max(1, flags.threads - 1));
+  if (!eval.ok()) return eval.status();
+  SayEvaluation(flags, eval_flags.split, *eval, (*dataset)->class_names());
+  Json per_class = Json::object();
+  for (size_t i = 0; i < (*dataset)->class_names().size() && i < eval->confusion.size(); ++i) {
+    int64_t all = 0;
+    for (int64_t n : eval->confusion[i]) all += n;
+    per_class[(*dataset)->class_names()[i]] = Share(eval->confusion[i][i], all);
+  }
+  return EmitJson(flags, {{"model", target->spec.model.name},
+                          {"split", eval_flags.split},
+                          {"accuracy", eval->accuracy()},
+                          {"top5", eval->top5()},
+                          {"samples", eval->samples},
+                          {"loss", eval->loss},
+                          {"skipped", eval->skipped},
+                          {"per_class", per_class},
+                          {"confusion", eval->confusion}});
+}
+
+}  // namespace
+
+void AddEval(CLI::App& app, Run* run) {
+  auto flags = std::make_shared<CommonFlags>();
+  auto spec = std::make_shared<RunSpec>();
+  auto eval = std::make_shared<EvalFlags>();
+  CLI::App* command = app.add_subcommand("eval", "Accuracy, per class and confusion, on a split");
+  command->footer("Example:\n  pocketune eval --checkpoint run1 --data photos/ --split test");
+  command->add_option("--checkpoint", eval->checkpoint, "A run folder, a plan or a model's name")
+      ->required();
+  command->add_option("--data", spec->data.path, "Pictures (default: those of the run)");
+  command->add_option("--split", eval->split, "train, val or test (default)")
+      ->check(CLI::IsMember({"train", "val", "test"}));
+  AddModelFlags(command, spec.get(), false);
+  AddDataFlags(command, &spec->data);
+  AddCommonFlags(command, flags.get());
+  command->callback([=] {
+    spec->seed = flags->seed;
+    *run = [=] { return EvalTarget(*spec, *eval, *flags); };
+  });
+}
+
+}  // namespace pocketune::cli

@@ -1,0 +1,65 @@
+#include "absl/strings/str_cat.h"
+#include "apps/cli/commands.h"
+#include "apps/cli/common.h"
+#include "apps/cli/target.h"
+#include "frontends/weights/safetensors.h"
+#include "frontends/weights/weights.h"
+
+namespace pocketune::cli {
+namespace {
+
+struct ExportFlags {
+  std::string checkpoint;
+  std::string out;
+  bool base = false;
+};
+
+absl::Status Export(const RunSpec& spec, const ExportFlags& wanted, CommonFlags flags) {
+  PT_TRY(ApplyCommonFlags(&flags));
+  absl::StatusOr<OpenedTarget> target = OpenTarget(wanted.checkpoint, spec, flags);
+  if (!target.ok()) return target.status();
+  std::vector<SafetensorsTensor> tensors;
+  int64_t learned = 0;
+  for (const ParamInfo& param : target->session->params()) {
+    if (param.state) continue;
+    std::vector<float> values(param.shape.elems());
+    const Status status = wanted.base ? target->session->ReadBaseParam(param.name, values)
+                                      : target->session->ReadParam(param.name, values);
+    PT_TRY(As(ExitCode::kModel, std::string(param.name), status));
+    Value value;
+    value.type.shape = param.shape;
+    tensors.push_back({std::string(param.name), TorchShape(value), ToTorch(value, values)});
+    if (param.trainable) ++learned;
+  }
+  PT_TRY(As(ExitCode::kIo, WriteSafetensors(wanted.out, tensors)));
+  Say(flags, absl::StrCat("wrote ", tensors.size(), " tensors to ", wanted.out,
+                          wanted.base ? " (untrained)" : ""));
+  return EmitJson(flags, {{"out", wanted.out},
+                          {"tensors", tensors.size()},
+                          {"learned_tensors", wanted.base ? 0 : learned}});
+}
+
+}  // namespace
+
+void AddExport(CLI::App& app, Run* run) {
+  auto flags = std::make_shared<CommonFlags>();
+  auto spec = std::make_shared<RunSpec>();
+  auto wanted = std::make_shared<ExportFlags>();
+  CLI::App* command =
+      app.add_subcommand("export", "Write the whole model's weights as safetensors");
+  command->footer(
+      "Example:\n  pocketune export --checkpoint run1 --out tuned.safetensors\n"
+      "Names and layouts are PyTorch's.");
+  command->add_option("--checkpoint", wanted->checkpoint, "A run folder, a plan or a model's name")
+      ->required();
+  command->add_option("--out", wanted->out, "The safetensors file to write")->required();
+  command->add_flag("--base", wanted->base, "The weights as they were before training");
+  AddModelFlags(command, spec.get(), false);
+  AddCommonFlags(command, flags.get());
+  command->callback([=] {
+    spec->seed = flags->seed;
+    *run = [=] { return Export(*spec, *wanted, *flags); };
+  });
+}
+
+}  // namespace pocketune::cli

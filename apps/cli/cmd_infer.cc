@@ -1,0 +1,136 @@
+#include "absl/strings/str_format.h"
+#include "apps/cli/commands.h"
+#include "apps/cli/common.h"
+#include "apps/cli/target.h"
+#include "apps/data/image.h"
+
+namespace pocketune::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+struct InferFlags {
+  std::string checkpoint;
+  std::vector<std::string> files;
+  int top = 3;
+};
+
+std::string ClassName(const std::vector<std::string>& names, int index) {
+  return index < static_cast<int>(names.size()) ? names[index] : "class " + std::to_string(index);
+}
+
+// Pictures go through the schedule "eval" one batch at a time; what a batch lacks stays zero.
+class Predictor {
+ public:
+  Predictor(OpenedTarget* target, const data::Transform* transform)
+      : target_(target), transform_(transform) {
+    for (const PortInfo& port : target->session->inputs("eval")) {
+      if (port.name == "image") image_ = port.shape;
+    }
+    for (const PortInfo& port : target->session->outputs("eval")) {
+      if (port.name == "logits") classes_ = port.shape[1];
+    }
+    pixels_.resize(image_.elems());
+    logits_.resize(image_[0] * classes_);
+  }
+
+  int64_t batch() const { return image_[0]; }
+
+  absl::Status Load(int64_t slot, const std::string& file) {
+    const absl::Status decoded = data::DecodeImageFile(file, transform_->decode_hint(), &decoded_);
+    if (!decoded.ok()) return As(ExitCode::kData, decoded);
+    std::vector<uint8_t> prepared(transform_->elems());
+    transform_->Prepare(decoded_, &scratch_, prepared);
+    transform_->Finish(prepared, /*augment=*/false, 0, 0, 0,
+                       std::span(pixels_).subspan(slot * transform_->elems(), transform_->elems()));
+    return absl::OkStatus();
+  }
+
+  absl::Status Run() {
+    Session& session = *target_->session;
+    PT_TRY(As(ExitCode::kInternal, "infer",
+              session.Bind("image", pixels_.data(), int64_t(pixels_.size() * sizeof(float)))));
+    PT_TRY(As(ExitCode::kInternal, "infer", session.Predict()));
+    return As(ExitCode::kInternal, "infer", session.Read("eval", "logits", logits_));
+  }
+
+  std::span<const float> LogitsOf(int64_t slot) const {
+    return std::span(logits_).subspan(slot * classes_, classes_);
+  }
+
+ private:
+  OpenedTarget* target_;
+  const data::Transform* transform_;
+  Shape image_;
+  int64_t classes_ = 0;
+  data::Image decoded_;
+  data::TransformScratch scratch_;
+  std::vector<float> pixels_;
+  std::vector<float> logits_;
+};
+
+Json Answer(const CommonFlags& flags, const OpenedTarget& target, const std::string& file,
+            std::span<const float> logits, int top) {
+  const std::vector<double> p = Probabilities(logits);
+  Json guesses = Json::array();
+  std::string line = file + ":";
+  for (int index : TopClasses(logits, top)) {
+    const std::string name = ClassName(target.class_names, index);
+    line += absl::StrFormat("  %s %.1f %%", name, 100 * p[index]);
+    guesses.push_back({{"class", name}, {"index", index}, {"probability", p[index]}});
+  }
+  Say(flags, line);
+  return {{"file", file}, {"top", guesses}};
+}
+
+absl::Status Infer(const RunSpec& spec, const InferFlags& infer, CommonFlags flags) {
+  PT_TRY(ApplyCommonFlags(&flags));
+  absl::StatusOr<OpenedTarget> target = OpenTarget(infer.checkpoint, spec, flags);
+  if (!target.ok()) return target.status();
+  Shape image;
+  for (const PortInfo& port : target->session->inputs("eval")) {
+    if (port.name == "image") image = port.shape;
+  }
+  const DataSpec& data_spec = target->what == "model" ? spec.data : target->spec.data;
+  absl::StatusOr<data::Transform> transform = MakeTransform(data_spec, image, false);
+  if (!transform.ok()) return transform.status();
+  Predictor predictor(&*target, &*transform);
+  Json answers = Json::array();
+  for (size_t first = 0; first < infer.files.size(); first += predictor.batch()) {
+    const size_t count =
+        std::min<size_t>(infer.files.size() - first, static_cast<size_t>(predictor.batch()));
+    for (size_t i = 0; i < count; ++i) {
+      PT_TRY(predictor.Load(static_cast<int64_t>(i), infer.files[first + i]));
+    }
+    PT_TRY(predictor.Run());
+    for (size_t i = 0; i < count; ++i) {
+      answers.push_back(Answer(flags, *target, infer.files[first + i],
+                               predictor.LogitsOf(static_cast<int64_t>(i)), infer.top));
+    }
+  }
+  return EmitJson(flags, {{"model", target->spec.model.name}, {"predictions", answers}});
+}
+
+}  // namespace
+
+void AddInfer(CLI::App& app, Run* run) {
+  auto flags = std::make_shared<CommonFlags>();
+  auto spec = std::make_shared<RunSpec>();
+  auto infer = std::make_shared<InferFlags>();
+  CLI::App* command = app.add_subcommand("infer", "Say what is in pictures");
+  command->footer("Example:\n  pocketune infer --checkpoint run1 a.jpg b.jpg --top 3");
+  command->add_option("--checkpoint", infer->checkpoint, "A run folder, a plan or a model's name")
+      ->required();
+  command->add_option("files", infer->files, "JPEG or PNG files")->required();
+  command->add_option("--top", infer->top, "Guesses a picture (default 3)")
+      ->check(CLI::Range(1, 1000));
+  AddModelFlags(command, spec.get(), false);
+  AddDataFlags(command, &spec->data);
+  AddCommonFlags(command, flags.get());
+  command->callback([=] {
+    spec->seed = flags->seed;
+    *run = [=] { return Infer(*spec, *infer, *flags); };
+  });
+}
+
+}  // namespace pocketune::cli

@@ -1,0 +1,142 @@
+#include <filesystem>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "apps/cli/commands.h"
+#include "apps/cli/common.h"
+#include "apps/cli/target.h"
+#include "engine/plan/plan_file.h"
+#include "graph/lower/plan_text.h"
+#include "graph/memory/memory_report.h"
+
+namespace pocketune::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+struct InspectFlags {
+  std::string target;
+  bool ir = false;
+  bool memory = false;
+  bool ops = false;
+};
+
+struct OpTotals {
+  int nodes = 0;
+  int64_t macs = 0;
+};
+
+// Per phase and kernel: how often, and how many multiply-accumulates.
+std::map<std::pair<Phase, std::string>, OpTotals> TotalsOf(const Graph& graph) {
+  std::map<std::pair<Phase, std::string>, OpTotals> totals;
+  for (const Node& node : graph.nodes) {
+    OpTotals& row = totals[{node.phase, node.kernel}];
+    ++row.nodes;
+    row.macs +=
+        MacsOf(node.op, TypesOf(graph, node.operands), TypesOf(graph, node.results), node.attrs);
+  }
+  return totals;
+}
+
+Json SayOps(const CommonFlags& flags, const std::string& schedule, const Graph& graph) {
+  Json rows = Json::array();
+  Say(flags, absl::StrFormat("\noperators of the schedule %s\n%-6s %-44s %6s %12s", schedule,
+                             "phase", "kernel", "nodes", "MACs"));
+  for (const auto& [key, row] : TotalsOf(graph)) {
+    Say(flags, absl::StrFormat("%-6s %-44s %6d %12s", NameOf(key.first), key.second, row.nodes,
+                               row.macs == 0 ? "" : HumanCount(row.macs)));
+    rows.push_back({{"phase", NameOf(key.first)},
+                    {"kernel", key.second},
+                    {"nodes", row.nodes},
+                    {"macs", row.macs}});
+  }
+  return rows;
+}
+
+std::string PlanPathOf(const std::string& target) {
+  std::error_code error;
+  return std::filesystem::is_directory(target, error) ? target + "/plan.ptplan" : target;
+}
+
+absl::Status InspectPlan(const std::string& path, const InspectFlags& inspect,
+                         const CommonFlags& flags) {
+  Result<PlanFile> file = PlanFile::Open(path.c_str());
+  if (!file.ok()) return As(ExitCode::kModel, path, file.status());
+  const fb::Plan& plan = file->plan();
+  const bool all = !inspect.ir && !inspect.memory && !inspect.ops;
+  Json json = {{"name", plan.name()->str()},
+               {"arena_bytes", plan.arena_bytes()},
+               {"param_bytes", plan.param_bytes()},
+               {"optimizer_bytes", plan.optimizer_bytes()},
+               {"packed_bytes", plan.packed_bytes()},
+               {"predicted_peak_bytes", plan.predicted_peak_bytes()},
+               {"threads", plan.slots()}};
+  if (plan.metadata() != nullptr) {
+    json["metadata"] = Json::parse(plan.metadata()->str(), nullptr, /*allow_exceptions=*/false);
+  }
+  Say(flags, absl::StrFormat("plan %s: arena %s, learning parameters %s, optimizer %s,\n"
+                             "packed weights %s, predicted peak %s, for up to %d threads",
+                             plan.name()->str(), HumanBytes(plan.arena_bytes()),
+                             HumanBytes(plan.param_bytes()), HumanBytes(plan.optimizer_bytes()),
+                             HumanBytes(plan.packed_bytes()),
+                             HumanBytes(plan.predicted_peak_bytes()), plan.slots()));
+  for (const fb::Schedule* schedule : *plan.schedules()) {
+    const Graph graph = GraphOfSchedule(plan, *schedule);
+    Json& entry = json["schedules"][schedule->name()->str()];
+    if (all || inspect.ops) entry["ops"] = SayOps(flags, schedule->name()->str(), graph);
+    if (all || inspect.memory) {
+      Say(flags, absl::StrCat("\nmemory map of the schedule ", schedule->name()->str(), "\n",
+                              MemoryMapText(graph)));
+      entry["memory_map"] = Json::parse(MemoryMapJson(graph), nullptr, false);
+    }
+    if (all || inspect.ir) Say(flags, "\n" + Print(graph, {.locs = true}));
+  }
+  return EmitJson(flags, json);
+}
+
+absl::Status Inspect(const RunSpec& spec, const InspectFlags& inspect, CommonFlags flags) {
+  PT_TRY(ApplyCommonFlags(&flags));
+  const std::string path = PlanPathOf(inspect.target);
+  std::error_code error;
+  if (std::filesystem::exists(path, error)) return InspectPlan(path, inspect, flags);
+  if (path != inspect.target) {
+    return Fail(ExitCode::kCheckpoint, inspect.target + ": no run here (plan.ptplan is missing)");
+  }
+  RunSpec named = spec;
+  named.model.name = inspect.target;
+  WeightsReport report;
+  absl::StatusOr<Plan> plan = CompileSpec(named, flags, {}, &report);
+  if (!plan.ok()) return plan.status();
+  TempFile file(".ptplan");
+  Outcome<bool> written = plan->Write(file.path());
+  if (!written.ok()) return As(ExitCode::kIo, written);
+  return InspectPlan(file.path(), inspect, flags);
+}
+
+}  // namespace
+
+void AddInspect(CLI::App& app, Run* run) {
+  auto flags = std::make_shared<CommonFlags>();
+  auto spec = std::make_shared<RunSpec>();
+  auto inspect = std::make_shared<InspectFlags>();
+  CLI::App* command =
+      app.add_subcommand("inspect", "Show a compiled plan: operators, memory map, IR text");
+  command->footer(
+      "Examples:\n  pocketune inspect run1\n"
+      "  pocketune inspect mcunet-5fps --scheme bias:7 --memory");
+  command->add_option("target", inspect->target, "A run folder, a plan or a model's name")
+      ->required();
+  command->add_flag("--ir", inspect->ir, "The IR text alone");
+  command->add_flag("--memory", inspect->memory, "The memory map alone");
+  command->add_flag("--ops", inspect->ops, "The operators alone");
+  AddModelFlags(command, spec.get(), false);
+  AddTrainFlags(command, spec.get());
+  AddCommonFlags(command, flags.get());
+  command->callback([=] {
+    spec->seed = flags->seed;
+    *run = [=] { return Inspect(*spec, *inspect, *flags); };
+  });
+}
+
+}  // namespace pocketune::cli

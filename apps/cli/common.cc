@@ -1,0 +1,163 @@
+#include "apps/cli/common.h"
+
+#include <sched.h>
+
+#include <cmath>
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "backends/cpu/cpu_kernels.h"
+
+namespace pocketune::cli {
+namespace {
+
+int CoresOfProcess() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return CPU_COUNT(&set);
+}
+
+// "PATTERN=SCALE", e.g. "classifier*=10".
+std::string AddGroup(TrainSpec* train, const std::string& text) {
+  const size_t at = text.rfind('=');
+  double scale = 0;
+  if (at == std::string::npos || at == 0 ||
+      !CLI::detail::lexical_cast(text.substr(at + 1), scale) || !(scale >= 0) ||
+      !std::isfinite(scale)) {
+    return "--lr-group: want PATTERN=SCALE, got " + text;
+  }
+  train->groups.push_back({text.substr(0, at), scale});
+  return "";
+}
+
+}  // namespace
+
+void AddCommonFlags(CLI::App* command, CommonFlags* flags) {
+  command->add_option("--json", flags->json, "Write one JSON object to FILE, or - for stdout")
+      ->type_name("FILE");
+  command->add_option("--threads", flags->threads, "Threads; 0 = all cores (default)")
+      ->check(CLI::Range(0, 256));
+  command->add_option("--seed", flags->seed, "Seed of everything random (default 1)");
+  command->add_flag("--quiet,-q", flags->quiet, "Say nothing but errors");
+  command->add_option("--isa", flags->isa, "Cap the instruction set: auto, avx512, avx2, sse4")
+      ->check(CLI::IsMember({"auto", "avx512", "avx2", "sse4"}));
+}
+
+absl::Status ApplyCommonFlags(CommonFlags* flags) {
+  if (flags->threads == 0) flags->threads = CoresOfProcess();
+  const Isa isa = flags->isa == "avx512" ? Isa::kAvx512
+                  : flags->isa == "avx2" ? Isa::kAvx2
+                  : flags->isa == "sse4" ? Isa::kSse4
+                                         : Isa::kAuto;
+  return As(ExitCode::kLocked, "--isa " + flags->isa, SetIsa(isa));
+}
+
+void AddModelFlags(CLI::App* command, RunSpec* spec, bool model_required) {
+  CLI::Option* model =
+      command->add_option("--model", spec->model.name, "A model of the zoo (pocketune models)");
+  if (model_required) model->required();
+  command->add_option("--width", spec->model.width, "Width multiplier of the channels")
+      ->check(CLI::Range(0.01, 4.0));
+  command->add_option("--resolution", spec->model.resolution, "Side of the square input, pixels")
+      ->check(CLI::Range(1, 4096));
+  command->add_option("--classes", spec->model.classes, "Classes (default: the data's)")
+      ->check(CLI::Range(1, 100000));
+  command->add_option("--input-channels", spec->model.input_channels, "1 for grey, 3 for colour")
+      ->check(CLI::Range(1, 4096));
+  command->add_option("--batch", spec->model.batch, "Samples a step")->check(CLI::Range(1, 4096));
+  command->add_option("--weights", spec->weights, "Weights to start from, a safetensors file");
+  command->add_option("--dropout", spec->model.dropout, "Dropout before the classifier")
+      ->check(CLI::Range(0.0, 0.99));
+}
+
+void AddTrainFlags(CLI::App* command, RunSpec* spec) {
+  command->add_option("--scheme", spec->train.scheme,
+                      "What learns: full, head, bias, bias:K, blocks:K, or a JSON file");
+  command->add_option("--optimizer", spec->train.optimizer, "sgd, momentum, nesterov or adamw")
+      ->check(CLI::IsMember({"sgd", "momentum", "nesterov", "adamw"}));
+  command->add_option("--momentum", spec->train.momentum, "Momentum (default 0.9)")
+      ->check(CLI::Range(0.0, 0.9999));
+  command->add_option("--weight-decay", spec->train.weight_decay, "Weight decay (default 0)")
+      ->check(CLI::Range(0.0, 10.0));
+  command->add_option("--label-smoothing", spec->train.label_smoothing, "Label smoothing")
+      ->check(CLI::Range(0.0, 0.99));
+  command
+      ->add_option_function<std::string>(
+          "--batch-norm",
+          [spec](const std::string& mode) {
+            spec->train.batch_norm =
+                mode == "train" ? BatchNormMode::kTrain : BatchNormMode::kFrozen;
+          },
+          "train = batch statistics, frozen = running ones (default: train under full)")
+      ->check(CLI::IsMember({"train", "frozen"}));
+  command->add_option_function<std::vector<std::string>>(
+      "--lr-group",
+      [spec](const std::vector<std::string>& groups) {
+        for (const std::string& text : groups) {
+          const std::string error = AddGroup(&spec->train, text);
+          if (!error.empty()) throw CLI::ValidationError(error);
+        }
+      },
+      "PATTERN=SCALE: parameters of that name learn at SCALE times the rate");
+}
+
+void AddDataFlags(CLI::App* command, DataSpec* spec) {
+  command->add_option("--normalize", spec->normalize,
+                      "minus_one_one (default), zero_one, imagenet, mnist, or mean,std");
+  command->add_option("--perturb", spec->perturb,
+                      "Another camera: invert, darken[=GAIN], rotate90|180|270, comma-separated");
+  command->add_option("--class-names", spec->class_names,
+                      "Names of numbered classes, comma-separated");
+  command->add_option("--val-fraction", spec->val_fraction, "Where the data has no val split")
+      ->check(CLI::Range(0.0, 0.9));
+  command->add_option("--test-fraction", spec->test_fraction, "Where the data has no test split")
+      ->check(CLI::Range(0.0, 0.9));
+  command->add_option("--max-train", spec->max_train_per_class, "Training pictures per class")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+  command->add_option("--max-eval", spec->max_eval_per_class, "Val and test pictures per class")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+}
+
+void Say(const CommonFlags& flags, const std::string& line) {
+  if (flags.quiet) return;
+  std::FILE* stream = flags.json == "-" ? stderr : stdout;
+  std::fprintf(stream, "%s\n", line.c_str());
+  std::fflush(stream);
+}
+
+absl::Status EmitJson(const CommonFlags& flags, const nlohmann::json& object) {
+  if (flags.json.empty()) return absl::OkStatus();
+  const std::string text =
+      object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  std::FILE* file = flags.json == "-" ? stdout : std::fopen(flags.json.c_str(), "w");
+  bool good = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  good = good && std::fflush(file) == 0;
+  if (file != nullptr && file != stdout) good = std::fclose(file) == 0 && good;
+  return good ? absl::OkStatus()
+              : Fail(ExitCode::kIo, flags.json + ": the JSON object could not be written");
+}
+
+std::string HumanBytes(int64_t bytes) {
+  if (bytes < 1000) return absl::StrCat(bytes, " B");
+  if (bytes < 1000000) return absl::StrFormat("%.1f KB", double(bytes) / 1e3);
+  if (bytes < 1000000000) return absl::StrFormat("%.1f MB", double(bytes) / 1e6);
+  return absl::StrFormat("%.2f GB", double(bytes) / 1e9);
+}
+
+std::string HumanCount(int64_t count) {
+  if (count < 1000) return absl::StrCat(count);
+  if (count < 1000000) return absl::StrFormat("%.1f K", double(count) / 1e3);
+  if (count < 1000000000) return absl::StrFormat("%.1f M", double(count) / 1e6);
+  return absl::StrFormat("%.2f G", double(count) / 1e9);
+}
+
+std::string HumanSeconds(double seconds) {
+  const int64_t s = std::llround(seconds);
+  if (s < 60) return absl::StrFormat("%.1f s", seconds);
+  if (s < 3600) return absl::StrFormat("%d min %02d s", s / 60, s % 60);
+  return absl::StrFormat("%d h %02d min", s / 3600, s / 60 % 60);
+}
+
+}  // namespace pocketune::cli

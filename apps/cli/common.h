@@ -1,0 +1,45 @@
+// What every command shares: global flags, output, errors.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "absl/status/status.h"
+#include "apps/train/exit_code.h"
+#include "apps/train/run_spec.h"
+
+namespace pocketune::cli {
+
+struct CommonFlags {
+  std::string json;  // path, "-" for stdout, empty for none
+  int threads = 0;   // 0: all cores of the process
+  uint64_t seed = 1;
+  bool quiet = false;
+  std::string isa = "auto";
+};
+
+// Adds --json, --threads, --seed, --quiet, --isa.
+void AddCommonFlags(CLI::App* command, CommonFlags* flags);
+// Cores to use, and caps own kernels at the level asked for.
+absl::Status ApplyCommonFlags(CommonFlags* flags);
+
+// Adds --model, --width, --resolution, --classes, --input-channels, --batch, --weights, --dropout.
+void AddModelFlags(CLI::App* command, RunSpec* spec, bool model_required);
+// Adds --scheme, --optimizer, --momentum, --weight-decay, --label-smoothing, --batch-norm,
+// --lr-group.
+void AddTrainFlags(CLI::App* command, RunSpec* spec);
+// Adds --normalize and --perturb and the rest of the data flags but --data itself.
+void AddDataFlags(CLI::App* command, DataSpec* spec);
+
+// For a person: stdout, or stderr where stdout carries the JSON object; silent under --quiet.
+void Say(const CommonFlags& flags, const std::string& line);
+// Writes the object where --json asked for it.
+absl::Status EmitJson(const CommonFlags& flags, const nlohmann::json& object);
+
+// "26.5 MB" (decimal units), "1.2 G" for counts, "3 min 20 s".
+std::string HumanBytes(int64_t bytes);
+std::string HumanCount(int64_t count);
+std::string HumanSeconds(double seconds);
+
+}  // namespace pocketune::cli

@@ -1,0 +1,79 @@
+#include "apps/cli/figures.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_format.h"
+#include "backends/cpu/cpu_kernels.h"
+
+namespace pocketune::cli {
+
+nlohmann::json ToJson(const PlanFigures& f) {
+  return {{"params", f.params},
+          {"trainable_params", f.trainable_params},
+          {"forward_macs", f.forward_macs},
+          {"backward_macs", f.backward_macs},
+          {"arena_bytes", f.arena_bytes},
+          {"arena_lower_bound", f.arena_lower_bound},
+          {"param_bytes", f.param_bytes},
+          {"optimizer_bytes", f.optimizer_bytes},
+          {"packed_bytes", f.packed_bytes},
+          {"predicted_peak_bytes", f.predicted_peak_bytes},
+          {"batch_norm", f.batch_statistics ? "train" : "frozen"},
+          {"plan_steps", f.steps},
+          {"compile_ms", f.compile_ms}};
+}
+
+std::vector<std::string> FigureLines(const PlanFigures& f) {
+  const double share = f.params == 0 ? 0 : 100.0 * double(f.trainable_params) / double(f.params);
+  return {absl::StrFormat("parameters  %s, of which %s learn (%.1f %%); batch norm %s",
+                          HumanCount(f.params), HumanCount(f.trainable_params), share,
+                          f.batch_statistics ? "by batch" : "frozen"),
+          absl::StrFormat("work        %s MACs forward, %s backward, a sample",
+                          HumanCount(f.forward_macs), HumanCount(f.backward_macs)),
+          absl::StrFormat("memory      arena %s (lower bound %s) + learning parameters %s +",
+                          HumanBytes(f.arena_bytes), HumanBytes(f.arena_lower_bound),
+                          HumanBytes(f.param_bytes)),
+          absl::StrFormat("            optimizer %s + packed weights %s; predicted peak %s",
+                          HumanBytes(f.optimizer_bytes), HumanBytes(f.packed_bytes),
+                          HumanBytes(f.predicted_peak_bytes)),
+          absl::StrFormat("compiled    %d operators a step, in %.0f ms", f.steps, f.compile_ms)};
+}
+
+double Median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<int64_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+double MedianDeviation(const std::vector<double>& values) {
+  const double median = Median(values);
+  std::vector<double> deviations;
+  for (double value : values) deviations.push_back(std::abs(value - median));
+  return Median(deviations);
+}
+
+nlohmann::json RunJson(const RunSpec& spec, const CommonFlags& flags, const PlanFigures& figures,
+                       const Measurement& memory, const std::vector<double>& step_ms) {
+  nlohmann::json json = ToJson(figures);
+  json["model"] = spec.model.name;
+  json["width"] = spec.model.width;
+  json["resolution"] = spec.model.resolution;
+  json["classes"] = spec.model.classes;
+  json["batch"] = spec.model.batch;
+  json["scheme"] = spec.train.scheme;
+  json["optimizer"] = spec.train.optimizer;
+  json["threads"] = flags.threads;
+  json["backend"] = "cpu";
+  json["isa"] = NameOf(CurrentIsa());
+  json["first_step_ms"] = memory.first_step_ms;
+  json["step_ms_median"] = Median(step_ms);
+  json["step_ms_mad"] = MedianDeviation(step_ms);
+  json["steps"] = step_ms.size();
+  json["measured_peak_bytes"] = memory.measured_peak_bytes;
+  json["baseline_rss_bytes"] = memory.baseline_rss_bytes;
+  return json;
+}
+
+}  // namespace pocketune::cli

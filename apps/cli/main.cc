@@ -1,0 +1,76 @@
+// pocketune: compile, train, evaluate and look at models on this device.
+#include <cstdio>
+#include <string>
+
+#include "apps/cli/commands.h"
+#include "apps/cli/measure.h"
+#include "apps/train/exit_code.h"
+#include "backends/cpu/cpu_kernels.h"
+
+namespace pocketune::cli {
+namespace {
+
+// Commands of the contract that an open issue still has to build.
+bool IsPlanned(const std::string& word) { return word == "search" || word == "import"; }
+
+std::string Version() {
+  return std::string("pocketune " POCKETUNE_VERSION ", backends: cpu (") + NameOf(CurrentIsa()) +
+         POCKETUNE_XNNPACK_TEXT ")";
+}
+
+int Report(const absl::Status& status) {
+  const ExitCode code = ExitCodeOf(status);
+  if (!status.message().empty()) {
+    std::fprintf(stderr, "pocketune: %s\n", std::string(status.message()).c_str());
+  }
+  return static_cast<int>(code);
+}
+
+int Usage(const std::string& message) {
+  std::fprintf(stderr, "pocketune: %s\n", message.c_str());
+  return static_cast<int>(ExitCode::kUsage);
+}
+
+int Main(int argc, char** argv) {
+  if (argc > 1 && IsPlanned(argv[1])) return Usage(std::string(argv[1]) + ": not built yet");
+  CLI::App app("Fine-tune models on the device they run on.", "pocketune");
+  app.footer(
+      "Example:\n"
+      "  pocketune train --model mobilenet_v2 --width 0.35 --resolution 128 \\\n"
+      "      --weights w.safetensors --data photos/ --scheme blocks:4 --epochs 10 --out run1\n"
+      "  pocketune infer --checkpoint run1 a.jpg b.jpg --top 3\n\n"
+      "Exit codes: 0 done, 2 usage, 3 bad model, plan or weights, 4 bad data, 5 no usable\n"
+      "checkpoint, 6 input/output, 7 over budget, 8 stopped by the numerical guard, 9 locked or\n"
+      "not supported, 70 internal error, 130/143 stopped by a signal after saving.");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", Version());
+  Run run;
+  AddModels(app, &run);
+  AddTrain(app, &run);
+  AddEval(app, &run);
+  AddInfer(app, &run);
+  AddExport(app, &run);
+  AddCompile(app, &run);
+  AddInspect(app, &run);
+  AddIr(app, &run);
+  AddBench(app, &run);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& asked) {  // --help, --version
+    return app.exit(asked);
+  } catch (const CLI::ParseError& error) {
+    return Usage(error.what());
+  }
+  return Report(run());
+}
+
+}  // namespace
+}  // namespace pocketune::cli
+
+int main(int argc, char** argv) {
+  // The child that measures a plan's memory: nothing else may run in it.
+  if (argc > 1 && std::string(argv[1]) == pocketune::cli::kMeasureCommand) {
+    return pocketune::cli::MeasureMain(argc, argv);
+  }
+  return pocketune::cli::Main(argc, argv);
+}

@@ -1,0 +1,131 @@
+#include "apps/cli/measure.h"
+
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "apps/cli/random_inputs.h"
+#include "apps/train/exit_code.h"
+#include "apps/train/trainer.h"
+#include "backends/cpu/cpu_kernels.h"
+#include "pocketune/cpu.h"
+
+extern char** environ;
+
+namespace pocketune::cli {
+namespace {
+
+// A line of /proc/self/status in bytes, e.g. "VmHWM:".
+int64_t StatusBytes(const char* key) {
+  std::FILE* file = std::fopen("/proc/self/status", "r");
+  if (file == nullptr) return 0;
+  char line[256];
+  long kib = 0;
+  while (std::fgets(line, sizeof line, file) != nullptr) {
+    if (std::strncmp(line, key, std::strlen(key)) == 0) {
+      kib = std::atol(line + std::strlen(key));
+      break;
+    }
+  }
+  std::fclose(file);
+  return int64_t{kib} * 1024;
+}
+
+// Makes the high-water mark start again from the resident size of now.
+void ResetPeak() {
+  if (std::FILE* file = std::fopen("/proc/self/clear_refs", "w")) {
+    std::fputs("5", file);
+    std::fclose(file);
+  }
+}
+
+}  // namespace
+
+int MeasureMain(int argc, char** argv) {
+  if (argc != 7) return static_cast<int>(ExitCode::kUsage);
+  const int threads = std::atoi(argv[3]);
+  const std::string isa = argv[4];
+  const int steps = std::atoi(argv[5]);
+  RandomInputs inputs(std::atoll(argv[6]));
+  SessionOptions options;
+  options.threads = threads;
+  if (isa != "auto") {
+    (void)SetIsa(isa == "avx512" ? Isa::kAvx512 : isa == "avx2" ? Isa::kAvx2 : Isa::kSse4).ok();
+  }
+  ResetPeak();
+  const int64_t baseline = StatusBytes("VmRSS:");
+  const double begin = NowSeconds();
+  Result<std::unique_ptr<Session>> opened = OpenCpuSession(argv[2], options);
+  if (!opened.ok()) {
+    std::fprintf(stderr, "%s: %s\n", argv[2], opened.status().message());
+    return static_cast<int>(ExitCode::kModel);
+  }
+  Session& session = *opened.value();
+  const double open_seconds = NowSeconds() - begin;
+  double first_seconds = 0;
+  float loss = 0;
+  for (int i = 0; i < steps; ++i) {
+    const Status status = inputs.Step(session, &loss);
+    if (!status.ok()) {
+      std::fprintf(stderr, "%s: %s\n", argv[2], status.message());
+      return static_cast<int>(ExitCode::kModel);
+    }
+    if (i == 0) first_seconds = NowSeconds() - begin;
+  }
+  const int64_t peak = StatusBytes("VmHWM:");
+  std::printf("%" PRId64 " %" PRId64 " %" PRId64 " %.6f %.6f\n", baseline, peak - baseline,
+              session.memory().packed_bytes, open_seconds * 1e3, first_seconds * 1e3);
+  return 0;
+}
+
+absl::StatusOr<Measurement> MeasurePlan(const std::string& plan_path, int threads,
+                                        const std::string& isa, int steps, int64_t input_bytes) {
+  int fds[2];
+  if (pipe(fds) != 0) return Fail(ExitCode::kIo, "measure: no pipe");
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, fds[1], 1);
+  posix_spawn_file_actions_addclose(&actions, fds[0]);
+  posix_spawn_file_actions_addclose(&actions, fds[1]);
+  std::vector<std::string> words = {"pocketune",
+                                    kMeasureCommand,
+                                    plan_path,
+                                    std::to_string(threads),
+                                    isa,
+                                    std::to_string(steps),
+                                    std::to_string(input_bytes)};
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  pid_t child = 0;
+  const int error = posix_spawn(&child, "/proc/self/exe", &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  close(fds[1]);
+  std::string text;
+  char buffer[256];
+  for (ssize_t n; error == 0 && (n = read(fds[0], buffer, sizeof buffer)) > 0;) {
+    text.append(buffer, static_cast<size_t>(n));
+  }
+  close(fds[0]);
+  int wait_status = 0;
+  if (error != 0 || waitpid(child, &wait_status, 0) != child || wait_status != 0) {
+    return Fail(ExitCode::kInternal, "measure: the child process failed");
+  }
+  Measurement m;
+  if (std::sscanf(text.c_str(), "%" SCNd64 " %" SCNd64 " %" SCNd64 " %lf %lf",
+                  &m.baseline_rss_bytes, &m.measured_peak_bytes, &m.packed_bytes, &m.open_ms,
+                  &m.first_step_ms) != 5) {
+    return Fail(ExitCode::kInternal, "measure: the child process printed no figures");
+  }
+  return m;
+}
+
+}  // namespace pocketune::cli

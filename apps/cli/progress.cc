@@ -1,0 +1,70 @@
+#include "apps/cli/progress.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace pocketune::cli {
+namespace {
+
+constexpr int kBarCells = 24;
+constexpr double kDrawEvery = 0.1;  // seconds
+constexpr double kPrintEvery = 10.0;
+
+std::string Bar(double fraction) {
+  const int full = static_cast<int>(fraction * kBarCells);
+  return "[" + std::string(full, '#') + std::string(kBarCells - full, '.') + "]";
+}
+
+}  // namespace
+
+Progress::Progress(const CommonFlags& flags)
+    : flags_(flags), terminal_(isatty(flags.json == "-" ? 2 : 1) == 1), last_draw_(NowSeconds()) {}
+
+void Progress::Clear() {
+  if (!drawn_) return;
+  std::fputs("\r\x1b[K", flags_.json == "-" ? stderr : stdout);
+  drawn_ = false;
+}
+
+void Progress::Note(const std::string& text) {
+  Clear();
+  Say(flags_, text);
+}
+
+void Progress::OnStep(const StepEvent& event) {
+  // An exponential mean over about the last 50 steps.
+  const double mix = seconds_per_step_ == 0 ? 1.0 : 0.02;
+  seconds_per_step_ += mix * (event.seconds - seconds_per_step_);
+  mean_loss_ += mix * (event.loss - mean_loss_);
+  const double now = NowSeconds();
+  if (flags_.quiet || now - last_draw_ < (terminal_ ? kDrawEvery : kPrintEvery)) return;
+  last_draw_ = now;
+  const double fraction = double(event.step) / double(event.total_steps);
+  const std::string left = HumanSeconds(seconds_per_step_ * double(event.total_steps - event.step));
+  const std::string text =
+      absl::StrFormat("step %d/%d  loss %.4f  %.0f ms/step  %s left", event.step, event.total_steps,
+                      mean_loss_, 1e3 * seconds_per_step_, left);
+  if (!terminal_) return Say(flags_, text);
+  std::FILE* stream = flags_.json == "-" ? stderr : stdout;
+  std::fprintf(stream, "\r%s %3.0f %%  %s\x1b[K", Bar(fraction).c_str(), 100 * fraction,
+               text.c_str());
+  std::fflush(stream);
+  drawn_ = true;
+}
+
+void Progress::OnEpoch(const EpochEvent& event, int64_t epochs) {
+  std::string text = absl::StrFormat("epoch %d", event.epoch + 1);
+  if (epochs > 0) absl::StrAppend(&text, "/", epochs);
+  absl::StrAppendFormat(&text, "  train loss %.4f", event.train_loss);
+  if (event.validated) {
+    absl::StrAppendFormat(&text, "  val loss %.4f  val accuracy %.1f %%%s", event.val_loss,
+                          100 * event.val_accuracy, event.best ? "  (best)" : "");
+  }
+  Note(text);
+}
+
+}  // namespace pocketune::cli

@@ -1,0 +1,121 @@
+#include "apps/cli/target.h"
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "pocketune/cpu.h"
+
+namespace pocketune::cli {
+namespace {
+
+using Json = nlohmann::json;
+namespace fs = std::filesystem;
+
+absl::StatusOr<std::unique_ptr<Session>> OpenPlan(const std::string& path,
+                                                  const CommonFlags& flags) {
+  SessionOptions options;
+  options.threads = flags.threads;
+  options.seed = flags.seed;
+  Result<std::unique_ptr<Session>> session = OpenCpuSession(path.c_str(), options);
+  if (!session.ok()) return As(ExitCode::kModel, path, session.status());
+  return std::move(session).value();
+}
+
+// Fills in what the plan's metadata says of the model and its data.
+absl::Status ReadMetadata(OpenedTarget* target) {
+  target->metadata = Json::parse(target->session->metadata(), nullptr, /*allow_exceptions=*/false);
+  if (!target->metadata.is_object() || !target->metadata.contains("run")) {
+    return Fail(ExitCode::kModel, target->plan_path + ": the plan does not say what it is for");
+  }
+  absl::StatusOr<RunSpec> spec = RunSpecFromJson(target->metadata["run"]);
+  if (!spec.ok()) return As(ExitCode::kModel, spec.status());
+  target->spec = *spec;
+  for (const Json& name : target->metadata.value("class_names", Json::array())) {
+    if (name.is_string()) target->class_names.push_back(name.get<std::string>());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<OpenedTarget> OpenRun(const std::string& path, const CommonFlags& flags) {
+  absl::StatusOr<std::unique_ptr<RunFolder>> folder = RunFolder::OpenToRead(path);
+  if (!folder.ok()) return folder.status();
+  OpenedTarget target;
+  target.what = "run";
+  target.plan_path = (*folder)->plan_path();
+  absl::StatusOr<std::unique_ptr<Session>> session = OpenPlan(target.plan_path, flags);
+  if (!session.ok()) return session.status();
+  target.session = *std::move(session);
+  PT_TRY(ReadMetadata(&target));
+  std::string warning;
+  std::vector<std::string> names;
+  const absl::Status restored =
+      (*folder)->Restore(*target.session, &target.state, &names, &warning);
+  if (absl::IsNotFound(restored)) {
+    return Fail(ExitCode::kCheckpoint, path + ": nothing was saved in this run yet");
+  }
+  PT_TRY(restored);
+  if (!names.empty()) target.class_names = names;
+  if (!warning.empty()) Say(flags, "warning: " + warning);
+  return target;
+}
+
+}  // namespace
+
+TempFile::TempFile(const std::string& suffix) {
+  std::error_code error;
+  fs::path folder = fs::temp_directory_path(error);
+  if (error) folder = ".";
+  path_ = (folder / absl::StrCat("pocketune-", getpid(), suffix)).string();
+}
+
+TempFile::~TempFile() { std::remove(path_.c_str()); }
+
+absl::StatusOr<Plan> CompileSpec(const RunSpec& spec, const CommonFlags& flags,
+                                 const std::vector<std::string>& class_names,
+                                 WeightsReport* report) {
+  Outcome<Model> model = Model::FromZoo(spec.model, spec.weights, spec.seed, report);
+  if (!model.ok()) {
+    const bool usage = model.code() == StatusCode::kNotFound && spec.weights.empty();
+    return As(usage ? ExitCode::kUsage : ExitCode::kModel, model);
+  }
+  RunSpec complete = spec;
+  complete.model = model->spec();
+  const Json metadata = {{"run", ToJson(complete)}, {"class_names", class_names}};
+  Outcome<Plan> plan =
+      Compile(model.value(), spec.train, {.threads = flags.threads, .isa = flags.isa},
+              metadata.dump(-1, ' ', false, Json::error_handler_t::replace));
+  if (!plan.ok()) return As(ExitCode::kUsage, plan);
+  return std::move(plan.value());
+}
+
+absl::StatusOr<OpenedTarget> OpenTarget(const std::string& path, const RunSpec& spec,
+                                        const CommonFlags& flags) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) return OpenRun(path, flags);
+  OpenedTarget target;
+  target.plan_path = path;
+  TempFile temporary(".ptplan");
+  if (fs::exists(path, error)) {
+    target.what = "plan";
+  } else {
+    target.what = "model";
+    RunSpec named = spec;
+    named.model.name = path;
+    WeightsReport report;
+    absl::StatusOr<Plan> plan = CompileSpec(named, flags, {}, &report);
+    if (!plan.ok()) return plan.status();
+    Outcome<bool> written = plan->Write(temporary.path());
+    if (!written.ok()) return As(ExitCode::kIo, written);
+    target.plan_path = temporary.path();
+  }
+  absl::StatusOr<std::unique_ptr<Session>> session = OpenPlan(target.plan_path, flags);
+  if (!session.ok()) return session.status();
+  target.session = *std::move(session);
+  PT_TRY(ReadMetadata(&target));
+  return target;
+}
+
+}  // namespace pocketune::cli

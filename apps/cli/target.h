@@ -1,0 +1,53 @@
+// What `eval`, `infer`, `inspect` and `export` look at: a run folder, a plan or a model of the zoo,
+// told apart by content.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "apps/cli/common.h"
+#include "apps/train/run_folder.h"
+#include "apps/train/trainer.h"
+#include "pocketune/session.h"
+
+namespace pocketune::cli {
+
+// A session ready to use, with what is needed to feed it.
+struct OpenedTarget {
+  std::unique_ptr<Session> session;
+  RunSpec spec;                          // data preprocessing and model
+  std::vector<std::string> class_names;  // may be empty for a model without a run
+  nlohmann::json metadata;               // of the plan
+  TrainState state;
+  std::string what;  // "run", "plan" or "model"
+  std::string plan_path;
+};
+
+// `path` is a run folder or a plan file, or the name of a model that is compiled on the spot with
+// `spec`'s flags. A run is restored to its newest valid checkpoint (kCheckpoint where all are
+// damaged); warnings go to Say.
+absl::StatusOr<OpenedTarget> OpenTarget(const std::string& path, const RunSpec& spec,
+                                        const CommonFlags& flags);
+
+// Compiles spec's model and opens it from a temporary plan file, which is gone afterwards.
+absl::StatusOr<Plan> CompileSpec(const RunSpec& spec, const CommonFlags& flags,
+                                 const std::vector<std::string>& class_names,
+                                 WeightsReport* report);
+
+// A file in the temporary folder that is removed at the end of the scope.
+class TempFile {
+ public:
+  explicit TempFile(const std::string& suffix);
+  ~TempFile();
+  TempFile(const TempFile&) = delete;
+  TempFile& operator=(const TempFile&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace pocketune::cli

@@ -1,0 +1,36 @@
+// How well a session's current parameters do on a split.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "apps/data/loader.h"
+#include "pocketune/session.h"
+
+namespace pocketune {
+
+struct Evaluation {
+  int64_t samples = 0;
+  int64_t correct = 0;
+  int64_t correct_top5 = 0;
+  double loss = 0.0;    // mean, nats
+  int64_t skipped = 0;  // bad pictures, which count for nothing
+  // [true class][predicted class], samples
+  std::vector<std::vector<int64_t>> confusion;
+
+  double accuracy() const { return samples == 0 ? 0 : double(correct) / double(samples); }
+  double top5() const { return samples == 0 ? 0 : double(correct_top5) / double(samples); }
+};
+
+// One pass over `split` through the schedule "eval". A tie between classes goes to the lower index.
+absl::StatusOr<Evaluation> Evaluate(Session& session, const data::Dataset& dataset,
+                                    const data::Transform& transform, data::Split split,
+                                    int64_t batch, int loader_threads);
+
+// Indices of the `k` largest of logits[classes], best first; ties go to the lower index.
+std::vector<int> TopClasses(std::span<const float> logits, int k);
+// exp(x - max) / sum, in double.
+std::vector<double> Probabilities(std::span<const float> logits);
+
+}  // namespace pocketune

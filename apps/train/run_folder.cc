@@ -1,0 +1,150 @@
+#include "apps/train/run_folder.h"
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "apps/train/exit_code.h"
+#include "apps/train/trainer.h"
+#include "engine/base/file_io.h"
+
+namespace pocketune {
+namespace {
+
+using Json = nlohmann::json;
+namespace fs = std::filesystem;
+
+absl::Status WriteText(const std::string& path, const std::string& text) {
+  const std::span<const uint8_t> chunk(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  return As(ExitCode::kIo, path, WriteFileAtomically(path.c_str(), std::span(&chunk, 1)));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::OpenToTrain(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) {
+    return Fail(ExitCode::kIo,
+                absl::StrCat(path, ": the folder cannot be made: ", error.message()));
+  }
+  Result<RunLock> lock = RunLock::Acquire(path);
+  if (!lock.ok()) {
+    if (lock.status().code() == StatusCode::kFailedPrecondition) {
+      return Fail(ExitCode::kLocked, path + ": another process is training in this folder");
+    }
+    return As(ExitCode::kIo, path, lock.status());
+  }
+  std::unique_ptr<RunFolder> folder(new RunFolder(path));
+  folder->lock_.emplace(std::move(lock).value());
+  return folder;
+}
+
+absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::OpenToRead(const std::string& path) {
+  std::unique_ptr<RunFolder> folder(new RunFolder(path));
+  if (!folder->has_plan()) {
+    return Fail(ExitCode::kCheckpoint, path + ": no run here (plan.ptplan is missing)");
+  }
+  return folder;
+}
+
+bool RunFolder::has_plan() const {
+  std::error_code error;
+  return fs::exists(plan_path(), error);
+}
+
+absl::Status RunFolder::WritePlan(const Plan& plan) const {
+  return WriteText(plan_path(), plan.bytes);
+}
+
+absl::Status RunFolder::WriteSpec(const Json& json) const {
+  return WriteText(path_ + "/spec.json", json.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+absl::StatusOr<Json> RunFolder::ReadSpec() const {
+  std::ifstream in(path_ + "/spec.json");
+  if (!in) {
+    return Fail(ExitCode::kCheckpoint, absl::StrCat(path_, "/spec.json: ", std::strerror(errno)));
+  }
+  Json json = Json::parse(in, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return Fail(ExitCode::kCheckpoint, path_ + "/spec.json: not readable");
+  return json;
+}
+
+absl::Status RunFolder::Save(const Session& session, const std::string& state) {
+  return As(ExitCode::kIo, path_ + "/checkpoint", store_.Save(session, state));
+}
+
+absl::Status RunFolder::Restore(Session& session, TrainState* state,
+                                std::vector<std::string>* class_names, std::string* warning) {
+  Result<LoadedCheckpoint> loaded = store_.LoadNewest(session);
+  if (!loaded.ok()) {
+    if (loaded.status().code() == StatusCode::kNotFound) {
+      return absl::NotFoundError(path_ + ": nothing was saved yet");
+    }
+    if (loaded.status().code() == StatusCode::kDataLoss) {
+      return Fail(ExitCode::kCheckpoint,
+                  absl::StrCat(path_, ": checkpoint-a and checkpoint-b are both damaged: ",
+                               loaded.status().message()));
+    }
+    return As(ExitCode::kCheckpoint, path_, loaded.status());
+  }
+  if (warning != nullptr && !loaded->damaged.empty()) {
+    *warning = absl::StrCat(path_, "/", loaded->damaged, " is damaged (", loaded->damage.message(),
+                            "): taking ", loaded->file);
+  }
+  absl::StatusOr<TrainState> parsed = TrainStateFromJsonText(loaded->user);
+  if (!parsed.ok()) return As(ExitCode::kCheckpoint, parsed.status());
+  *state = *parsed;
+  if (class_names != nullptr) {
+    const Json json = Json::parse(loaded->user, nullptr, false);
+    for (const Json& name : json.value("class_names", Json::array())) {
+      class_names->push_back(name.is_string() ? name.get<std::string>() : "?");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RunFolder::SaveBest(const Session& session) const {
+  const std::string path = path_ + "/checkpoint-best";
+  return As(ExitCode::kIo, path, session.Save(path.c_str(), ""));
+}
+
+absl::Status RunFolder::RestoreBest(Session& session) const {
+  const std::string path = path_ + "/checkpoint-best";
+  return As(ExitCode::kCheckpoint, path, session.Restore(path.c_str(), nullptr));
+}
+
+void RunFolder::Log(const EpochEvent& event) const {
+  Json line = {{"epoch", event.epoch + 1},
+               {"step", event.step},
+               {"train_loss", event.train_loss},
+               {"lr", event.lr},
+               {"time", static_cast<int64_t>(std::time(nullptr))}};
+  if (event.validated) {
+    line["val_loss"] = event.val_loss;
+    line["val_accuracy"] = event.val_accuracy;
+  }
+  std::ofstream(path_ + "/log.jsonl", std::ios::app) << line.dump() << '\n';
+}
+
+std::vector<Json> RunFolder::ReadLog() const {
+  std::map<int64_t, Json> by_epoch;
+  std::ifstream in(path_ + "/log.jsonl");
+  for (std::string text; std::getline(in, text);) {
+    Json line = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+    if (line.is_object() && line.contains("epoch") && line["epoch"].is_number_integer()) {
+      by_epoch[line["epoch"].get<int64_t>()] = std::move(line);
+    }
+  }
+  std::vector<Json> lines;
+  for (auto& [epoch, line] : by_epoch) lines.push_back(std::move(line));
+  return lines;
+}
+
+}  // namespace pocketune

@@ -1,0 +1,62 @@
+// The folder of a training run: plan.ptplan, checkpoint-a and -b, spec.json, log.jsonl,
+// report.html.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "apps/train/run_spec.h"
+#include "pocketune/checkpoint.h"
+#include "pocketune/session.h"
+
+namespace pocketune {
+
+struct TrainState;
+struct EpochEvent;
+
+// One process at a time trains in a folder; any number may read. All errors carry exit codes.
+class RunFolder {
+ public:
+  // Creates the folder where it is not there, and locks it (kLocked where another process has it).
+  static absl::StatusOr<std::unique_ptr<RunFolder>> OpenToTrain(const std::string& path);
+  // A folder that holds a run, to read; kCheckpoint where it holds none.
+  static absl::StatusOr<std::unique_ptr<RunFolder>> OpenToRead(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  std::string plan_path() const { return path_ + "/plan.ptplan"; }
+  std::string report_path() const { return path_ + "/report.html"; }
+  bool has_plan() const;
+
+  absl::Status WritePlan(const Plan& plan) const;
+  // spec.json: the run's spec and, under "figures", what the compiler decided.
+  absl::Status WriteSpec(const nlohmann::json& json) const;
+  absl::StatusOr<nlohmann::json> ReadSpec() const;
+
+  absl::Status Save(const Session& session, const std::string& state);
+  // Restores the newest valid checkpoint. NotFound where nothing was saved yet; kCheckpoint where
+  // all are damaged. A damaged one beside a good one is told in `warning` (may be null).
+  absl::Status Restore(Session& session, TrainState* state, std::vector<std::string>* class_names,
+                       std::string* warning = nullptr);
+
+  // The weights of the best epoch so far, beside the checkpoints.
+  absl::Status SaveBest(const Session& session) const;
+  absl::Status RestoreBest(Session& session) const;
+
+  // Appends a line to log.jsonl, with the time of day; best effort: a run does not end for its log.
+  void Log(const EpochEvent& event) const;
+  // Epochs logged so far, each once, the latest line of it.
+  std::vector<nlohmann::json> ReadLog() const;
+
+ private:
+  explicit RunFolder(std::string path) : path_(path), store_(std::move(path)) {}
+
+  std::string path_;
+  CheckpointStore store_;
+  std::optional<RunLock> lock_;
+};
+
+}  // namespace pocketune

@@ -1,0 +1,47 @@
+#include <nlohmann/json.hpp>
+
+#include "apps/train/trainer.h"
+
+namespace pocketune {
+namespace {
+
+using Json = nlohmann::json;
+
+template <class State, class V>
+void Visit(State& s, V&& v) {
+  v("step", s.step);
+  v("lr_factor", s.lr_factor);
+  v("rollbacks", s.rollbacks);
+  v("epoch_loss_sum", s.epoch_loss_sum);
+  v("epoch_steps", s.epoch_steps);
+  v("loss_first", s.loss_first);
+  v("loss_last", s.loss_last);
+  v("best_accuracy", s.best_accuracy);
+  v("best_epoch", s.best_epoch);
+  v("epochs_without_gain", s.epochs_without_gain);
+  v("done", s.done);
+}
+
+}  // namespace
+
+std::string ToJsonText(const TrainState& state, const std::vector<std::string>& class_names) {
+  Json json;
+  Visit(state, [&](const char* key, const auto& field) { json[key] = field; });
+  json["class_names"] = class_names;
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+absl::StatusOr<TrainState> TrainStateFromJsonText(const std::string& text) {
+  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  TrainState state;
+  bool good = json.is_object();
+  Visit(state, [&]<class T>(const char* key, T& field) {
+    good = good && json.contains(key) &&
+           (std::is_same_v<T, bool> ? json[key].is_boolean() : json[key].is_number());
+    if (good) field = json[key].get<T>();
+  });
+  if (!good || state.step < 0) return absl::DataLossError("checkpoint: its state is not readable");
+  return state;
+}
+
+}  // namespace pocketune

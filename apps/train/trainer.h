@@ -1,0 +1,121 @@
+// The training loop: batches, learning rate, guard, validation, checkpoints.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "apps/data/loader.h"
+#include "apps/train/evaluator.h"
+#include "apps/train/lr_schedule.h"
+#include "apps/train/run_folder.h"
+#include "apps/train/run_spec.h"
+#include "pocketune/session.h"
+
+namespace pocketune {
+
+// What a run knows beside the session's tensors; saved with every checkpoint. No clock in it: the
+// same run gives the same bytes, interrupted or not.
+struct TrainState {
+  int64_t step = 0;  // batches done; position in the data follows from it
+  double lr_factor = 1.0;
+  int64_t rollbacks = 0;
+  double epoch_loss_sum = 0.0;
+  int64_t epoch_steps = 0;
+  double loss_first = 0.0;
+  double loss_last = 0.0;
+  double best_accuracy = -1.0;
+  int64_t best_epoch = -1;
+  int64_t epochs_without_gain = 0;
+  bool done = false;
+};
+
+struct StepEvent {
+  int64_t step = 0;  // 1-based
+  int64_t total_steps = 0;
+  int64_t epoch = 0;
+  double loss = 0.0;
+  double seconds = 0.0;  // of this step, data included
+};
+
+struct EpochEvent {
+  int64_t epoch = 0;  // 0-based
+  int64_t step = 0;
+  double train_loss = 0.0;
+  double lr = 0.0;
+  bool validated = false;
+  double val_loss = 0.0;
+  double val_accuracy = 0.0;
+  bool best = false;
+};
+
+// Whom the loop tells. Empty functions are not called.
+struct TrainListener {
+  std::function<void(const StepEvent&)> on_step;
+  std::function<void(const EpochEvent&)> on_epoch;
+  std::function<void(const std::string&)> on_note;
+};
+
+// How a run ended, when it did not fail.
+enum class TrainEnd : uint8_t { kFinished, kEarlyStopped, kTimeBudget, kSignal };
+
+struct TrainerOptions {
+  int loader_threads = 1;
+  double time_budget_seconds = 0.0;  // 0: none; stops and saves in time for it
+  // Set by a signal handler: the loop saves and ends after the step in flight.
+  const std::atomic<int>* stop_signal = nullptr;
+};
+
+// Borrows everything; one run. The session stands where `state` says (freshly opened, or restored).
+class Trainer {
+ public:
+  Trainer(Session* session, const data::Dataset* dataset, const RunSpec& spec, RunFolder* folder,
+          const TrainListener& listener, const TrainerOptions& options);
+
+  // Runs to the end. Errors carry exit codes. After the numerical guard stopped the run (kNumerics)
+  // the session holds the last good checkpoint.
+  absl::StatusOr<TrainEnd> Run(TrainState* state);
+
+  int64_t total_steps() const { return schedule_.total_steps; }
+  // Milliseconds of each TrainStep of this process, without the wait for data.
+  const std::vector<double>& step_ms() const { return step_ms_; }
+  // Names and reasons of pictures left out.
+  std::vector<std::string> Skipped() const;
+
+ private:
+  absl::Status Prepare();
+  absl::Status Step(TrainState* state);
+  absl::Status RollBack(TrainState* state, const Status& fault);
+  absl::Status EndEpoch(TrainState* state);
+  absl::Status Save(const TrainState& state);
+  absl::Status KeepBest(TrainState* state);
+  bool OutOfTime() const;
+  void Note(const std::string& text) const {
+    if (listener_.on_note) listener_.on_note(text);
+  }
+
+  Session* session_;
+  const data::Dataset* dataset_;
+  RunSpec spec_;
+  RunFolder* folder_;
+  TrainListener listener_;
+  TrainerOptions options_;
+  int64_t batch_ = 0;
+  LrSchedule schedule_;
+  std::unique_ptr<data::BatchLoader> loader_;
+  std::unique_ptr<data::Transform> eval_transform_;
+  double start_seconds_ = 0.0;
+  double slowest_seconds_ = 0.0;  // of a step or a validation with its save, for the time budget
+  std::vector<double> step_ms_;
+};
+
+std::string ToJsonText(const TrainState& state, const std::vector<std::string>& class_names);
+absl::StatusOr<TrainState> TrainStateFromJsonText(const std::string& text);
+
+// Steady-clock seconds since an arbitrary start.
+double NowSeconds();
+
+}  // namespace pocketune
