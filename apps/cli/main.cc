@@ -1,4 +1,5 @@
 // pocketune: compile, train, evaluate and look at models on this device.
+#include <csignal>
 #include <cstdio>
 #include <string>
 
@@ -32,6 +33,9 @@ int Usage(const std::string& message) {
 }
 
 int Main(int argc, char** argv) {
+  // A file-size limit or a closed pipe is a failed write, which is reported, not a death.
+  std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
   if (argc > 1 && IsPlanned(argv[1])) return Usage(std::string(argv[1]) + ": not built yet");
   CLI::App app("Fine-tune models on the device they run on.", "pocketune");
   app.footer(

@@ -139,7 +139,8 @@ std::vector<Json> RunFolder::ReadLog() const {
   for (std::string text; std::getline(in, text);) {
     Json line = Json::parse(text, nullptr, /*allow_exceptions=*/false);
     if (line.is_object() && line.contains("epoch") && line["epoch"].is_number_integer()) {
-      by_epoch[line["epoch"].get<int64_t>()] = std::move(line);
+      const int64_t epoch = line["epoch"].get<int64_t>();
+      by_epoch[epoch] = std::move(line);
     }
   }
   std::vector<Json> lines;
