@@ -1,0 +1,138 @@
+#!/usr/bin/env python3
+"""Checks that the lint checks find what they are for: each is given a planted violation."""
+import pathlib
+import tempfile
+import unittest
+
+import check_defs
+import check_layers
+import check_lengths
+import check_symbols
+import check_tests
+import op_table
+import source_tree
+import sum_reports
+
+
+class LayersTest(unittest.TestCase):
+    def findings(self, path, text):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            for name in (path, "graph/ir/graph.h", "engine/include/pocketune/types.h"):
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                (root / name).write_text("")
+            (root / path).write_text(text)
+            return check_layers.check(root)
+
+    def test_allows_what_the_table_lists(self):
+        text = '#include <vector>\n#include "graph/ir/graph.h"\n#include "pocketune/types.h"\n'
+        self.assertEqual(self.findings("autodiff/a.cc", text), [])
+
+    def test_finds_the_runtime_reaching_the_compile_side(self):
+        found = self.findings("engine/runtime/a.cc", '\n#include "graph/ir/graph.h"\n')
+        self.assertEqual(len(found), 1)
+        self.assertIn("a.cc:2: engine/runtime may not include graph/ir", found[0])
+
+    def test_finds_third_party_headers_out_of_place(self):
+        self.assertEqual(len(self.findings("engine/base/a.h", '#include "absl/status/status.h"')), 1)
+        self.assertEqual(len(self.findings("graph/ir/a.h", "#include <xnnpack.h>")), 1)
+
+    def test_finds_streams_on_the_runtime_side_alone(self):
+        self.assertEqual(len(self.findings("backends/cpu/a.cc", "#include <iostream>")), 1)
+        self.assertEqual(self.findings("apps/cli/a.cc", "#include <iostream>"), [])
+
+    def test_finds_headers_that_do_not_exist(self):
+        self.assertEqual(len(self.findings("graph/ir/a.cc", '#include "graph/ir/b.h"')), 1)
+
+    def test_finds_folders_that_the_table_does_not_know(self):
+        self.assertEqual(len(self.findings("graph/fusion/a.cc", "")), 1)
+
+    def test_finds_cycles_of_the_table(self):
+        table = {"modules": {"a": ["b"], "b": ["c"], "c": ["b"]}, "third_party": {},
+                 "runtime_side": {}}
+        cycles = check_layers.Layers(table, pathlib.Path()).cycles()
+        self.assertEqual(cycles, ["cycle: b -> c -> b"])
+
+
+class LengthsTest(unittest.TestCase):
+    def test_counts_functions_in_namespaces_and_classes(self):
+        text = ('namespace a {\nclass B : public C {\n  int D() const {\n    return 1;\n  }\n};\n'
+                'void E(int f = 1'"'"'000) {\n  if (f) {\n  }\n}\nint g[] = {1,\n2};\n}\n')
+        self.assertEqual(check_lengths.functions(text), [("D", 3), ("E", 4)])
+
+    def test_ignores_braces_in_text_comments_and_macros(self):
+        text = '#define M(x) \\\n  {\nint A() {\n  // {\n  return F("{", \'{\');\n}\n'
+        self.assertEqual(check_lengths.functions(text), [("A", 4)])
+
+    def test_finds_long_functions_and_files(self):
+        text = "void F() {\n" + "  G();\n" * 59 + "}\n"
+        self.assertEqual(len(check_lengths.check("graph/ir/a.cc", text)), 1)
+        self.assertEqual(check_lengths.check("backends/cpu/a.cc", text), [])
+        self.assertEqual(len(check_lengths.check("graph/ir/a.cc", "\n" * 501)), 1)
+        self.assertEqual(check_lengths.check("graph/ir/a.cc", "\n" * 500), [])
+
+
+class SymbolsTest(unittest.TestCase):
+    def test_knows_what_the_runtime_side_does_without(self):
+        for name in ("__cxa_throw", "_ZTISt13runtime_error", "_ZNSolsEi", "_ZN4absl6StatusC1Ev",
+                     "_ZStlsISt11char_traitsIcEERSt13basic_ostreamIcT_ES5_PKc"):
+            self.assertRegex(name, check_symbols.BANNED)
+        for name in ("_Znwm", "memcpy", "_ZN9pocketune7Session4OpenEPKc", "_ZNSt6vectorIiE"):
+            self.assertNotRegex(name, check_symbols.BANNED)
+
+    def test_knows_what_allocates(self):
+        for name in ("_Znwm", "_ZnamSt11align_val_t", "malloc", "mmap"):
+            self.assertRegex(name, check_symbols.ALLOCATES)
+        self.assertNotRegex("_ZdlPvm", check_symbols.ALLOCATES)
+
+
+class TestsTest(unittest.TestCase):
+    def check(self, sources, covered_by, *existing):
+        return check_tests.check(sources, covered_by, lambda path: path in existing)
+
+    def test_takes_mirrors_goldens_and_named_tests(self):
+        sources = {"a/b.cc": 81, "graph/passes/c.cc": 81, "d/e.cc": 81, "f/g.cc": 80}
+        self.assertEqual(self.check(sources, {"d/*.cc": "tests/d.cc"}, "tests/a/b_test.cc",
+                                    "tests/golden/passes/c", "tests/d.cc"), [])
+
+    def test_finds_sources_without_a_test(self):
+        self.assertEqual(len(self.check({"a/b.cc": 81}, {})), 1)
+
+    def test_finds_stale_rows(self):
+        self.assertEqual(len(self.check({"a/b.cc": 80}, {"a/b.cc": "t"}, "t")), 1)
+        self.assertEqual(len(self.check({"a/b.cc": 81}, {"a/b.cc": "t"})), 1)
+
+
+class DefsTest(unittest.TestCase):
+    OP = op_table.Op("s", "Erf", "erf", "1", "1", "1", "NoAttrs", "0", "Same", "Erf", "")
+
+    def test_takes_a_complete_row(self):
+        self.assertEqual(check_defs.check([self.OP], {"Erf": ["cpu.erf"]}, "OpKind::kErf;"), [])
+
+    def test_finds_what_a_row_lacks(self):
+        self.assertEqual(len(check_defs.check([self.OP], {}, "OpKind::kErf")), 1)
+        self.assertEqual(len(check_defs.check([self.OP], {"Erf": ["cpu.erf"]}, "kErfc")), 1)
+        no_rule = self.OP._replace(gradient="NoGradient")
+        self.assertEqual(len(check_defs.check([no_rule], {"Erf": ["cpu.erf"]}, "")), 1)
+
+    def test_reads_the_table(self):
+        ops = op_table.ops()
+        text = (source_tree.ROOT / "engine/ops/ops.def").read_text()
+        self.assertEqual(len(ops), text.count("\nPT_OP("))
+        self.assertEqual(len({op.kind for op in ops}), len(ops))
+
+
+class ReportsTest(unittest.TestCase):
+    def test_tells_outcomes_apart(self):
+        skipped = "<testcase name='a' status='notrun'><skipped message='{}'/></testcase>"
+        cases = {"<testcase name='a' status='run'/>": "passed",
+                 "<testcase name='a' status='fail'/>": "failed",
+                 skipped.format("SKIP_RETURN_CODE=77"): "skipped",
+                 skipped.format("Unable to find executable"): "failed"}
+        for text, want in cases.items():
+            case = sum_reports.ElementTree.fromstring(text)
+            self.assertEqual(sum_reports.outcome(case), want)
+
+
+if __name__ == "__main__":
+    unittest.main()

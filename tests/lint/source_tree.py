@@ -1,0 +1,25 @@
+"""What the lint checks share: the repository's files and how findings are reported."""
+import pathlib
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CODE_FOLDERS = ("engine", "graph", "autodiff", "backends", "sparse_bp", "frontends", "apps", "tests",
+                "bench")
+PRODUCT_FOLDERS = tuple(folder for folder in CODE_FOLDERS if folder not in ("tests", "bench"))
+
+
+def files(suffixes, folders=CODE_FOLDERS, root=ROOT):
+    """Paths below `folders` relative to `root`, sorted, with one of `suffixes`."""
+    found = []
+    for folder in folders:
+        for path in (root / folder).rglob("*"):
+            if path.suffix in suffixes and path.is_file():
+                found.append(path.relative_to(root).as_posix())
+    return sorted(found)
+
+
+def finish(check, findings):
+    """Prints the findings and exits: 0 without any, else 1."""
+    for finding in findings:
+        print(f"{check}: {finding}")
+    sys.exit(1 if findings else 0)
