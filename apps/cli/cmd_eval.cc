@@ -53,15 +53,21 @@ absl::Status CheckClasses(const std::vector<std::string>& learned,
   return absl::OkStatus();
 }
 
+// A run's own data unless others are asked for; what was never trained takes the flags as they are.
+DataSpec DataToEvaluate(const DataSpec& of_run, const DataSpec& asked) {
+  if (of_run.path.empty()) return asked;
+  DataSpec data = of_run;
+  if (!asked.path.empty()) data.path = asked.path;
+  if (!asked.perturb.empty()) data.perturb = asked.perturb;
+  data.max_eval_per_class = asked.max_eval_per_class;
+  return data;
+}
+
 absl::Status EvalTarget(RunSpec spec, const EvalFlags& eval_flags, CommonFlags flags) {
   PT_TRY(ApplyCommonFlags(&flags));
-  const DataSpec asked = spec.data;
   absl::StatusOr<OpenedTarget> target = OpenTarget(eval_flags.checkpoint, spec, flags);
   if (!target.ok()) return target.status();
-  DataSpec data_spec = target->what == "model" ? asked : target->spec.data;
-  if (!asked.path.empty()) data_spec.path = asked.path;
-  if (!asked.perturb.empty()) data_spec.perturb = asked.perturb;
-  data_spec.max_eval_per_class = asked.max_eval_per_class;
+  const DataSpec data_spec = DataToEvaluate(target->spec.data, spec.data);
   if (data_spec.path.empty()) return Fail(ExitCode::kUsage, "--data is required");
   absl::StatusOr<std::unique_ptr<data::Dataset>> dataset =
       ::pocketune::OpenDataset(data_spec, target->spec.seed);
