@@ -9,9 +9,9 @@ PyTorch (Debian: python3-numpy, python3-torch), and only to make the files anew:
 
 A file is a sequence of records, little-endian: the name with a newline behind it; the number of
 elements as int64; as float64 the largest magnitude, the L2 norm, the dot product with the stream
-"<name>.dot", and the sampled elements: all of them up to SAMPLES, else SAMPLES at the indices of the
-stream "<name>.at". Elements are counted in the engine's layouts (OHWI, depthwise HWC). The records
-are "loss/1".."loss/3", "logits" and "grad/<parameter>" of the first step, and "param/<parameter>"
+"<name>.dot", and the sampled elements: all of them up to SAMPLES, else SAMPLES at the indices of
+the stream "<name>.at". Elements are counted in the engine's layouts (OHWI, depthwise HWC). The
+records are "loss/1".."loss/3", "logits" and "grad/<parameter>" of the first step, and "param/<parameter>"
 after the third, running statistics included.
 """
 
@@ -106,9 +106,10 @@ class Net:
 
     def _filter(self, name, out, kernel, channels, depthwise):
         if depthwise:
-            ours, to_torch, self.layouts[name] = (*kernel, out), (2, 0, 1), (2, 3, 0, 1)
+            ours, to_torch, to_ours = (*kernel, out), (2, 0, 1), (2, 3, 0, 1)
         else:
-            ours, to_torch, self.layouts[name] = (out, *kernel, channels), (0, 3, 1, 2), (0, 2, 3, 1)
+            ours, to_torch, to_ours = (out, *kernel, channels), (0, 3, 1, 2), (0, 2, 3, 1)
+        self.layouts[name] = to_ours
         n = math.prod(ours)
         shape = (out, 1 if depthwise else channels, *kernel)
 
@@ -137,12 +138,12 @@ class Net:
         x = F.conv2d(self._pad(x, kernel, stride), weight, bias, stride,
                      groups=channels if depthwise else 1)
         if norm:
-            x = F.batch_norm(x,
-                             self._channels(self.statistics, norm + ".running_mean", out, -0.5, 0.5),
-                             self._channels(self.statistics, norm + ".running_var", out, 0.5, 1.5),
-                             self._channels(self.weights, norm + ".weight", out, *SCALE),
-                             self._channels(self.weights, norm + ".bias", out, *SHIFT),
-                             training=self.train, momentum=0.1, eps=self.eps)
+            mean = self._channels(self.statistics, norm + ".running_mean", out, -0.5, 0.5)
+            var = self._channels(self.statistics, norm + ".running_var", out, 0.5, 1.5)
+            scale = self._channels(self.weights, norm + ".weight", out, *SCALE)
+            shift = self._channels(self.weights, norm + ".bias", out, *SHIFT)
+            x = F.batch_norm(x, mean, var, scale, shift, training=self.train, momentum=0.1,
+                             eps=self.eps)
         return self.activation(x, act) if act else x
 
     def activation(self, x, act):
