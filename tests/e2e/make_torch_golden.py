@@ -11,8 +11,8 @@ A file is a sequence of records, little-endian: the name with a newline behind i
 elements as int64; as float64 the largest magnitude, the L2 norm, the dot product with the stream
 "<name>.dot", and the sampled elements: all of them up to SAMPLES, else SAMPLES at the indices of
 the stream "<name>.at". Elements are counted in the engine's layouts (OHWI, depthwise HWC). The
-records are "loss/1".."loss/3", "logits" and "grad/<parameter>" of the first step, and "param/<parameter>"
-after the third, running statistics included.
+records are "loss/1".."loss/3", "logits" and "grad/<parameter>" of the first step, and
+"param/<parameter>" after the third, running statistics included.
 """
 
 import math
