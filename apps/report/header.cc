@@ -129,7 +129,7 @@ std::string Footer(const Json& figures) {
     absl::StrAppend(&text, "<p>To do this again:</p>\n<pre>", command, "</pre>\n");
   }
   const std::string version = TextAt(figures, "version");
-  absl::StrAppend(&text, "<p>Made by pocketune", version == kDash ? "" : " " + version,
+  absl::StrAppend(&text, "<p>Made by pocketune", version == kDash ? "" : absl::StrCat(" ", version),
                   ". This page needs no network and runs no script.</p>\n</footer>\n");
   return text;
 }

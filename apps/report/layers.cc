@@ -42,7 +42,8 @@ std::vector<Layer> Group(const std::vector<LayerChange>& params) {
       layer.squares += size * change * change;
     }
     absl::StrAppend(&layer.tooltip, layer.tooltip.empty() ? "" : "\n", Escape(param.name), ": ",
-                    Count(size), param.trainable ? ", moved by " + Percent(change) : ", frozen");
+                    Count(size),
+                    param.trainable ? absl::StrCat(", moved by ", Percent(change)) : ", frozen");
   }
   return layers;
 }

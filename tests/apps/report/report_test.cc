@@ -25,7 +25,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 std::string Plain(std::string page) {
   const std::string kNoBreak = "\u00A0";
   for (size_t at; (at = page.find(kNoBreak)) != std::string::npos;) {
-    page.replace(at, kNoBreak.size(), " ");
+    page.replace(at, kNoBreak.size(), 1, ' ');
   }
   return page;
 }
