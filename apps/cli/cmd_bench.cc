@@ -17,8 +17,8 @@ struct BenchFlags {
 
 absl::Status Bench(RunSpec spec, const BenchFlags& bench, CommonFlags flags) {
   PT_TRY(ApplyCommonFlags(&flags));
-  Outcome<Model> model = Model::FromZoo(spec.model, spec.weights, spec.seed, nullptr);
-  if (!model.ok()) return As(ExitCode::kUsage, model);
+  absl::StatusOr<Model> model = LoadModel(spec, nullptr);
+  if (!model.ok()) return model.status();
   spec.model = model->spec();
   absl::StatusOr<Plan> plan = CompileSpec(spec, flags, {}, nullptr);
   if (!plan.ok()) return plan.status();

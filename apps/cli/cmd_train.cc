@@ -79,7 +79,13 @@ class TrainCommand {
     if (!folder.ok()) return folder.status();
     folder_ = *std::move(folder);
     if (!folder_->has_plan()) {
-      if (train_.resume) Say(flags_, train_.out + ": nothing was saved yet, starting anew");
+      if (!train_.resume) return absl::OkStatus();
+      if (spec_.model.name.empty() || spec_.data.path.empty()) {
+        return Fail(ExitCode::kUsage, train_.out +
+                                          ": nothing was saved yet, and starting anew takes "
+                                          "--model and --data");
+      }
+      Say(flags_, train_.out + ": nothing was saved yet, starting anew");
       return absl::OkStatus();
     }
     if (!train_.resume) {
@@ -98,7 +104,10 @@ class TrainCommand {
     absl::StatusOr<RunSpec> spec = RunSpecFromJson(*json);
     if (!spec.ok()) return As(ExitCode::kCheckpoint, spec.status());
     spec_ = *spec;
-    figures_json_ = json->value("figures", Json::object());
+    figures_json_ = json->value("figures", Json());
+    if (!figures_json_.is_object()) {
+      return Fail(ExitCode::kCheckpoint, train_.out + "/spec.json: it has no figures");
+    }
     return OpenData();
   }
 
@@ -148,11 +157,11 @@ class TrainCommand {
 
   absl::Status CompileRun() {
     PT_TRY(CompilePlanOf());
-    PT_TRY(folder_->WritePlan(plan_));
     Json json = ToJson(spec_);
     json["figures"] = figures_json_;
     json["memory_map"] = Json::parse(plan_.memory_map_json, nullptr, false);
-    return folder_->WriteSpec(json);
+    PT_TRY(folder_->WriteSpec(json));
+    return folder_->WritePlan(plan_);  // last: a folder with a plan is a run
   }
 
   absl::StatusOr<std::unique_ptr<Session>> Open(const std::string& path) {
@@ -359,8 +368,7 @@ void AddLoopFlags(CLI::App* command, RunSpec* spec, TrainFlags* train) {
       ->check(CLI::Range(int64_t{1}, int64_t{1000000}));
   command->add_option("--steps", spec->steps, "Stop after so many steps, whatever the epochs")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
-  command->add_option("--lr", spec->lr, "Learning rate (default 0.01)")
-      ->check(CLI::Range(1e-12, 1e3));
+  command->add_option("--lr", spec->lr, "Learning rate (default 0.01)")->check(Within(1e-12, 1e3));
   command
       ->add_option("--lr-schedule", spec->lr_schedule, "constant, step, cosine (default) or linear")
       ->check(CLI::IsMember({"constant", "step", "cosine", "linear"}));
@@ -369,9 +377,9 @@ void AddLoopFlags(CLI::App* command, RunSpec* spec, TrainFlags* train) {
   command->add_option("--lr-step-every", spec->lr_step_every, "Epochs between steps of `step`")
       ->check(CLI::Range(int64_t{1}, int64_t{1000000}));
   command->add_option("--lr-gamma", spec->lr_gamma, "Factor of each step of `step`")
-      ->check(CLI::Range(1e-6, 1.0));
+      ->check(Within(1e-6, 1.0));
   command->add_option("--flip", spec->data.flip, "Chance of a horizontal flip")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(Within(0.0, 1.0));
   command->add_option("--crop-padding", spec->data.crop_padding, "Random crop of so many pixels")
       ->check(CLI::Range(0, 1024));
   command

@@ -34,6 +34,17 @@ std::string AddGroup(TrainSpec* train, const std::string& text) {
 
 }  // namespace
 
+CLI::Validator Within(double min, double max) {
+  const std::string range = absl::StrCat("[", min, ", ", max, "]");
+  return CLI::Validator(
+      [=](std::string& text) {
+        double value = 0;
+        const bool good = CLI::detail::lexical_cast(text, value) && value >= min && value <= max;
+        return good ? std::string() : "got " + text + ", want a number in " + range;
+      },
+      "FLOAT in " + range);
+}
+
 void AddCommonFlags(CLI::App* command, CommonFlags* flags) {
   command->add_option("--json", flags->json, "Write one JSON object to FILE, or - for stdout")
       ->type_name("FILE");
@@ -59,7 +70,7 @@ void AddModelFlags(CLI::App* command, RunSpec* spec, bool model_required) {
       command->add_option("--model", spec->model.name, "A model of the zoo (pocketune models)");
   if (model_required) model->required();
   command->add_option("--width", spec->model.width, "Width multiplier of the channels")
-      ->check(CLI::Range(0.01, 4.0));
+      ->check(Within(0.01, 4.0));
   command->add_option("--resolution", spec->model.resolution, "Side of the square input, pixels")
       ->check(CLI::Range(1, 4096));
   command->add_option("--classes", spec->model.classes, "Classes (default: the data's)")
@@ -69,7 +80,7 @@ void AddModelFlags(CLI::App* command, RunSpec* spec, bool model_required) {
   command->add_option("--batch", spec->model.batch, "Samples a step")->check(CLI::Range(1, 4096));
   command->add_option("--weights", spec->weights, "Weights to start from, a safetensors file");
   command->add_option("--dropout", spec->model.dropout, "Dropout before the classifier")
-      ->check(CLI::Range(0.0, 0.99));
+      ->check(Within(0.0, 0.99));
 }
 
 void AddTrainFlags(CLI::App* command, RunSpec* spec) {
@@ -78,11 +89,11 @@ void AddTrainFlags(CLI::App* command, RunSpec* spec) {
   command->add_option("--optimizer", spec->train.optimizer, "sgd, momentum, nesterov or adamw")
       ->check(CLI::IsMember({"sgd", "momentum", "nesterov", "adamw"}));
   command->add_option("--momentum", spec->train.momentum, "Momentum (default 0.9)")
-      ->check(CLI::Range(0.0, 0.9999));
+      ->check(Within(0.0, 0.9999));
   command->add_option("--weight-decay", spec->train.weight_decay, "Weight decay (default 0)")
-      ->check(CLI::Range(0.0, 10.0));
+      ->check(Within(0.0, 10.0));
   command->add_option("--label-smoothing", spec->train.label_smoothing, "Label smoothing")
-      ->check(CLI::Range(0.0, 0.99));
+      ->check(Within(0.0, 0.99));
   command
       ->add_option_function<std::string>(
           "--batch-norm",
@@ -111,9 +122,9 @@ void AddDataFlags(CLI::App* command, DataSpec* spec) {
   command->add_option("--class-names", spec->class_names,
                       "Names of numbered classes, comma-separated");
   command->add_option("--val-fraction", spec->val_fraction, "Where the data has no val split")
-      ->check(CLI::Range(0.0, 0.9));
+      ->check(Within(0.0, 0.9));
   command->add_option("--test-fraction", spec->test_fraction, "Where the data has no test split")
-      ->check(CLI::Range(0.0, 0.9));
+      ->check(Within(0.0, 0.9));
   command->add_option("--max-train", spec->max_train_per_class, "Training pictures per class")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
   command->add_option("--max-eval", spec->max_eval_per_class, "Val and test pictures per class")

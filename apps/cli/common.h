@@ -19,6 +19,9 @@ struct CommonFlags {
   std::string isa = "auto";
 };
 
+// A number in [min, max]; unlike CLI::Range not "nan".
+CLI::Validator Within(double min, double max);
+
 // Adds --json, --threads, --seed, --quiet, --isa.
 void AddCommonFlags(CLI::App* command, CommonFlags* flags);
 // Cores to use, and caps own kernels at the level asked for.

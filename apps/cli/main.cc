@@ -1,6 +1,10 @@
 // pocketune: compile, train, evaluate and look at models on this device.
+#include <fcntl.h>
+
 #include <csignal>
 #include <cstdio>
+#include <exception>
+#include <new>
 #include <string>
 
 #include "apps/cli/commands.h"
@@ -32,10 +36,20 @@ int Usage(const std::string& message) {
   return static_cast<int>(ExitCode::kUsage);
 }
 
+// Where a standard stream is closed, the next file to be opened would take its place and get what
+// is printed. Opened so that writing to it fails.
+void HoldStandardStreams() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (fcntl(fd, F_GETFD) < 0) (void)open("/dev/null", O_RDONLY);
+  }
+}
+
 int Main(int argc, char** argv) {
   // A file-size limit or a closed pipe is a failed write, which is reported, not a death.
   std::signal(SIGXFSZ, SIG_IGN);
   std::signal(SIGPIPE, SIG_IGN);
+  // The child that measures a plan's memory: nothing else may run in it.
+  if (argc > 1 && std::string(argv[1]) == kMeasureCommand) return MeasureMain(argc, argv);
   if (argc > 1 && IsPlanned(argv[1])) return Usage(std::string(argv[1]) + ": not built yet");
   CLI::App app("Fine-tune models on the device they run on.", "pocketune");
   app.footer(
@@ -59,7 +73,10 @@ int Main(int argc, char** argv) {
   AddIr(app, &run);
   AddBench(app, &run);
   try {
+    if (argc > 1 && argv[1][0] != '-') (void)app.get_subcommand(argv[1]);
     app.parse(argc, argv);
+  } catch (const CLI::OptionNotFound&) {
+    return Usage(std::string(argv[1]) + ": no such command (see pocketune --help)");
   } catch (const CLI::Success& asked) {  // --help, --version
     return app.exit(asked);
   } catch (const CLI::ParseError& error) {
@@ -72,9 +89,13 @@ int Main(int argc, char** argv) {
 }  // namespace pocketune::cli
 
 int main(int argc, char** argv) {
-  // The child that measures a plan's memory: nothing else may run in it.
-  if (argc > 1 && std::string(argv[1]) == pocketune::cli::kMeasureCommand) {
-    return pocketune::cli::MeasureMain(argc, argv);
+  using namespace pocketune;
+  cli::HoldStandardStreams();
+  try {
+    return cli::Main(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return cli::Report(Fail(ExitCode::kLocked, "there is too little memory for this"));
+  } catch (const std::exception& error) {
+    return cli::Report(Fail(ExitCode::kInternal, std::string("internal error: ") + error.what()));
   }
-  return pocketune::cli::Main(argc, argv);
 }

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <string>
 #include <vector>
 
@@ -47,10 +48,14 @@ void ResetPeak() {
   }
 }
 
-}  // namespace
+// The reason goes to stdout too: the parent says it.
+int GiveUp(const char* plan_path, const Status& status) {
+  const absl::Status failure = As(ExitCode::kModel, plan_path, status);
+  std::fputs(std::string(failure.message()).c_str(), stdout);
+  return static_cast<int>(ExitCodeOf(failure));
+}
 
-int MeasureMain(int argc, char** argv) {
-  if (argc != 7) return static_cast<int>(ExitCode::kUsage);
+int Measure(char** argv) {
   const int threads = std::atoi(argv[3]);
   const std::string isa = argv[4];
   const int steps = std::atoi(argv[5]);
@@ -64,26 +69,31 @@ int MeasureMain(int argc, char** argv) {
   const int64_t baseline = StatusBytes("VmRSS:");
   const double begin = NowSeconds();
   Result<std::unique_ptr<Session>> opened = OpenCpuSession(argv[2], options);
-  if (!opened.ok()) {
-    std::fprintf(stderr, "%s: %s\n", argv[2], opened.status().message());
-    return static_cast<int>(ExitCode::kModel);
-  }
+  if (!opened.ok()) return GiveUp(argv[2], opened.status());
   Session& session = *opened.value();
   const double open_seconds = NowSeconds() - begin;
   double first_seconds = 0;
   float loss = 0;
   for (int i = 0; i < steps; ++i) {
     const Status status = inputs.Step(session, &loss);
-    if (!status.ok()) {
-      std::fprintf(stderr, "%s: %s\n", argv[2], status.message());
-      return static_cast<int>(ExitCode::kModel);
-    }
+    if (!status.ok()) return GiveUp(argv[2], status);
     if (i == 0) first_seconds = NowSeconds() - begin;
   }
   const int64_t peak = StatusBytes("VmHWM:");
   std::printf("%" PRId64 " %" PRId64 " %" PRId64 " %.6f %.6f\n", baseline, peak - baseline,
               session.memory().packed_bytes, open_seconds * 1e3, first_seconds * 1e3);
   return 0;
+}
+
+}  // namespace
+
+int MeasureMain(int argc, char** argv) {
+  if (argc != 7) return static_cast<int>(ExitCode::kUsage);
+  try {
+    return Measure(argv);
+  } catch (const std::bad_alloc&) {
+    return GiveUp(argv[2], Status(StatusCode::kResourceExhausted, "too little memory"));
+  }
 }
 
 absl::StatusOr<Measurement> MeasurePlan(const std::string& plan_path, int threads,
@@ -116,8 +126,11 @@ absl::StatusOr<Measurement> MeasurePlan(const std::string& plan_path, int thread
   }
   close(fds[0]);
   int wait_status = 0;
-  if (error != 0 || waitpid(child, &wait_status, 0) != child || wait_status != 0) {
+  if (error != 0 || waitpid(child, &wait_status, 0) != child || !WIFEXITED(wait_status)) {
     return Fail(ExitCode::kInternal, "measure: the child process failed");
+  }
+  if (const int code = WEXITSTATUS(wait_status); code != 0) {
+    return Fail(static_cast<ExitCode>(code), "measure: " + text);
   }
   Measurement m;
   if (std::sscanf(text.c_str(), "%" SCNd64 " %" SCNd64 " %" SCNd64 " %lf %lf",

@@ -24,7 +24,7 @@ struct Measurement {
 absl::StatusOr<Measurement> MeasurePlan(const std::string& plan_path, int threads,
                                         const std::string& isa, int steps, int64_t input_bytes);
 
-// The child's main; prints the figures to stdout.
+// The child's main; prints the figures to stdout, or why there are none.
 int MeasureMain(int argc, char** argv);
 
 }  // namespace pocketune::cli

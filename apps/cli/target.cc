@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "frontends/zoo/zoo.h"
 #include "pocketune/cpu.h"
 
 namespace pocketune::cli {
@@ -73,20 +74,24 @@ TempFile::TempFile(const std::string& suffix) {
 
 TempFile::~TempFile() { std::remove(path_.c_str()); }
 
+absl::StatusOr<Model> LoadModel(const RunSpec& spec, WeightsReport* report) {
+  const absl::StatusOr<ModelSpec> known = Complete(spec.model);
+  if (!known.ok()) return As(ExitCode::kUsage, known.status());
+  Outcome<Model> model = Model::FromZoo(spec.model, spec.weights, spec.seed, report);
+  if (!model.ok()) return As(spec.weights.empty() ? ExitCode::kUsage : ExitCode::kModel, model);
+  return std::move(model.value());
+}
+
 absl::StatusOr<Plan> CompileSpec(const RunSpec& spec, const CommonFlags& flags,
                                  const std::vector<std::string>& class_names,
                                  WeightsReport* report) {
-  Outcome<Model> model = Model::FromZoo(spec.model, spec.weights, spec.seed, report);
-  if (!model.ok()) {
-    const bool usage = model.code() == StatusCode::kNotFound && spec.weights.empty();
-    return As(usage ? ExitCode::kUsage : ExitCode::kModel, model);
-  }
+  absl::StatusOr<Model> model = LoadModel(spec, report);
+  if (!model.ok()) return model.status();
   RunSpec complete = spec;
   complete.model = model->spec();
   const Json metadata = {{"run", ToJson(complete)}, {"class_names", class_names}};
-  Outcome<Plan> plan =
-      Compile(model.value(), spec.train, {.threads = flags.threads, .isa = flags.isa},
-              metadata.dump(-1, ' ', false, Json::error_handler_t::replace));
+  Outcome<Plan> plan = Compile(*model, spec.train, {.threads = flags.threads, .isa = flags.isa},
+                               metadata.dump(-1, ' ', false, Json::error_handler_t::replace));
   if (!plan.ok()) return As(ExitCode::kUsage, plan);
   return std::move(plan.value());
 }

@@ -32,7 +32,11 @@ struct OpenedTarget {
 absl::StatusOr<OpenedTarget> OpenTarget(const std::string& path, const RunSpec& spec,
                                         const CommonFlags& flags);
 
-// Compiles spec's model and opens it from a temporary plan file, which is gone afterwards.
+// The model that `spec` names, with its weights: kUsage for a name or sizes that cannot be, kModel
+// for weights that do not fit. `report` may be null.
+absl::StatusOr<Model> LoadModel(const RunSpec& spec, WeightsReport* report);
+
+// Compiles that model; the plan carries the spec and the names along.
 absl::StatusOr<Plan> CompileSpec(const RunSpec& spec, const CommonFlags& flags,
                                  const std::vector<std::string>& class_names,
                                  WeightsReport* report);

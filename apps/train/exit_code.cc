@@ -24,6 +24,7 @@ absl::Status As(ExitCode code, absl::Status status) {
 
 absl::Status As(ExitCode code, const std::string& where, const Status& status) {
   if (status.ok()) return absl::OkStatus();
+  if (status.code() == StatusCode::kResourceExhausted) code = ExitCode::kLocked;
   std::string text = absl::StrCat(where, ": ", status.message());
   if (status.code() == StatusCode::kUnavailable && status.detail() != 0) {
     absl::StrAppend(&text, ": ", std::strerror(status.detail()));

@@ -29,7 +29,8 @@ absl::Status Fail(ExitCode code, const std::string& message);
 // `status` with the exit code `code`, unless it has one already; a failed read or write
 // (UNAVAILABLE) is kIo whatever it was reading, a bug (INTERNAL) kInternal.
 absl::Status As(ExitCode code, absl::Status status);
-// The same for the runtime's errors; `where` names the file or the part.
+// The same for the runtime's errors; `where` names the file or the part. Too little memory is
+// kLocked: not supported on this device.
 absl::Status As(ExitCode code, const std::string& where, const Status& status);
 template <typename T>
 absl::Status As(ExitCode code, const Outcome<T>& outcome) {

@@ -101,6 +101,7 @@ absl::Status RunFolder::Restore(Session& session, TrainState* state,
   absl::StatusOr<TrainState> parsed = TrainStateFromJsonText(loaded->user);
   if (!parsed.ok()) return As(ExitCode::kCheckpoint, parsed.status());
   *state = *parsed;
+  state->restored = true;
   if (class_names != nullptr) {
     const Json json = Json::parse(loaded->user, nullptr, false);
     for (const Json& name : json.value("class_names", Json::array())) {

@@ -75,8 +75,9 @@ absl::StatusOr<TrainEnd> Trainer::Run(TrainState* state) {
   start_seconds_ = NowSeconds();
   const int64_t per_epoch = loader_->batches_per_epoch();
   loader_->Seek(state->step / per_epoch, state->step % per_epoch);
-  // The guard rolls back to a checkpoint: there must be one from the start.
-  if (state->step == 0) PT_TRY(Save(*state));
+  // The guard rolls back to a checkpoint: there must be one from the start. A second save of the
+  // same would count a generation that an uninterrupted run does not have.
+  if (!state->restored) PT_TRY(Save(*state));
 
   while (!state->done && state->step < schedule_.total_steps) {
     const bool signalled = options_.stop_signal != nullptr && options_.stop_signal->load() != 0;

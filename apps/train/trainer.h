@@ -31,6 +31,7 @@ struct TrainState {
   int64_t best_epoch = -1;
   int64_t epochs_without_gain = 0;
   bool done = false;
+  bool restored = false;  // from a checkpoint; not itself saved
 };
 
 struct StepEvent {
