@@ -31,6 +31,10 @@ absl::Status GradHardSigmoid(GradContext& ctx) {
   return Saved(ctx, OpKind::kHardSigmoidGrad, ctx.operand(0));
 }
 absl::Status GradSilu(GradContext& ctx) { return Saved(ctx, OpKind::kSiluGrad, ctx.operand(0)); }
+// d softplus(x) = dy sigmoid(x).
+absl::Status GradSoftplus(GradContext& ctx) {
+  return Saved(ctx, OpKind::kMul, ctx.builder().Op(OpKind::kSigmoid, {ctx.operand(0)}));
+}
 absl::Status GradClamp(GradContext& ctx) { return Saved(ctx, OpKind::kClampGrad, ctx.operand(0)); }
 
 absl::Status GradAdd(GradContext& ctx) {

@@ -53,6 +53,9 @@ PT_REFERENCE(HardSigmoid) { MapAct<T>(args, Act::kHardSigmoid); }
 PT_REFERENCE(Silu) { MapAct<T>(args, Act::kSilu); }
 PT_REFERENCE(Sigmoid) { MapAct<T>(args, Act::kSigmoid); }
 PT_REFERENCE(Tanh) { MapAct<T>(args, Act::kTanh); }
+PT_REFERENCE(Softplus) {
+  Map<T>(args, [](double x) { return std::fmax(x, 0) + std::log1p(std::exp(-std::fabs(x))); });
+}
 PT_REFERENCE(Clamp) {
   const ClampAttrs& a = args.Attr<ClampAttrs>();
   Map<T>(args, [&a](double x) { return Clip(x, a.lo, a.hi); });

@@ -218,6 +218,7 @@ std::vector<GradientCase> ElementwiseCases() {
       {"Silu", OpKind::kSilu, {{s, -5, 5}}},
       {"Sigmoid", OpKind::kSigmoid, {{s, -5, 5}}},
       {"Tanh", OpKind::kTanh, {{s}}},
+      {"Softplus", OpKind::kSoftplus, {{s, -5, 5}}},
       {"Clamp", OpKind::kClamp, {{s}}, ClampAttrs{.lo = -0.75, .hi = 1.25}},
       {"Exp", OpKind::kExp, {{s}}},
       {"Log", OpKind::kLog, {{s, 0.5, 3}}},

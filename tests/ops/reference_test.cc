@@ -52,6 +52,7 @@ TEST_F(ReferenceTest, ActivationsAtTheirCorners) {
   EXPECT_THAT(Unary(OpKind::kSigmoid, {-kInf, 0, kInf}), ElementsAre(0, 0.5, 1));
   EXPECT_THAT(Unary(OpKind::kClamp, {-9, 1, 9}, ClampAttrs{-2, 5}), ElementsAre(-2, 1, 5));
   EXPECT_THAT(Unary(OpKind::kAffine, {1, 2}, AffineAttrs{3, -1}), ElementsAre(2, 5));
+  EXPECT_THAT(Unary(OpKind::kSoftplus, {-kInf, 0, 1000}), ElementsAre(0, std::log(2), 1000));
   EXPECT_DOUBLE_EQ(Unary(OpKind::kSilu, {1})[0], 1 / (1 + std::exp(-1.0)));
   EXPECT_TRUE(std::isnan(Unary(OpKind::kRelu, {std::nan("")})[0]));
 }
@@ -183,7 +184,7 @@ TEST_F(ReferenceTest, InPlaceGivesTheSameBits) {
         << op.name;
     ++checked;
   }
-  EXPECT_EQ(checked, 29);
+  EXPECT_EQ(checked, 30);
 }
 
 TEST_F(ReferenceTest, InPlaceGradientOfBatchNormGivesTheSameBits) {

@@ -9,6 +9,13 @@
 HWY_BEFORE_NAMESPACE();
 namespace pocketune::HWY_NAMESPACE {
 
+// max(x, 0) + log(1 + exp(-|x|)), which cannot overflow.
+struct Softplus {
+  HWY_INLINE VF operator()(F32 d, VF x) const {
+    const VF e = Exp()(d, hn::Neg(hn::Abs(x)));
+    return hn::Add(Relu()(d, x), hn::Log1p(d, e));
+  }
+};
 struct ClampOp {
   float lo, hi;
   HWY_INLINE VF operator()(F32 d, VF x) const { return ClampTo(d, x, lo, hi); }
@@ -79,6 +86,7 @@ void RunHardSigmoid(const KernelArgs& args) { RunMap(args, HardSigmoid()); }
 void RunSilu(const KernelArgs& args) { RunMap(args, Silu()); }
 void RunSigmoid(const KernelArgs& args) { RunMap(args, Sigmoid()); }
 void RunTanh(const KernelArgs& args) { RunMap(args, Tanh()); }
+void RunSoftplus(const KernelArgs& args) { RunMap(args, Softplus()); }
 void RunClamp(const KernelArgs& args) { RunWithBounds<ClampOp>(args); }
 void RunReluGrad(const KernelArgs& args) { RunMap(args, ReluGrad()); }
 void RunRelu6Grad(const KernelArgs& args) { RunMap(args, Relu6Grad()); }
@@ -101,6 +109,7 @@ PT_CPU_DISPATCH(HardSigmoid)
 PT_CPU_DISPATCH(Silu)
 PT_CPU_DISPATCH(Sigmoid)
 PT_CPU_DISPATCH(Tanh)
+PT_CPU_DISPATCH(Softplus)
 PT_CPU_DISPATCH(Clamp)
 PT_CPU_DISPATCH(ReluGrad)
 PT_CPU_DISPATCH(Relu6Grad)

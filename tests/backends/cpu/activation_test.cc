@@ -32,6 +32,7 @@ class VectorMathTest : public IsaTest {
 };
 
 double SigmoidOf(double x) { return 1 / (1 + std::exp(-x)); }
+double SoftplusOf(double x) { return std::fmax(x, 0) + std::log1p(std::exp(-std::fabs(x))); }
 
 TEST_P(VectorMathTest, IsAccurateToAFewUlps) {
   constexpr double kFourUlps = 4 * 0x1p-23;
@@ -44,6 +45,7 @@ TEST_P(VectorMathTest, IsAccurateToAFewUlps) {
     EXPECT_LE(WorstError(OpKind::kTanh, -reach, reach, tanh), kFourUlps);
     EXPECT_LE(WorstError(OpKind::kSigmoid, -reach, reach, SigmoidOf), kFourUlps);
     EXPECT_LE(WorstError(OpKind::kSilu, -reach, reach, silu), kFourUlps);
+    EXPECT_LE(WorstError(OpKind::kSoftplus, -reach, reach, SoftplusOf), kFourUlps);
   }
   const auto log = [](double x) { return std::log(x); };
   EXPECT_LE(WorstError(OpKind::kLog, 1e-30, 1e-20, log), kFourUlps);
@@ -65,14 +67,15 @@ TEST_P(VectorMathTest, KnowsTheEdgesOfItsDomain) {
   expect(OpKind::kLog, {kInf, kNan, -kInf, kNan, std::log(200), kNan, kNan});
   expect(OpKind::kSigmoid, {1, 0, 0.5, SigmoidOf(-1), 1, 0, kNan});
   expect(OpKind::kTanh, {1, -1, 0, std::tanh(-1), 1, -1, kNan});
+  expect(OpKind::kSoftplus, {kInf, 0, std::log(2), SoftplusOf(-1), 200, 0, kNan});
 }
 
 // The numerical guard finds a NaN only if no activation turns it into a number.
 TEST_P(VectorMathTest, KeepsNan) {
   const TensorData x({3}, {1, kNan, -1});
   for (OpKind op : {OpKind::kRelu, OpKind::kRelu6, OpKind::kHardSwish, OpKind::kHardSigmoid,
-                    OpKind::kSilu, OpKind::kSigmoid, OpKind::kTanh, OpKind::kClamp, OpKind::kExp,
-                    OpKind::kLog, OpKind::kSqrt}) {
+                    OpKind::kSilu, OpKind::kSigmoid, OpKind::kTanh, OpKind::kSoftplus,
+                    OpKind::kClamp, OpKind::kExp, OpKind::kLog, OpKind::kSqrt}) {
     EXPECT_TRUE(std::isnan(Run(op, x)[1])) << InfoOf(op).name;
   }
 }

@@ -47,8 +47,9 @@ const Shape kFlatShapes[] = {{}, {1}, {3}, {17}, {2, 3, 5, 7}, {70001}};
 void AddElementwise(std::vector<Case>* cases) {
   const ClampAttrs clamp{-0.5, 1.25};
   for (const Shape& s : kFlatShapes) {
-    for (OpKind op : {OpKind::kRelu, OpKind::kRelu6, OpKind::kHardSwish, OpKind::kHardSigmoid,
-                      OpKind::kSilu, OpKind::kSigmoid, OpKind::kTanh, OpKind::kExp}) {
+    for (OpKind op :
+         {OpKind::kRelu, OpKind::kRelu6, OpKind::kHardSwish, OpKind::kHardSigmoid, OpKind::kSilu,
+          OpKind::kSigmoid, OpKind::kTanh, OpKind::kSoftplus, OpKind::kExp}) {
       cases->push_back({op, NoAttrs(), {X(s, "x", -8, 8)}});
     }
     for (OpKind op :
