@@ -20,7 +20,7 @@ absl::Status Bench(RunSpec spec, const BenchFlags& bench, CommonFlags flags) {
   absl::StatusOr<Model> model = LoadModel(spec, nullptr);
   if (!model.ok()) return model.status();
   spec.model = model->spec();
-  absl::StatusOr<Plan> plan = CompileSpec(spec, flags, {}, nullptr);
+  absl::StatusOr<Plan> plan = CompileModel(*model, spec, flags, {});
   if (!plan.ok()) return plan.status();
   TempFile file(".ptplan");
   Outcome<bool> written = plan->Write(file.path());

@@ -10,7 +10,7 @@ namespace {
 absl::Status CompileTo(const RunSpec& spec, CommonFlags flags, const std::string& out) {
   PT_TRY(ApplyCommonFlags(&flags));
   WeightsReport report;
-  absl::StatusOr<Plan> plan = CompileSpec(spec, flags, {}, &report);
+  absl::StatusOr<Plan> plan = CompileSpec(spec, flags, &report);
   if (!plan.ok()) return plan.status();
   Outcome<bool> written = plan->Write(out);
   if (!written.ok()) return As(ExitCode::kIo, written);

@@ -106,7 +106,7 @@ absl::Status Inspect(const RunSpec& spec, const InspectFlags& inspect, CommonFla
   RunSpec named = spec;
   named.model.name = inspect.target;
   WeightsReport report;
-  absl::StatusOr<Plan> plan = CompileSpec(named, flags, {}, &report);
+  absl::StatusOr<Plan> plan = CompileSpec(named, flags, &report);
   if (!plan.ok()) return plan.status();
   TempFile file(".ptplan");
   Outcome<bool> written = plan->Write(file.path());

@@ -66,9 +66,17 @@ class TrainCommand {
                   "--time-budget: want e.g. 90s, 9m or 1.5h, got " + train_.time_budget);
     }
     if (train_.dry_run) return DryRun();
-    PT_TRY(OpenFolder());
-    PT_TRY(resuming_ ? ReadRun() : OpenData());
-    PT_TRY(resuming_ ? absl::OkStatus() : CompileRun());
+    // A run that is there is locked first; a new one makes its folder once it is sure to start.
+    if (RunFolder::HoldsRun(train_.out)) PT_TRY(OpenFolder());
+    if (resuming_) {
+      PT_TRY(ReadRun());
+    } else {
+      PT_TRY(CheckStart());
+      PT_TRY(OpenData());
+      PT_TRY(CompilePlanOf());
+      PT_TRY(OpenFolder());
+      PT_TRY(WriteRun());
+    }
     PT_TRY(OpenSession());
     return TrainAndReport();
   }
@@ -78,22 +86,25 @@ class TrainCommand {
     absl::StatusOr<std::unique_ptr<RunFolder>> folder = RunFolder::OpenToTrain(train_.out);
     if (!folder.ok()) return folder.status();
     folder_ = *std::move(folder);
-    if (!folder_->has_plan()) {
-      if (!train_.resume) return absl::OkStatus();
-      if (spec_.model.name.empty() || spec_.data.path.empty()) {
-        return Fail(ExitCode::kUsage, train_.out +
-                                          ": nothing was saved yet, and starting anew takes "
-                                          "--model and --data");
-      }
-      Say(flags_, train_.out + ": nothing was saved yet, starting anew");
-      return absl::OkStatus();
-    }
+    if (!folder_->has_plan()) return absl::OkStatus();
     if (!train_.resume) {
       return Fail(ExitCode::kUsage, train_.out +
                                         ": there is a run in this folder; continue it with "
                                         "--resume, or take another --out");
     }
     resuming_ = true;
+    return absl::OkStatus();
+  }
+
+  // --resume where there is nothing to resume starts anew, if it is told what with.
+  absl::Status CheckStart() {
+    if (!train_.resume) return absl::OkStatus();
+    if (spec_.model.name.empty() || spec_.data.path.empty()) {
+      return Fail(ExitCode::kUsage, train_.out +
+                                        ": nothing was saved yet, and starting anew takes "
+                                        "--model and --data");
+    }
+    Say(flags_, train_.out + ": nothing was saved yet, starting anew");
     return absl::OkStatus();
   }
 
@@ -136,7 +147,15 @@ class TrainCommand {
 
   absl::Status CompilePlanOf() {
     WeightsReport report;
-    absl::StatusOr<Plan> plan = CompileSpec(spec_, flags_, dataset_->class_names(), &report);
+    absl::StatusOr<Model> model = LoadModel(spec_, &report);
+    if (!model.ok()) return model.status();
+    if (model->task() != Task::kClassification) {
+      return Fail(ExitCode::kUsage, spec_.model.name +
+                                        ": training on feature vectors is not built yet; "
+                                        "compile and bench it");
+    }
+    spec_.model = model->spec();
+    absl::StatusOr<Plan> plan = CompileModel(*model, spec_, flags_, dataset_->class_names());
     if (!plan.ok()) return plan.status();
     plan_ = *std::move(plan);
     if (!spec_.weights.empty()) {
@@ -144,19 +163,10 @@ class TrainCommand {
     }
     for (const std::string& line : FigureLines(plan_.figures)) Say(flags_, line);
     figures_json_ = ToJson(plan_.figures);
-    Outcome<Model> model = Model::FromZoo(spec_.model, "", spec_.seed, nullptr);
-    if (!model.ok()) return As(ExitCode::kUsage, model);
-    if (model->task() != Task::kClassification) {
-      return Fail(ExitCode::kUsage, spec_.model.name +
-                                        ": training on feature vectors is not built yet; "
-                                        "compile and bench it");
-    }
-    spec_.model = model->spec();
     return absl::OkStatus();
   }
 
-  absl::Status CompileRun() {
-    PT_TRY(CompilePlanOf());
+  absl::Status WriteRun() {
     Json json = ToJson(spec_);
     json["figures"] = figures_json_;
     json["memory_map"] = Json::parse(plan_.memory_map_json, nullptr, false);

@@ -82,18 +82,21 @@ absl::StatusOr<Model> LoadModel(const RunSpec& spec, WeightsReport* report) {
   return std::move(model.value());
 }
 
-absl::StatusOr<Plan> CompileSpec(const RunSpec& spec, const CommonFlags& flags,
-                                 const std::vector<std::string>& class_names,
-                                 WeightsReport* report) {
-  absl::StatusOr<Model> model = LoadModel(spec, report);
-  if (!model.ok()) return model.status();
-  RunSpec complete = spec;
-  complete.model = model->spec();
-  const Json metadata = {{"run", ToJson(complete)}, {"class_names", class_names}};
-  Outcome<Plan> plan = Compile(*model, spec.train, {.threads = flags.threads, .isa = flags.isa},
+absl::StatusOr<Plan> CompileModel(const Model& model, RunSpec spec, const CommonFlags& flags,
+                                  const std::vector<std::string>& class_names) {
+  spec.model = model.spec();
+  const Json metadata = {{"run", ToJson(spec)}, {"class_names", class_names}};
+  Outcome<Plan> plan = Compile(model, spec.train, {.threads = flags.threads, .isa = flags.isa},
                                metadata.dump(-1, ' ', false, Json::error_handler_t::replace));
   if (!plan.ok()) return As(ExitCode::kUsage, plan);
   return std::move(plan.value());
+}
+
+absl::StatusOr<Plan> CompileSpec(const RunSpec& spec, const CommonFlags& flags,
+                                 WeightsReport* report) {
+  absl::StatusOr<Model> model = LoadModel(spec, report);
+  if (!model.ok()) return model.status();
+  return CompileModel(*model, spec, flags, {});
 }
 
 absl::StatusOr<OpenedTarget> OpenTarget(const std::string& path, const RunSpec& spec,
@@ -110,7 +113,7 @@ absl::StatusOr<OpenedTarget> OpenTarget(const std::string& path, const RunSpec& 
     RunSpec named = spec;
     named.model.name = path;
     WeightsReport report;
-    absl::StatusOr<Plan> plan = CompileSpec(named, flags, {}, &report);
+    absl::StatusOr<Plan> plan = CompileSpec(named, flags, &report);
     if (!plan.ok()) return plan.status();
     Outcome<bool> written = plan->Write(temporary.path());
     if (!written.ok()) return As(ExitCode::kIo, written);

@@ -38,8 +38,10 @@ absl::StatusOr<Model> LoadModel(const RunSpec& spec, WeightsReport* report);
 
 // Compiles that model; the plan carries the spec and the names along.
 absl::StatusOr<Plan> CompileSpec(const RunSpec& spec, const CommonFlags& flags,
-                                 const std::vector<std::string>& class_names,
                                  WeightsReport* report);
+// Compiles a loaded model; the plan's metadata says all that `spec` does, and the classes' names.
+absl::StatusOr<Plan> CompileModel(const Model& model, RunSpec spec, const CommonFlags& flags,
+                                  const std::vector<std::string>& class_names);
 
 // A file in the temporary folder that is removed at the end of the scope.
 class TempFile {

@@ -53,9 +53,9 @@ absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::OpenToRead(const std::stri
   return folder;
 }
 
-bool RunFolder::has_plan() const {
+bool RunFolder::HoldsRun(const std::string& path) {
   std::error_code error;
-  return fs::exists(plan_path(), error);
+  return fs::exists(path + "/plan.ptplan", error);
 }
 
 absl::Status RunFolder::WritePlan(const Plan& plan) const {

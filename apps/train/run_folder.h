@@ -29,7 +29,9 @@ class RunFolder {
   const std::string& path() const { return path_; }
   std::string plan_path() const { return path_ + "/plan.ptplan"; }
   std::string report_path() const { return path_ + "/report.html"; }
-  bool has_plan() const;
+  bool has_plan() const { return HoldsRun(path_); }
+  // Is there a run in this folder?
+  static bool HoldsRun(const std::string& path);
 
   absl::Status WritePlan(const Plan& plan) const;
   // spec.json: the run's spec and, under "figures", what the compiler decided.
