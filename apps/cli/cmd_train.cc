@@ -311,6 +311,8 @@ class TrainCommand {
     json["skipped"] = skipped;
     json["train_seconds"] = train_seconds_;
     json["out"] = train_.out;
+    json["command"] = CommandLine();
+    json["version"] = POCKETUNE_VERSION;
     PT_TRY(WriteReport(json, *eval));
     Say(flags_, absl::StrFormat("%s accuracy %.1f %% of %d pictures; %.1f ms a step; peak %s",
                                 data::NameOf(split), 100 * eval->accuracy(), eval->samples,

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -148,6 +149,19 @@ absl::Status EmitJson(const CommonFlags& flags, const nlohmann::json& object) {
   if (file != nullptr && file != stdout) good = std::fclose(file) == 0 && good;
   return good ? absl::OkStatus()
               : Fail(ExitCode::kIo, flags.json + ": the JSON object could not be written");
+}
+
+std::string CommandLine() {
+  std::ifstream in("/proc/self/cmdline", std::ios::binary);
+  std::string line;
+  for (std::string word; std::getline(in, word, '\0');) {
+    const bool plain = word.find_first_of(" \t\n'\"\\$&|;<>()*?[]#~`!{}") == std::string::npos;
+    std::string quoted;
+    for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    absl::StrAppend(&line, line.empty() ? "" : " ",
+                    plain && !word.empty() ? word : "'" + quoted + "'");
+  }
+  return line;
 }
 
 std::string HumanBytes(int64_t bytes) {

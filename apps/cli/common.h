@@ -40,6 +40,9 @@ void Say(const CommonFlags& flags, const std::string& line);
 // Writes the object where --json asked for it.
 absl::Status EmitJson(const CommonFlags& flags, const nlohmann::json& object);
 
+// This process's command line, as a shell would take it.
+std::string CommandLine();
+
 // "26.5 MB" (decimal units), "1.2 G" for counts, "3 min 20 s".
 std::string HumanBytes(int64_t bytes);
 std::string HumanCount(int64_t count);
