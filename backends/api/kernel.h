@@ -55,7 +55,8 @@ struct KernelInfo {
   // Scratch in the arena, bytes. Null: none.
   int64_t (*scratch_bytes)(const KernelQuery& query);
   // Kernels with state (XNNPACK): made once when a plan is opened, from the constant operands
-  // (whose data is set; other data is not). Null: no state.
+  // (whose data is set until it returns; other data is not). `run` then finds no data in them.
+  // Null: no state.
   Status (*prepare)(const KernelArgs& args, void** state) = nullptr;
   void (*release)(void* state) = nullptr;
   // Bytes that `prepare` will hold outside the arena (packed weights, indirection buffers).

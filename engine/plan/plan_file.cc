@@ -68,9 +68,14 @@ Result<PlanFile> PlanFile::Open(const char* path) {
   }
   PT_RETURN_IF_ERROR(VerifyPlan(metadata, static_cast<int64_t>(header.segment_bytes)));
 
-  Result<MappedFile> mapping = MappedFile::Map(file.value());
-  if (!mapping.ok()) return mapping.status();
-  return PlanFile(header, std::move(file.value()), std::move(mapping.value()), std::move(metadata));
+  Result<Pages> segment = Pages::Allocate(file->bytes() - segment_offset);
+  if (!segment.ok()) return segment.status();
+  return PlanFile(header, std::move(file.value()), std::move(segment.value()), std::move(metadata));
+}
+
+Status PlanFile::Load(const void* at, int64_t bytes) const {
+  const int64_t offset = static_cast<const uint8_t*>(at) - segment();
+  return ReadSegment(offset, std::span(segment_.data() + offset, static_cast<size_t>(bytes)));
 }
 
 }  // namespace pocketune

@@ -13,7 +13,7 @@ namespace pocketune {
 
 inline constexpr uint64_t kPlanMagic = 0x314e414c50545021ull;  // "!PTPLAN1"
 inline constexpr uint32_t kPlanVersion = 1;
-inline constexpr int64_t kSegmentAlignment = 4096;  // one page, so that it can be mapped
+inline constexpr int64_t kSegmentAlignment = 4096;  // one page
 
 struct PlanHeader {
   uint64_t magic = kPlanMagic;
@@ -28,9 +28,9 @@ struct PlanHeader {
 };
 static_assert(sizeof(PlanHeader) == 64);
 
-// What a process needs beside arena, parameters, states, packed weights and mapped constants:
+// What a process needs beside arena, parameters, states, packed weights and constants:
 // code and data pages of the engine and its libraries that the first step touches, the pool's
 // stacks, the metadata, and the allocator's slack.
-constexpr int64_t StatedOverheadBytes(int64_t steps) { return (1 << 20) + 1024 * steps; }
+constexpr int64_t StatedOverheadBytes(int64_t steps) { return (9 << 18) + 1024 * steps; }
 
 }  // namespace pocketune

@@ -1,5 +1,9 @@
 #include "engine/runtime/kernel_states.h"
 
+#include <utility>
+
+#include "engine/base/pages.h"
+
 namespace pocketune {
 namespace {
 
@@ -47,8 +51,18 @@ Result<void*> KernelStates::Get(const KernelInfo& kernel, const KernelQuery& que
   if (!inserted) return entry->second;
   std::vector<TensorView> operands(args.operands.begin(), args.operands.end());
   std::vector<TensorView> results(args.results.begin(), args.results.end());
+  std::vector<Pages> constants;
   for (size_t i = 0; i < operands.size(); ++i) {
-    if (!IsConstantOperand(query, i)) operands[i].data = nullptr;
+    TensorView& operand = operands[i];
+    const void* at = std::exchange(operand.data, nullptr);
+    if (!IsConstantOperand(query, i)) continue;
+    Result<Pages> pages = Pages::Allocate(operand.bytes() + kReadAheadBytes);
+    if (!pages.ok()) return pages.status();
+    operand.data = pages->data();
+    PT_RETURN_IF_ERROR(
+        file_.ReadSegment(static_cast<const uint8_t*>(at) - file_.segment(),
+                          std::span(pages->data(), static_cast<size_t>(operand.bytes()))));
+    constants.push_back(std::move(pages.value()));
   }
   for (TensorView& result : results) result.data = nullptr;
   KernelArgs prepare = args;
@@ -57,9 +71,6 @@ Result<void*> KernelStates::Get(const KernelInfo& kernel, const KernelQuery& que
   prepare.scratch = nullptr;
   PT_RETURN_IF_ERROR(kernel.prepare(prepare, &entry->second));
   owned_.push_back({&kernel, entry->second});
-  for (const TensorView& operand : operands) {
-    if (operand.data != nullptr) mapping_.GiveBack(operand.data, operand.bytes());
-  }
   return entry->second;
 }
 

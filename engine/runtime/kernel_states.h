@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "backends/api/kernel.h"
-#include "engine/base/mapped_file.h"
+#include "engine/plan/plan_file.h"
 
 namespace pocketune {
 
@@ -14,14 +14,15 @@ namespace pocketune {
 // they stand in. Owns the states, which live as long as this.
 class KernelStates {
  public:
-  // Constants lie in `mapping`, which must outlive this.
-  explicit KernelStates(const MappedFile& mapping) : mapping_(mapping) {}
+  // Constants lie in the segment of `file`, which must outlive this.
+  explicit KernelStates(const PlanFile& file) : file_(file) {}
   ~KernelStates();
   KernelStates(const KernelStates&) = delete;
   KernelStates& operator=(const KernelStates&) = delete;
 
-  // The state for a step of `kernel`, made by `prepare` where there is none yet; the pages of its
-  // constants are given back then. `args` is what the step will run with.
+  // The state for a step of `kernel`, made by `prepare` where there is none yet; its constants are
+  // in memory only as long as that takes. `args` is what the step will run with. Errors of
+  // `prepare`, UNAVAILABLE, RESOURCE_EXHAUSTED.
   Result<void*> Get(const KernelInfo& kernel, const KernelQuery& query, const KernelArgs& args);
 
  private:
@@ -29,7 +30,7 @@ class KernelStates {
     const KernelInfo* kernel;
     void* state;
   };
-  const MappedFile& mapping_;
+  const PlanFile& file_;
   std::vector<Owned> owned_;
   std::map<std::string, void*> by_key_;
 };

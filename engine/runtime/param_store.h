@@ -23,8 +23,8 @@ class ParamStore {
   // -1 where there is none of that name.
   int Find(std::string_view name) const;
 
-  // Where steps find the values of a parameter: RAM, or the mapped segment, which must not be
-  // written. 64-byte aligned; 128 bytes after the end may be read.
+  // Where steps find the values of a parameter: RAM, or the plan's segment, which must be
+  // loaded and not be written. 64-byte aligned; 128 bytes after the end may be read.
   void* data(int index) const;
   // Values of a parameter that learns.
   std::span<float> values(int index) const;

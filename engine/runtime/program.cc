@@ -37,7 +37,7 @@ Result<std::unique_ptr<Program>> Program::Build(const Machine& machine,
   program->views_.reserve(views);
   program->attrs_.reserve(schedule.steps()->size());
   program->steps_.reserve(schedule.steps()->size());
-  program->AddPorts(machine);
+  PT_RETURN_IF_ERROR(program->AddPorts(machine));
   for (const fb::Step* step : *schedule.steps()) {
     const Status status = program->AddStep(machine, *step);
     if (!status.ok()) {
@@ -65,13 +65,19 @@ TensorView Program::ViewOf(const Machine& machine, int32_t index) const {
   return {nullptr, type.shape, type.dtype};
 }
 
-void Program::AddPorts(const Machine& machine) {
+Status Program::AddPorts(const Machine& machine) {
   for (const fb::Port* port : *schedule_.inputs()) {
     inputs_.push_back({TextOf(port->name()), ViewOf(machine, port->tensor())});
   }
   for (const fb::Port* port : *schedule_.outputs()) {
     outputs_.push_back({TextOf(port->name()), ViewOf(machine, port->tensor())});
+    const TensorView& view = outputs_.back().view;
+    const fb::Tensor& tensor = *schedule_.tensors()->Get(static_cast<uint32_t>(port->tensor()));
+    if (IsConstant(machine.file->plan(), tensor)) {
+      PT_RETURN_IF_ERROR(machine.file->Load(view.data, view.bytes()));
+    }
   }
+  return OkStatus();
 }
 
 Status Program::AddStep(const Machine& machine, const fb::Step& step) {
@@ -87,7 +93,8 @@ Status Program::AddStep(const Machine& machine, const fb::Step& step) {
   const fb::Plan& plan = machine.file->plan();
   std::vector<TensorType> types;
   uint32_t constant_operands = 0;
-  const TensorView* views = views_.data() + views_.size();
+  const size_t first_view = views_.size();
+  const TensorView* views = views_.data() + first_view;
   for (const auto* indices : {step.operands(), step.results()}) {
     for (const int32_t index : *indices) {
       const fb::Tensor& tensor = *schedule_.tensors()->Get(static_cast<uint32_t>(index));
@@ -122,6 +129,15 @@ Status Program::AddStep(const Machine& machine, const fb::Step& step) {
     const Result<void*> state = machine.states->Get(*kernel, query, args);
     if (!state.ok()) return state.status();
     args.state = state.value();
+  }
+  for (size_t i = 0; i < operands; ++i) {
+    TensorView& view = views_[first_view + i];
+    if ((constant_operands >> i & 1) == 0) continue;
+    if (kernel->prepare != nullptr) {
+      view.data = nullptr;
+    } else {
+      PT_RETURN_IF_ERROR(machine.file->Load(view.data, view.bytes()));
+    }
   }
   steps_.push_back({kernel->run, args, step.scratch_bytes(), false});
   return OkStatus();

@@ -37,7 +37,8 @@ class Program {
   };
 
   // Resolves kernels by name and checks that each accepts its step and that its scratch suffices.
-  // UNIMPLEMENTED or INVALID_ARGUMENT, detail = index of the step; errors of `prepare`.
+  // UNIMPLEMENTED or INVALID_ARGUMENT, detail = index of the step; errors of `prepare` and of
+  // PlanFile::Load.
   static Result<std::unique_ptr<Program>> Build(const Machine& machine,
                                                 const fb::Schedule& schedule);
   Program(const Program&) = delete;
@@ -68,7 +69,7 @@ class Program {
 
   explicit Program(const fb::Schedule& schedule) : schedule_(schedule) {}
   TensorView ViewOf(const Machine& machine, int32_t tensor) const;
-  void AddPorts(const Machine& machine);
+  Status AddPorts(const Machine& machine);
   Status AddStep(const Machine& machine, const fb::Step& step);
   void MarkPrediction();
 

@@ -36,10 +36,7 @@ Status StatusOfFaults(uint32_t faults) {
 // In an order in which each member outlives those that point to it.
 struct Session::Impl {
   Impl(const SessionOptions& session_options, PlanFile plan_file)
-      : options(session_options),
-        file(std::move(plan_file)),
-        pool(options.threads),
-        states(file.mapping()) {}
+      : options(session_options), file(std::move(plan_file)), pool(options.threads), states(file) {}
 
   const fb::Plan& plan() const { return file.plan(); }
   Status Build();

@@ -231,7 +231,7 @@ class PlanWriter {
       }
     }
     segment_.LayOut();
-    sizes_.mapped_bytes = segment_.resident_bytes();
+    sizes_.constant_bytes = segment_.resident_bytes();
     return absl::OkStatus();
   }
 
@@ -303,7 +303,7 @@ class PlanWriter {
   void Build(int64_t metadata_bytes) {
     builder_.Clear();
     sizes_.predicted_peak_bytes = sizes_.arena_bytes + sizes_.param_bytes + sizes_.optimizer_bytes +
-                                  sizes_.packed_bytes + sizes_.mapped_bytes + metadata_bytes +
+                                  sizes_.packed_bytes + sizes_.constant_bytes + metadata_bytes +
                                   StatedOverheadBytes(steps_);
     std::vector<flatbuffers::Offset<fb::Param>> params;
     std::vector<flatbuffers::Offset<fb::Schedule>> schedules;

@@ -29,7 +29,7 @@ struct PlanSizes {
   int64_t param_bytes = 0;
   int64_t optimizer_bytes = 0;
   int64_t packed_bytes = 0;
-  int64_t mapped_bytes = 0;  // pages of the file that steps read
+  int64_t constant_bytes = 0;  // pages of the segment that steps read
   int64_t predicted_peak_bytes = 0;
 };
 

@@ -10,11 +10,11 @@
 
 namespace pocketune {
 
-// Collects tensors, each content once, and lays them out: those that steps read from the mapped
-// file first, so that the pages which become resident hold nothing else.
+// Collects tensors, each content once, and lays them out: those that steps read where
+// they stand first, so that the pages which are brought into memory hold nothing else.
 class Segment {
  public:
-  // Returns a handle. `data` is kept alive. `resident`: steps read it from the mapping.
+  // Returns a handle. `data` is kept alive. `resident`: steps read it where it stands.
   int Add(const HostData& data, bool resident);
   // Assigns offsets; call once, after all Adds.
   void LayOut();

@@ -52,26 +52,30 @@ inline StateLog& TheStateLog() {
   return log;
 }
 
-// Keeps a copy of its weight, which must be constant.
+// Keeps a copy of its weight and bias, which must be constant.
 inline Status PrepareCopy(const KernelArgs& args, void** state) {
   StateLog& log = TheStateLog();
   if (!log.prepare_status.ok()) return log.prepare_status;
   ++log.prepared;
   log.saw_other_data |= args.operands[0].data != nullptr || args.results[0].data != nullptr;
-  const TensorView& w = args.operands[1];
-  *state = new std::vector<float>(w.as<float>(), w.as<float>() + w.shape.elems());
+  auto* copies = new std::vector<std::vector<float>>;
+  for (const TensorView& constant : args.operands.subspan(1)) {
+    copies->emplace_back(constant.as<float>(), constant.as<float>() + constant.shape.elems());
+  }
+  *state = copies;
   return OkStatus();
 }
 
 inline void ReleaseCopy(void* state) {
   ++TheStateLog().released;
-  delete static_cast<std::vector<float>*>(state);
+  delete static_cast<std::vector<std::vector<float>>*>(state);
 }
 
 inline void MatmulFromState(const KernelArgs& args) {
   ++TheStateLog().runs;
   std::vector<TensorView> operands(args.operands.begin(), args.operands.end());
-  operands[1].data = static_cast<std::vector<float>*>(args.state)->data();
+  auto& copies = *static_cast<std::vector<std::vector<float>>*>(args.state);
+  for (size_t i = 1; i < operands.size(); ++i) operands[i].data = copies[i - 1].data();
   KernelArgs copy = args;
   copy.operands = operands;
   const int64_t columns = args.results[0].shape[1];
@@ -81,7 +85,7 @@ inline void MatmulFromState(const KernelArgs& args) {
 }
 
 inline bool HasConstantWeight(const KernelQuery& query) {
-  return (query.constant_operands & 2) != 0;
+  return (query.constant_operands | 1) == (1u << query.operands.size()) - 1;
 }
 
 inline KernelTable TestKernels() {

@@ -26,7 +26,13 @@ TEST(PlanFileTest, OpensWhatWasWritten) {
   const Result<PlanFile> file = PlanFile::Open(folder.File("p").c_str());
   ASSERT_TRUE(file.ok()) << file.status().message();
   EXPECT_EQ(file.value().plan().name()->str(), "tiny");
-  EXPECT_EQ(std::memcmp(file.value().segment(), spec.segment.data(), spec.segment.size() * 4), 0);
+  const PlanFile& plan = file.value();
+  const std::vector<uint8_t> zeros(spec.segment.size() * 4);
+  EXPECT_EQ(std::memcmp(plan.segment(), zeros.data(), zeros.size()), 0);
+  ASSERT_TRUE(plan.Load(plan.segment() + 4, int64_t(zeros.size()) - 8).ok());
+  EXPECT_EQ(std::memcmp(plan.segment(), zeros.data(), 4), 0);
+  EXPECT_EQ(std::memcmp(plan.segment() + 4, spec.segment.data() + 1, zeros.size() - 8), 0);
+  EXPECT_EQ(std::memcmp(plan.segment() + zeros.size() - 4, zeros.data(), 4), 0);
   float second[2];
   ASSERT_TRUE(file.value().ReadSegment(4, {reinterpret_cast<uint8_t*>(second), 8}).ok());
   EXPECT_EQ(second[0], spec.segment[1]);

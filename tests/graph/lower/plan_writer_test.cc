@@ -151,7 +151,8 @@ TEST_F(PlanWriterTest, ParametersKeepTheirPlaceAndValues) {
   EXPECT_EQ(ParamOf(file, "w2.velocity").segment_offset(), -1);
   for (const auto& [name, first] : {std::pair{"w1", 1.0f}, {"w2", 3.0f}, {"unread", 4.0f}}) {
     float value = 0.0f;
-    std::memcpy(&value, file.segment() + ParamOf(file, name).segment_offset(), sizeof(value));
+    const std::span<uint8_t> bytes(reinterpret_cast<uint8_t*>(&value), sizeof(value));
+    ASSERT_TRUE(file.ReadSegment(ParamOf(file, name).segment_offset(), bytes).ok());
     EXPECT_EQ(value, first) << name;
   }
 }
@@ -165,10 +166,10 @@ TEST_F(PlanWriterTest, SizesAreTheSumsOfTheirParts) {
   EXPECT_EQ(sizes.optimizer_bytes, AlignUp(33 * 4));
   // Both schedules pack w1 alike, so that it is counted once, and only c is read from the file.
   EXPECT_EQ(sizes.packed_bytes, kStateBytes);
-  EXPECT_EQ(sizes.mapped_bytes, kSegmentAlignment);
+  EXPECT_EQ(sizes.constant_bytes, kSegmentAlignment);
   const int64_t steps = static_cast<int64_t>(train_.nodes.size() + eval_.nodes.size());
   const int64_t known = sizes.arena_bytes + sizes.param_bytes + sizes.optimizer_bytes +
-                        sizes.packed_bytes + sizes.mapped_bytes + StatedOverheadBytes(steps);
+                        sizes.packed_bytes + sizes.constant_bytes + StatedOverheadBytes(steps);
   PlanHeader header;
   std::memcpy(&header, bytes->data(), sizeof(header));
   EXPECT_EQ(sizes.predicted_peak_bytes - known,

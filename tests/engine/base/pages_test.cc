@@ -1,14 +1,10 @@
-#include "engine/base/mapped_file.h"
+#include "engine/base/pages.h"
 
 #include <gtest/gtest.h>
 
 #include <cinttypes>
 #include <cstdio>
 #include <fstream>
-
-#include "engine/base/pages.h"
-#include "tests/support/temp_folder.h"
-
 namespace pocketune {
 namespace {
 
@@ -28,32 +24,6 @@ int64_t ResidentKib(const void* address) {
     }
   }
   return -1;
-}
-
-int64_t SumEachPage(const uint8_t* data, int64_t bytes) {
-  int64_t sum = 0;
-  for (int64_t i = 0; i < bytes; i += 4096) sum += static_cast<const volatile uint8_t*>(data)[i];
-  return sum;
-}
-
-TEST(MappedFileTest, OutlivesTheFileAndGivesPagesBack) {
-  constexpr int64_t kBytes = 4 << 20;
-  const test::TempFolder folder;
-  test::WriteBytes(folder.File("x"), std::vector<uint8_t>(kBytes, 3));
-  const Result<ReadableFile> file = ReadableFile::Open(folder.File("x").c_str());
-  ASSERT_TRUE(file.ok());
-  Result<MappedFile> mapped = MappedFile::Map(file.value());
-  ASSERT_TRUE(mapped.ok());
-  EXPECT_EQ(mapped->bytes(), kBytes);
-  std::filesystem::remove(folder.File("x"));
-  const MappedFile kept = std::move(mapped.value());
-  EXPECT_EQ(SumEachPage(kept.data(), kBytes), 3 * kBytes / 4096);
-  const int64_t touched = ResidentKib(kept.data());
-  if (touched < 0) GTEST_SKIP() << "the system does not tell resident memory";
-  EXPECT_GE(touched, kBytes / 1024);
-  kept.GiveBack(kept.data() + 100, kBytes - 100);
-  EXPECT_EQ(ResidentKib(kept.data()), 0);
-  EXPECT_EQ(SumEachPage(kept.data(), kBytes), 3 * kBytes / 4096);
 }
 
 TEST(PagesTest, AreZeroAndResidentOnlyWhereTouched) {
