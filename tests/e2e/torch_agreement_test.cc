@@ -20,6 +20,7 @@
 #include "sparse_bp/scheme.h"
 #include "tests/e2e/torch_golden.h"
 #include "tests/support/interpreter.h"
+#include "tests/support/temp_folder.h"
 
 namespace pocketune::test {
 namespace {
@@ -244,7 +245,8 @@ TEST_P(TorchAgreementTest, HoldsInFloatOnTheOptimizedGraph) {
 
 // The model as a user has it: weights from a file in PyTorch's layouts, a plan, a session.
 TEST_P(TorchAgreementTest, HoldsForACompiledPlan) {
-  const std::string path = testing::TempDir() + "torch_agreement_" + GetParam().golden();
+  const test::TempFolder folder;
+  const std::string path = folder.File("model");
   SaveForward(GetParam(), path + ".safetensors");
   WeightsReport report;
   const auto model = Model::FromZoo(GetParam().spec(), path + ".safetensors", 0, &report);

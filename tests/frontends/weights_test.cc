@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "frontends/zoo/zoo.h"
+#include "tests/support/temp_folder.h"
 
 namespace pocketune {
 namespace {
@@ -14,7 +15,11 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::string TempPath(const std::string& name) { return testing::TempDir() + "/" + name; }
+// In a folder of this process, which goes at its end.
+std::string TempPath(const std::string& name) {
+  static const test::TempFolder folder;
+  return folder.File(name);
+}
 
 std::string Slurp(const std::string& path) {
   std::ifstream in(path, std::ios::binary);

@@ -7,6 +7,7 @@
 
 #include "autodiff/autodiff.h"
 #include "tests/sparse_bp/small_model.h"
+#include "tests/support/temp_folder.h"
 
 namespace pocketune {
 namespace {
@@ -201,7 +202,8 @@ TEST(SchemeJsonTest, BadFilesAreClearErrors) {
 }
 
 TEST(SchemeJsonTest, IsReadFromAFile) {
-  const std::string path = testing::TempDir() + "/scheme_test.json";
+  const test::TempFolder folder;
+  const std::string path = folder.File("scheme.json");
   std::ofstream(path) << R"({"default": "bias"})";
   EXPECT_EQ(Learning(path), Learning("bias"));
 }
@@ -209,7 +211,8 @@ TEST(SchemeJsonTest, IsReadFromAFile) {
 TEST(SchemeJsonTest, FilesThatCannotBeReadAreErrors) {
   EXPECT_EQ(ParseScheme("missing/scheme.json").status(),
             absl::NotFoundError("scheme missing/scheme.json: cannot be read"));
-  const std::string path = testing::TempDir() + "/scheme_test_large.json";
+  const test::TempFolder folder;
+  const std::string path = folder.File("large.json");
   std::ofstream(path) << std::string((1 << 20) + 1, ' ');
   EXPECT_EQ(ParseScheme(path).status(),
             absl::InvalidArgumentError("scheme " + path + ": is larger than 1 MiB"));

@@ -11,6 +11,8 @@
 #include <limits>
 #include <set>
 
+#include "tests/support/temp_folder.h"
+
 namespace pocketune {
 namespace {
 
@@ -31,12 +33,12 @@ std::string Plain(std::string page) {
 }
 
 std::string Render(const ReportInput& input) {
-  const std::string path = testing::TempDir() + "pocketune_report_test.html";
+  const test::TempFolder folder;
+  const std::string path = folder.File("report.html");
   const absl::Status status = WriteReport(input, path);
   EXPECT_TRUE(status.ok()) << status;
   std::ifstream in(path, std::ios::binary);
   std::string page{std::istreambuf_iterator<char>(in), {}};
-  std::filesystem::remove(path);
   return Plain(std::move(page));
 }
 

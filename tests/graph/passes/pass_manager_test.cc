@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "graph/ir/text.h"
+#include "tests/support/temp_folder.h"
 
 namespace pocketune {
 namespace {
@@ -87,10 +88,8 @@ graph "g" stage=forward {
 }
 
 TEST(PassManagerTest, DumpsTheGraphWhereAPassChangedIt) {
-  const std::filesystem::path folder =
-      std::filesystem::path(testing::TempDir()) / "pass_manager_test_dump";
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directory(folder);
+  const test::TempFolder temporary;
+  const std::filesystem::path folder = temporary.path();
   ASSERT_EQ(setenv("POCKETUNE_DUMP_IR", folder.c_str(), 1), 0);
   Graph graph = *Parse(kText);
   PassContext context;
