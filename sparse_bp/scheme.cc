@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -85,8 +86,8 @@ absl::Status CheckRules(const Graph& graph, const UpdateScheme& scheme) {
     }
     if (matched) continue;
     return absl::InvalidArgumentError(
-        absl::StrCat("scheme ", scheme.text, ": no parameter matches (got ", rule.pattern,
-                     nearest == nullptr ? "" : ", nearest is ",
+        absl::StrCat("scheme ", scheme.text, ": no parameter matches (got ",
+                     absl::Utf8SafeCEscape(rule.pattern), nearest == nullptr ? "" : ", nearest is ",
                      nearest == nullptr ? "" : nearest->name.c_str(), ")"));
   }
   return absl::OkStatus();
@@ -117,6 +118,8 @@ bool IsPlanned(const std::string& text) {
 std::optional<int> BlocksAfter(const char* prefix, const std::string& text) {
   int blocks = 0;
   if (!absl::StartsWith(text, prefix)) return std::nullopt;
+  if (text.find_first_of(" \t\n\v\f\r") != std::string::npos)
+    return std::nullopt;  // SimpleAtoi skips it
   if (!absl::SimpleAtoi(text.substr(std::char_traits<char>::length(prefix)), &blocks)) {
     return std::nullopt;
   }
@@ -144,10 +147,12 @@ absl::StatusOr<UpdateScheme> ParseScheme(const std::string& text) {
   }
   if (absl::EndsWith(text, ".json")) return ReadSchemeFile(text);
   if (IsPlanned(text)) {
-    return absl::UnimplementedError(absl::StrCat("scheme ", text, ": not built yet"));
+    return absl::UnimplementedError(
+        absl::StrCat("scheme ", absl::Utf8SafeCEscape(text), ": not built yet"));
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "scheme: unknown (got ", text, ", want full, head, bias, bias:K, blocks:K or FILE.json)"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("scheme: unknown (got ", absl::Utf8SafeCEscape(text),
+                   ", want full, head, bias, bias:K, blocks:K or FILE.json)"));
 }
 
 absl::Status ApplyScheme(Graph& forward, const UpdateScheme& scheme) {

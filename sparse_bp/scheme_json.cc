@@ -4,6 +4,7 @@
 #include <fstream>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
@@ -33,7 +34,8 @@ absl::Status CheckKeys(const Json& object, std::initializer_list<const char*> kn
                        const std::string& where) {
   for (const auto& item : object.items()) {
     if (std::find(known.begin(), known.end(), item.key()) == known.end()) {
-      return Bad(where, absl::StrCat("unknown key (got \"", item.key(), "\")"));
+      return Bad(where,
+                 absl::StrCat("unknown key (got \"", absl::Utf8SafeCEscape(item.key()), "\")"));
     }
   }
   return absl::OkStatus();
@@ -67,10 +69,11 @@ absl::StatusOr<Update> ParseUpdate(const std::string& text) {
   if (text == "bias") return Update::kBias;
   if (text == "all") return Update::kAll;
   if (absl::StartsWith(text, "channels(") || absl::StartsWith(text, "lora(")) {
-    return absl::UnimplementedError(absl::StrCat("update ", text, ": not built yet"));
+    return absl::UnimplementedError(
+        absl::StrCat("update ", absl::Utf8SafeCEscape(text), ": not built yet"));
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("unknown update (got ", text, ", want none, bias or all)"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "unknown update (got ", absl::Utf8SafeCEscape(text), ", want none, bias or all)"));
 }
 
 absl::StatusOr<UpdateScheme> ParseSchemeJson(const std::string& json, const std::string& where) {

@@ -147,6 +147,7 @@ Dataset::Dataset(std::unique_ptr<DatasetContents> contents, const DatasetOptions
   AssignSplits(options);
   BuildIndices(options);
   AddBalanceNotes();
+  for (std::string& note : notes_) note = OneLine(std::move(note));
 }
 
 Dataset::~Dataset() = default;

@@ -14,7 +14,6 @@
 #include "absl/strings/str_cat.h"
 
 namespace pocketune::data {
-namespace {
 
 std::string OneLine(std::string text) {
   for (char& c : text) {
@@ -22,8 +21,6 @@ std::string OneLine(std::string text) {
   }
   return text;
 }
-
-}  // namespace
 
 absl::Status BadData(const std::string& where, const std::string& fact) {
   return absl::DataLossError(OneLine(absl::StrCat(where, ": ", fact)));

@@ -10,6 +10,7 @@
 #include <span>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/file_io.h"
 #include "engine/base/math.h"
@@ -48,8 +49,9 @@ float BfloatToFloat(uint16_t b) {
   return value;
 }
 
+// `what` may hold names from the file.
 absl::Status Bad(const std::string& path, const std::string& what) {
-  return absl::InvalidArgumentError(absl::StrCat(path, ": ", what));
+  return absl::InvalidArgumentError(absl::StrCat(path, ": ", absl::Utf8SafeCEscape(what)));
 }
 
 bool IsCount(const Json& j) { return j.is_number_unsigned() && j.get<uint64_t>() < (1ull << 40); }
@@ -168,7 +170,8 @@ absl::StatusOr<std::vector<float>> SafetensorsFile::Read(const SafetensorsEntry&
   std::ifstream in(path_, std::ios::binary);
   in.seekg(data_offset_ + entry.begin);
   if (!in.read(raw.data(), static_cast<std::streamsize>(raw.size()))) {
-    return absl::UnavailableError(absl::StrCat(path_, ": reading tensor ", entry.name, " failed"));
+    return absl::UnavailableError(
+        absl::StrCat(path_, ": reading tensor ", absl::Utf8SafeCEscape(entry.name), " failed"));
   }
   const auto convert = [&](auto element, auto to_float) {
     using T = decltype(element);
@@ -184,9 +187,8 @@ absl::StatusOr<std::vector<float>> SafetensorsFile::Read(const SafetensorsEntry&
   if (entry.dtype == "F64") return convert(0.0, [](double v) { return static_cast<float>(v); });
   if (entry.dtype == "F16") return convert(uint16_t{0}, HalfToFloat);
   if (entry.dtype == "BF16") return convert(uint16_t{0}, BfloatToFloat);
-  return absl::InvalidArgumentError(absl::StrCat(path_, ": tensor ", entry.name,
-                                                 " is not of a floating-point type (got ",
-                                                 entry.dtype, ", want F64, F32, F16 or BF16)"));
+  return Bad(path_, absl::StrCat("tensor ", entry.name, " is not of a floating-point type (got ",
+                                 entry.dtype, ", want F64, F32, F16 or BF16)"));
 }
 
 absl::Status WriteSafetensors(const std::string& path,

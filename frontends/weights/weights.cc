@@ -4,6 +4,7 @@
 #include <memory>
 #include <set>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -123,7 +124,7 @@ absl::Status LoadWeights(Graph& graph, const SafetensorsFile& file, WeightsRepor
   }
   for (const SafetensorsEntry& entry : file.entries()) {
     if (used.count(entry.name) == 0 && !EndsWith(entry.name, "num_batches_tracked")) {
-      report->extra.push_back(entry.name);
+      report->extra.push_back(absl::Utf8SafeCEscape(entry.name));
     }
   }
   if (report->new_classifier) {  // its bias goes with its weight
