@@ -1,0 +1,196 @@
+// The engine's side of run.py: answers one-line commands on stdin with one line of JSON each.
+//
+//   setup {json}  compiles a plan in a child process, opens it, binds the inputs. Keys: model, size
+//                 (0: the model's own), batch, scheme, threads, lr, weights (safetensors), image
+//                 (f32[N,H,W,C], raw), label (i32[N], raw), plan (file to write).
+//   step N        runs N training steps: {"ns": [...], "loss": of the last}
+//   params PATH   writes all parameters as safetensors, PyTorch's names and layouts
+//   memory        {"peak_bytes": high-water mark above the resident size before setup}
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backends/cpu/cpu_kernels.h"
+#include "frontends/weights/safetensors.h"
+#include "frontends/weights/weights.h"
+#include "nlohmann/json.hpp"
+#include "pocketune/compiler.h"
+#include "pocketune/cpu.h"
+
+namespace pocketune {
+namespace {
+
+using Json = nlohmann::json;
+
+Json Error(const std::string& message) { return {{"error", message}}; }
+
+// A line of /proc/self/status in bytes.
+int64_t StatusBytes(const std::string& key) {
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);) {
+    if (line.compare(0, key.size(), key) == 0) return std::stoll(line.substr(key.size())) * 1024;
+  }
+  return 0;
+}
+
+template <typename T>
+std::vector<T> ReadRaw(const std::string& path) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  std::vector<T> values(file ? static_cast<size_t>(file.tellg()) / sizeof(T) : 0);
+  file.seekg(0);
+  file.read(reinterpret_cast<char*>(values.data()),
+            static_cast<std::streamsize>(values.size() * sizeof(T)));
+  return values;
+}
+
+// Empty where all went well.
+std::string CompileTo(const Json& setup) {
+  ModelSpec spec;
+  spec.name = setup.at("model");
+  spec.resolution = setup.at("size");
+  spec.batch = setup.at("batch");
+  Outcome<Model> model = Model::FromZoo(spec, setup.at("weights"), 0, nullptr);
+  if (!model.ok()) return model.message();
+  TrainSpec train;
+  train.scheme = setup.at("scheme");
+  train.optimizer = "sgd";
+  Target target;
+  target.threads = setup.at("threads");
+  Outcome<Plan> plan = Compile(model.value(), train, target);
+  if (!plan.ok()) return plan.message();
+  Outcome<bool> written = plan->Write(setup.at("plan"));
+  return written.ok() ? "" : written.message();
+}
+
+// In a child, as on a device: what compiling takes is not the step's memory.
+std::string CompileInChild(const Json& setup) {
+  const pid_t child = fork();
+  if (child < 0) return "fork failed";
+  if (child == 0) {
+    std::string error;
+    try {
+      error = CompileTo(setup);
+    } catch (const std::exception& e) {
+      error = e.what();
+    }
+    if (!error.empty()) std::fprintf(stderr, "%s\n", error.c_str());
+    _exit(error.empty() ? 0 : 1);
+  }
+  int status = 0;
+  const bool done = waitpid(child, &status, 0) == child && WIFEXITED(status);
+  return done && WEXITSTATUS(status) == 0 ? "" : "compiling failed, see stderr";
+}
+
+// Running statistics can be written too, but no gradient reaches them.
+bool Learns(const ParamInfo& param) {
+  const ParamRole role = static_cast<ParamRole>(param.role);
+  return param.trainable && !param.state && role != ParamRole::kNormMean &&
+         role != ParamRole::kNormVar;
+}
+
+class Engine {
+ public:
+  Json Setup(const Json& setup) {
+    const auto begin = std::chrono::steady_clock::now();
+    if (const std::string error = CompileInChild(setup); !error.empty()) return Error(error);
+    std::ofstream("/proc/self/clear_refs") << "5";  // the high-water mark starts again
+    baseline_ = StatusBytes("VmRSS:");
+    lr_ = setup.at("lr");
+    image_ = ReadRaw<float>(setup.at("image"));
+    label_ = ReadRaw<int32_t>(setup.at("label"));
+    weight_.assign(label_.size(), 1.0f);
+    SessionOptions options;
+    options.threads = setup.at("threads");
+    const std::string plan = setup.at("plan");
+    Result<std::unique_ptr<Session>> session = OpenCpuSession(plan.c_str(), options);
+    if (!session.ok()) return Error(session.status().message());
+    session_ = std::move(session).value();
+    const auto bind = [&](const char* name, const auto& values) {
+      return session_->Bind(name, values.data(),
+                            static_cast<int64_t>(values.size() * sizeof(values[0])));
+    };
+    for (const Status& status :
+         {bind("image", image_), bind("label", label_), bind("weight", weight_)}) {
+      if (!status.ok()) return Error(status.message());
+    }
+    Json learns = Json::array();
+    for (const ParamInfo& param : session_->params()) {
+      if (Learns(param)) learns.push_back(std::string(param.name));
+    }
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    return {{"trainable", learns},
+            {"setup_s", took.count()},
+            {"isa", NameOf(CurrentIsa())},
+            {"predicted_peak_bytes", session_->memory().predicted_peak_bytes}};
+  }
+
+  Json Step(int count) {
+    Json times = Json::array();
+    float loss = 0;
+    for (int i = 0; i < count; ++i) {
+      const auto begin = std::chrono::steady_clock::now();
+      const Status status = session_->TrainStep(lr_, &loss);
+      times.push_back(std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count());
+      if (!status.ok()) return Error(status.message());
+    }
+    return {{"ns", times}, {"loss", loss}};
+  }
+
+  Json Params(const std::string& path) {
+    std::vector<SafetensorsTensor> tensors;
+    for (const ParamInfo& param : session_->params()) {
+      if (param.state) continue;
+      std::vector<float> values(param.shape.elems());
+      const Status status = session_->ReadParam(param.name, values);
+      if (!status.ok()) return Error(status.message());
+      Value value;
+      value.type.shape = param.shape;
+      tensors.push_back({std::string(param.name), TorchShape(value), ToTorch(value, values)});
+    }
+    const absl::Status written = WriteSafetensors(path, tensors);
+    return written.ok() ? Json({{"tensors", tensors.size()}}) : Error(written.ToString());
+  }
+
+  Json Memory() const { return {{"peak_bytes", StatusBytes("VmHWM:") - baseline_}}; }
+
+  Json Answer(const std::string& command, const std::string& argument) {
+    if (command == "setup") return Setup(Json::parse(argument));
+    if (session_ == nullptr) return Error("not set up");
+    if (command == "step") return Step(std::stoi(argument));
+    if (command == "params") return Params(argument);
+    if (command == "memory") return Memory();
+    return Error("unknown command (got " + command + ")");
+  }
+
+ private:
+  int64_t baseline_ = 0;
+  double lr_ = 0;
+  std::vector<float> image_, weight_;
+  std::vector<int32_t> label_;
+  std::unique_ptr<Session> session_;  // last: it reads the inputs
+};
+
+}  // namespace
+}  // namespace pocketune
+
+int main() {
+  pocketune::Engine engine;
+  for (std::string line; std::getline(std::cin, line);) {
+    const size_t space = line.find(' ');
+    const std::string argument = space == std::string::npos ? "" : line.substr(space + 1);
+    nlohmann::json answer;
+    try {
+      answer = engine.Answer(line.substr(0, space), argument);
+    } catch (const std::exception& e) {
+      answer = pocketune::Error(e.what());
+    }
+    std::cout << answer.dump() << std::endl;
+  }
+}

@@ -1,0 +1,99 @@
+"""What every peer shares: the line protocol of run.py, safetensors, memory figures."""
+
+import json
+import os
+import sys
+import time
+import traceback
+
+import numpy as np
+
+
+def read_safetensors(path):
+    with open(path, "rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        data = file.read()
+    arrays = {}
+    for name, entry in header.items():
+        if name != "__metadata__":
+            begin, end = entry["data_offsets"]
+            arrays[name] = np.frombuffer(data[begin:end], "<f4").reshape(entry["shape"])
+    return arrays
+
+
+def write_safetensors(path, arrays):
+    header, offset = {}, 0
+    arrays = {name: np.ascontiguousarray(array, "<f4") for name, array in arrays.items()}
+    for name, array in arrays.items():
+        header[name] = {"dtype": "F32", "shape": array.shape,
+                        "data_offsets": [offset, offset + array.nbytes]}
+        offset += array.nbytes
+    text = json.dumps(header).encode()
+    with open(path, "wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for array in arrays.values():
+            file.write(array.tobytes())
+
+
+def read_inputs(setup):
+    """Image f32[N,H,W,C] and label i32[N]."""
+    image = np.fromfile(setup["image"], "<f4").reshape(setup["shape"])
+    return image, np.fromfile(setup["label"], "<i4")
+
+
+def status_bytes(key):
+    with open("/proc/self/status") as file:
+        for line in file:
+            if line.startswith(key + ":"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+class Server:
+    """Answers bench_steps' commands for a peer.
+
+    A peer has `version`, warm_up(), which takes a tiny step so that what the framework loads late
+    does not count as the workload's memory, setup(dict), step() -> loss, params() -> arrays.
+    """
+
+    def __init__(self, peer):
+        self.peer = peer
+        self.baseline = 0
+
+    def answer(self, command, argument):
+        if command == "setup":
+            self.peer.warm_up()
+            with open("/proc/self/clear_refs", "w") as file:
+                file.write("5")
+            self.baseline = status_bytes("VmRSS")
+            begin = time.monotonic()
+            self.peer.setup(json.loads(argument))
+            return {"setup_s": time.monotonic() - begin, "version": self.peer.version}
+        if command == "step":
+            times = []
+            for _ in range(int(argument)):
+                begin = time.monotonic_ns()
+                loss = self.peer.step()
+                times.append(time.monotonic_ns() - begin)
+            return {"ns": times, "loss": loss}
+        if command == "params":
+            write_safetensors(argument, self.peer.params())
+            return {}
+        if command == "memory":
+            return {"peak_bytes": status_bytes("VmHWM") - self.baseline}
+        raise ValueError(f"unknown command (got {command})")
+
+
+def serve(peer):
+    """Answers on what is stdout now; what libraries print goes to stderr."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    server = Server(peer)
+    for line in sys.stdin:
+        command, _, argument = line.rstrip("\n").partition(" ")
+        try:
+            answer = server.answer(command, argument)
+        except Exception as error:  # a peer may fail in any way; the harness reports it
+            traceback.print_exc()
+            answer = {"error": f"{type(error).__name__}: {error}".split("\n")[0][:300]}
+        print(json.dumps(answer), file=out, flush=True)
