@@ -20,6 +20,17 @@ const KernelInfo* Find(std::span<const KernelTable> tables, std::string_view nam
   return nullptr;
 }
 
+// Can the kernel do what the plan says, with the scratch that the plan gives it?
+Status CheckServes(const KernelInfo& kernel, const KernelQuery& query, int64_t scratch_bytes) {
+  if (kernel.supports != nullptr && !kernel.supports(query)) {
+    return Status(StatusCode::kUnimplemented, "plan: a step's kernel does not serve it");
+  }
+  if (kernel.scratch_bytes != nullptr && kernel.scratch_bytes(query) > scratch_bytes) {
+    return Status(StatusCode::kInvalidArgument, "plan: a step has less scratch than it needs");
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 void Poison(void* data, int64_t bytes) {
@@ -113,12 +124,7 @@ Status Program::AddStep(const Machine& machine, const fb::Step& step) {
                              .constant_operands = constant_operands,
                              .isa = static_cast<Isa>(plan.isa()),
                              .slots = plan.slots()};
-  if (kernel->supports != nullptr && !kernel->supports(query)) {
-    return Status(StatusCode::kUnimplemented, "plan: a step's kernel does not serve it");
-  }
-  if (kernel->scratch_bytes != nullptr && kernel->scratch_bytes(query) > step.scratch_bytes()) {
-    return Status(StatusCode::kInvalidArgument, "plan: a step has less scratch than it needs");
-  }
+  PT_RETURN_IF_ERROR(CheckServes(*kernel, query, step.scratch_bytes()));
   KernelArgs args = {.operands = {views, operands},
                      .results = {views + operands, results},
                      .attrs = AttrsBytes(attrs_.back()).data(),
