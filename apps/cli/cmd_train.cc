@@ -75,7 +75,7 @@ class TrainCommand {
       PT_TRY(OpenData());
       PT_TRY(CompilePlanOf());
       PT_TRY(OpenFolder());
-      PT_TRY(WriteRun());
+      PT_TRY(resuming_ ? ReadRun() : WriteRun());  // somebody may have been faster
     }
     PT_TRY(OpenSession());
     return TrainAndReport();
@@ -155,6 +155,7 @@ class TrainCommand {
                                         "compile and bench it");
     }
     spec_.model = model->spec();
+    PT_TRY(MakeTransform(spec_.data, model->image_shape(), true).status());
     absl::StatusOr<Plan> plan = CompileModel(*model, spec_, flags_, dataset_->class_names());
     if (!plan.ok()) return plan.status();
     plan_ = *std::move(plan);

@@ -51,7 +51,8 @@ void AddCommonFlags(CLI::App* command, CommonFlags* flags) {
       ->type_name("FILE");
   command->add_option("--threads", flags->threads, "Threads; 0 = all cores (default)")
       ->check(CLI::Range(0, 256));
-  command->add_option("--seed", flags->seed, "Seed of everything random (default 1)");
+  command->add_option("--seed", flags->seed, "Seed of everything random (default 1)")
+      ->check(CLI::NonNegativeNumber);
   command->add_flag("--quiet,-q", flags->quiet, "Say nothing but errors");
   command->add_option("--isa", flags->isa, "Cap the instruction set: auto, avx512, avx2, sse4")
       ->check(CLI::IsMember({"auto", "avx512", "avx2", "sse4"}));
