@@ -24,10 +24,11 @@ function(pt_library name)
   target_link_libraries(${name} ${scope} ${ARG_DEPS})
 endfunction()
 
-# pt_test(NAME DIR dir DEPS target... [LABELS label...])
-# One GoogleTest binary of all *_test.cc files right below DIR.
+# pt_test(NAME DIR dir DEPS target... [LABELS label...] [SLOW])
+# One GoogleTest binary of all *_test.cc files right below DIR. SLOW: those of its tests whose name
+# holds "Slow" have that label alone.
 function(pt_test name)
-  cmake_parse_arguments(ARG "" "DIR" "DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "SLOW" "DIR" "DEPS;LABELS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/${ARG_DIR}/*_test.cc)
   if(NOT sources)
     return()
@@ -37,5 +38,12 @@ function(pt_test name)
   target_compile_definitions(${name} PRIVATE
     POCKETUNE_SOURCE_DIR="${PROJECT_SOURCE_DIR}" POCKETUNE_BINARY_DIR="${CMAKE_BINARY_DIR}")
   include(GoogleTest)
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 600)
+  set(fast)
+  if(ARG_SLOW)
+    set(fast TEST_FILTER -*Slow*)
+    gtest_discover_tests(${name} TEST_FILTER *Slow* DISCOVERY_TIMEOUT 60
+                         PROPERTIES LABELS slow TIMEOUT 1800)
+  endif()
+  gtest_discover_tests(${name} ${fast} DISCOVERY_TIMEOUT 60
+                       PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 600)
 endfunction()

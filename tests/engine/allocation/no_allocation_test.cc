@@ -11,6 +11,7 @@
 #include "engine/base/pages.h"
 #include "tests/support/test_kernels.h"
 #include "tests/support/tiny_session.h"
+#include "tests/support/zoo_session.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define PT_SANITIZED 1
@@ -112,6 +113,22 @@ TEST(NoAllocationTest, AStepAllocatesNothing) {
   });
   EXPECT_EQ(failed, 0);
   EXPECT_EQ(count, 0);
+}
+
+TEST(NoAllocationTest, AStepOfTheCpuBackendAllocatesNothing) {
+  for (const char* scheme : {"full", "blocks:4"}) {
+    const std::string plan = test::CompileZooModel(
+        {.name = "mobilenet_v2", .width = 0.35, .resolution = 32, .batch = 2}, scheme, 2);
+    test::ZooSession session(plan, {.threads = 2});
+    int failed = 0;
+    float loss = 0;
+    const int count = CountAllocations([&] {
+      for (int i = 0; i < 100; ++i) failed += !session->TrainStep(1e-4, &loss).ok();
+      failed += !session->EvalStep(&loss).ok() + !session->Predict().ok();
+    });
+    EXPECT_EQ(failed, 0) << scheme;
+    EXPECT_EQ(count, 0) << scheme;
+  }
 }
 
 }  // namespace

@@ -1,0 +1,131 @@
+// Runs that are killed at any moment and resumed end as if nothing had happened.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/base/rng.h"
+#include "engine/checkpoint/checkpoint_file.h"
+#include "tests/support/picture_sets.h"
+#include "tests/support/run_command.h"
+#include "tests/support/temp_folder.h"
+
+namespace pocketune::test {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+class KillTest : public ::testing::Test {
+ protected:
+  KillTest() { WriteIdxFolder(temp_.File("data")); }
+
+  // Resumes, or starts where there is nothing yet.
+  std::vector<std::string> TrainArgs(const std::string& folder, int threads,
+                                     const char* epochs) const {
+    return Pocketune({"train",
+                      "--model",
+                      "small-cnn",
+                      "--data",
+                      temp_.File("data"),
+                      "--batch",
+                      "4",
+                      "--epochs",
+                      epochs,
+                      "--dropout",
+                      "0.2",
+                      "--flip",
+                      "0.5",
+                      "--checkpoint-every",
+                      "3",
+                      "--threads",
+                      std::to_string(threads),
+                      "--quiet",
+                      "--resume",
+                      "--out",
+                      temp_.File(folder)});
+  }
+
+  std::vector<uint8_t> NewestCheckpoint(const std::string& folder) const {
+    uint64_t newest = 0;
+    std::string path;
+    for (const char* name : {"/checkpoint-a", "/checkpoint-b"}) {
+      const std::string file = temp_.File(folder) + name;
+      Result<CheckpointHeader> header = ReadCheckpointHeader(file.c_str());
+      EXPECT_TRUE(header.ok()) << file << ": " << header.status().message();
+      if (!header.ok() || header->generation < newest) continue;
+      newest = header->generation;
+      path = file;
+    }
+    return path.empty() ? std::vector<uint8_t>() : ReadBytes(path);
+  }
+
+  // Kills runs `kills` times in all; those that end are compared, and another begins.
+  void KillAndCompare(int kills);
+
+  TempFolder temp_;
+};
+
+void KillTest::KillAndCompare(int kills) {
+  const Clock::time_point begin = Clock::now();
+  ASSERT_EQ(Command(TrainArgs("whole", 2, "4")).Wait().exit_code, 0);
+  const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
+  const std::vector<uint8_t> want = NewestCheckpoint("whole");
+  const std::vector<uint8_t> best = ReadBytes(temp_.File("whole/checkpoint-best"));
+
+  const RandomStream random(1, "kills");
+  int killed = 0, finished = 0;
+  for (uint64_t start = 0; killed < kills || finished == 0; ++start) {
+    const std::string folder = "run" + std::to_string(finished);
+    // The plan is compiled for two threads, as that of the whole run; later starts take others.
+    const bool begun = fs::exists(temp_.File(folder) + "/plan.ptplan");
+    const int threads = begun ? 1 + static_cast<int>(start % 2) : 2;
+    Command run(TrainArgs(folder, threads, "4"));
+    if (killed < kills) {
+      const double moment = seconds * 0.8 * random.Uniform(start);
+      std::this_thread::sleep_for(std::chrono::duration<double>(moment));
+      run.Signal(SIGKILL);
+    }
+    const CommandResult result = run.Wait();
+    killed += result.signal == SIGKILL;
+    if (result.signal == SIGKILL) continue;
+    ASSERT_EQ(result.exit_code, 0) << result.err << " after " << killed << " kills";
+    EXPECT_EQ(NewestCheckpoint(folder), want) << "after " << killed << " kills";
+    EXPECT_EQ(ReadBytes(temp_.File(folder) + "/checkpoint-best"), best);
+    EXPECT_FALSE(fs::exists(temp_.File(folder) + "/checkpoint-a.tmp"));
+    EXPECT_FALSE(fs::exists(temp_.File(folder) + "/checkpoint-b.tmp"));
+    ++finished;
+  }
+  RecordProperty("killed", killed);
+  RecordProperty("finished", finished);
+}
+
+TEST_F(KillTest, TwentyKillsLeaveTheSameCheckpoint) { KillAndCompare(20); }
+
+TEST_F(KillTest, SlowHundredKillsLeaveTheSameCheckpoint) { KillAndCompare(100); }
+
+TEST_F(KillTest, ASignalSavesAndEndsWithItsCode) {
+  const std::string saved = "/checkpoint-b";
+  std::string resumed_from = "starting anew";
+  for (const auto& [signal, code] : {std::pair(SIGTERM, 143), {SIGINT, 130}, {SIGTERM, 143}}) {
+    std::vector<std::string> args = TrainArgs("run", 2, "100000");
+    std::erase(args, "--quiet");
+    Command run(args);
+    // Both signals are caught once the loop runs; the first start shows that by its checkpoints.
+    while (!fs::exists(temp_.File("run") + saved)) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    run.Signal(signal);
+    const CommandResult result = run.Wait();
+    EXPECT_EQ(result.exit_code, code) << result.err;
+    EXPECT_EQ(result.err.rfind("pocketune: stopped by a signal after step ", 0), 0u) << result.err;
+    EXPECT_NE(result.out.find(resumed_from), std::string::npos) << result.out;
+    const size_t step = result.err.find("after step ");
+    resumed_from = result.err.substr(step, result.err.find(';') - step);
+  }
+}
+
+}  // namespace
+}  // namespace pocketune::test
