@@ -18,6 +18,7 @@ import os
 import pathlib
 import platform
 import select
+import signal
 import statistics
 import subprocess
 import sys
@@ -95,7 +96,7 @@ class Case:
     def __init__(self, options, workload, scheme, folder, log):
         self.options, self.folder, self.log = options, folder, log
         self.workload, self.scheme = workload, scheme
-        self.engines, self.results = [], {}
+        self.started, self.engines, self.results = [], [], {}
         model, shape, batch = WORKLOADS[workload]
         self.setup = {
             "model": model, "size": shape[0] if shape[0] == shape[1] else 0, "batch": batch,
@@ -112,7 +113,8 @@ class Case:
             program, argument = PEERS.get(name, ("torch_peer.py", name))
             command = [self.options.python, "-B", str(BENCH / "peers" / program), argument]
         cpus = sorted(os.sched_getaffinity(0))[:self.options.threads]
-        return Engine(name, command, cpus, self.log, timeout)
+        self.started.append(Engine(name, command, cpus, self.log, timeout))
+        return self.started[-1]
 
     def after_one_step(self, engine):
         """The file of the parameters, and what setup answered."""
@@ -133,10 +135,8 @@ class Case:
             if reference is None:  # ours, the first: the reference follows what it trains
                 self.setup["trainable"] = answer.pop("trainable")
                 double = self.start("double", 600)
-                try:
-                    reference, _ = self.after_one_step(double)
-                finally:
-                    double.close()
+                reference, _ = self.after_one_step(double)
+                double.close()
             result.update(answer)
             verdict = json.loads(subprocess.run(
                 [self.options.python, "-B", str(BENCH / "peers/compare.py"),
@@ -180,7 +180,7 @@ class Case:
                     self.admit(name, reference)
             self.take_turns()
         finally:
-            for engine in self.engines:
+            for engine in self.started:
                 engine.close()
         case = {"workload": self.workload, "scheme": self.scheme, "engines": self.results,
                 "threads": self.options.threads}
@@ -249,6 +249,7 @@ def parse_options():
 
 def main():
     options = parse_options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends the engines too
     record = {"cpu": cpu_name(), "machine": platform.machine(), "threads": options.threads,
               "load_before": os.getloadavg()[0], "cases": []}
     with tempfile.TemporaryDirectory() as root, open(f"{root}/log", "wb+") as log:

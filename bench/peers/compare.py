@@ -5,8 +5,7 @@ Usage: compare.py BEFORE REFERENCE AFTER (safetensors). Prints one line of JSON:
 over the parameters, its parameter, and how many were compared. The error of a parameter is
 |after - reference| / |reference - before| in L2 norms, less what f32 cannot tell apart. Where the
 true gradient is zero (a shift that a batch norm takes away again) rounding alone moves a parameter:
-so the divisor is at least SMALL of what any parameter moves, element by element. Running variances
-count relative to their size, running means to the standard deviation.
+so the divisor is at least SMALL of what any parameter moves, element by element.
 """
 
 import json
@@ -25,20 +24,11 @@ def norm(array):
     return float(np.linalg.norm(array.astype("f8")))
 
 
-def statistics_error(name, reference, difference):
-    if name.endswith(".running_mean"):
-        return difference / norm(np.sqrt(reference[name[:-4] + "var"]))
-    return difference / norm(reference[name])
-
-
-def error(name, before, references, after, most):
+def error(before, reference, after, most):
     """`most`: the largest RMS that a parameter moves."""
-    reference = references[name]
     if after.shape != reference.shape or not np.isfinite(after).all():
         return math.inf
     difference = norm(after.astype("f8") - reference)
-    if ".running_" in name:
-        return statistics_error(name, references, difference)
     difference = max(difference - ROUNDING * norm(reference), 0.0)
     moved = norm(reference.astype("f8") - before)
     return difference / max(moved, SMALL * most * math.sqrt(reference.size))
@@ -46,9 +36,9 @@ def error(name, before, references, after, most):
 
 def main():
     before, reference, after = (common.read_safetensors(path) for path in sys.argv[1:4])
-    moved = [norm(reference[name].astype("f8") - before[name]) / math.sqrt(reference[name].size)
-             for name in reference if ".running_" not in name]
-    errors = {name: error(name, before[name], reference, after[name], max(moved))
+    most = max(norm(reference[name].astype("f8") - before[name]) / math.sqrt(reference[name].size)
+               for name in reference if ".running_" not in name)
+    errors = {name: error(before[name], reference[name], after[name], most)
               if name in after else math.inf for name in reference}
     worst = max(errors, key=errors.get)
     print(json.dumps({"error": errors[worst], "param": worst, "compared": len(errors)}))
