@@ -14,6 +14,7 @@ hits all of them alike. The first step of each turn, with cold caches, is not co
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import platform
@@ -49,10 +50,10 @@ WORKLOADS = {
 }
 SCHEMES = ("full", "bias", "pockengine", "head")
 QUICK = ("ds-cnn-b32", "mcunet-5fps-b1")
-LEARNING_RATE = 0.01
+LEARNING_RATE = 0.001  # on one batch for hundreds of steps: no loss may leave the finite
 # Of the error in compare.py. Another algorithm (padding, statistics, what is frozen) is off by tens
-# of percent; rounding, where it flips a few ReLUs, by up to two.
-TOLERANCE = 0.05
+# of percent; rounding, where it flips a few ReLUs, by up to four.
+TOLERANCE = 0.1
 
 
 class EngineError(Exception):
@@ -83,6 +84,8 @@ class Engine:
         answer = json.loads(line)
         if "error" in answer:
             raise EngineError(answer["error"])
+        if not math.isfinite(answer.get("loss", 0)):
+            raise EngineError(f"{command}: the loss is not finite")
         return answer
 
     def close(self):
@@ -151,17 +154,31 @@ class Case:
             engine.close()
         return reference
 
+    def drop(self, engine, error):
+        """Takes an engine out that failed after its first step."""
+        self.results[engine.name].update(status="failed", reason=str(error))
+        self.engines.remove(engine)
+        engine.close()
+
     def take_turns(self):
-        times = {engine.name: [] for engine in self.engines}
-        counts = {}
-        for engine in self.engines:  # warm-up, which also says how many steps make a turn
-            step = statistics.median(engine.ask("step", 3)["ns"]) * 1e-9
+        times, counts = {}, {}
+        for engine in list(self.engines):  # warm-up, which also says how many steps make a turn
+            try:
+                step = statistics.median(engine.ask("step", 3)["ns"]) * 1e-9
+            except EngineError as error:
+                self.drop(engine, error)
+                continue
+            times[engine.name] = []
             counts[engine.name] = 1 + min(100, max(1, round(self.options.turn / step)))
         end = time.monotonic() + self.options.seconds
         rounds = 0
         while rounds < self.options.rounds or time.monotonic() < end:
-            for engine in self.engines:
-                answer = engine.ask("step", counts[engine.name])
+            for engine in list(self.engines):
+                try:
+                    answer = engine.ask("step", counts[engine.name])
+                except EngineError as error:
+                    self.drop(engine, error)
+                    continue
                 times[engine.name] += [ns * 1e-6 for ns in answer["ns"][1:]]
                 time.sleep(0.02)  # the idle threads of the one before go to sleep
             rounds += 1

@@ -25,7 +25,8 @@ def main():
     def make(name, size, fan_in, fill):
         if fan_in is None:
             return torch.full(size, fill)
-        values = rng.standard_normal(size) * (2 / fan_in) ** 0.5
+        classifier = len(size) == 2
+        values = rng.standard_normal(size) * (0.01 if classifier else (2 / fan_in) ** 0.5)
         return torch.from_numpy(values.astype("f4"))
 
     params = {}
