@@ -54,6 +54,7 @@ LEARNING_RATE = 0.001  # on one batch for hundreds of steps: no loss may leave t
 # Of the error in compare.py. Another algorithm (padding, statistics, what is frozen) is off by tens
 # of percent; rounding, where it flips a few ReLUs, by up to four.
 TOLERANCE = 0.1
+DISTURBED = 0.1  # deviation, of the median, above which a ratio says little
 
 
 class EngineError(Exception):
@@ -206,6 +207,8 @@ class Case:
         if peers and "median_ms" in self.results[OURS]:
             case["best_peer"] = min(peers, key=peers.get)
             case["ratio"] = peers[case["best_peer"]] / self.results[OURS]["median_ms"]
+            compared = (self.results[OURS], self.results[case["best_peer"]])
+            case["disturbed"] = any(r["mad_ms"] > DISTURBED * r["median_ms"] for r in compared)
         return case
 
 
@@ -219,7 +222,8 @@ def show(case):
             print(f"  {name:14} {r['status']}: {r.get('reason') or r.get('error')}"
                   f" {r.get('param', '')}")
     if "ratio" in case:
-        print(f"  ratio {case['ratio']:.2f} to {case['best_peer']}", flush=True)
+        print(f"  ratio {case['ratio']:.2f} to {case['best_peer']}"
+              + (", disturbed" if case["disturbed"] else ""), flush=True)
 
 
 def cpu_name():

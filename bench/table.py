@@ -31,6 +31,8 @@ def row(case, peers):
     best = case.get("best_peer")
     memory = megabytes(case["engines"][best]) if best else ""
     ratio = f"**{case['ratio']:.2f}** {best}" if best else ""
+    if case.get("disturbed"):
+        ratio = "disturbed"
     return [case["workload"], case["scheme"], cell(ours),
             *(cell(case["engines"].get(peer)) for peer in peers), ratio, megabytes(ours), memory]
 
