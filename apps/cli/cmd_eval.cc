@@ -73,10 +73,7 @@ absl::Status EvalTarget(RunSpec spec, const EvalFlags& eval_flags, CommonFlags f
       ::pocketune::OpenDataset(data_spec, target->spec.seed);
   if (!dataset.ok()) return dataset.status();
   PT_TRY(CheckClasses(target->class_names, (*dataset)->class_names()));
-  Shape image;
-  for (const PortInfo& port : target->session->inputs("eval")) {
-    if (port.name == "image") image = port.shape;
-  }
+  const Shape image = ImageShape(*target->session, "eval");
   absl::StatusOr<data::Transform> transform = MakeTransform(data_spec, image, false);
   if (!transform.ok()) return transform.status();
   absl::StatusOr<Evaluation> eval =

@@ -24,9 +24,7 @@ class Predictor {
  public:
   Predictor(OpenedTarget* target, const data::Transform* transform)
       : target_(target), transform_(transform) {
-    for (const PortInfo& port : target->session->inputs("eval")) {
-      if (port.name == "image") image_ = port.shape;
-    }
+    image_ = ImageShape(*target->session, "eval");
     for (const PortInfo& port : target->session->outputs("eval")) {
       if (port.name == "logits") classes_ = port.shape[1];
     }
@@ -87,10 +85,7 @@ absl::Status Infer(const RunSpec& spec, const InferFlags& infer, CommonFlags fla
   PT_TRY(ApplyCommonFlags(&flags));
   absl::StatusOr<OpenedTarget> target = OpenTarget(infer.checkpoint, spec, flags);
   if (!target.ok()) return target.status();
-  Shape image;
-  for (const PortInfo& port : target->session->inputs("eval")) {
-    if (port.name == "image") image = port.shape;
-  }
+  const Shape image = ImageShape(*target->session, "eval");
   const DataSpec& data_spec = target->what == "model" ? spec.data : target->spec.data;
   absl::StatusOr<data::Transform> transform = MakeTransform(data_spec, image, false);
   if (!transform.ok()) return transform.status();

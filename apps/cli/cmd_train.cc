@@ -237,10 +237,7 @@ class TrainCommand {
   }
 
   static int64_t InputBytes(const Session& session) {
-    for (const PortInfo& port : session.inputs("train")) {
-      if (port.name == "image") return RandomInputs::InputBytes(port.shape, false);
-    }
-    return 0;
+    return RandomInputs::InputBytes(ImageShape(session, "train"), false);
   }
 
   absl::StatusOr<Measurement> Measure(const std::string& plan) {
@@ -290,7 +287,8 @@ class TrainCommand {
     const data::Split split = has_test  ? data::Split::kTest
                               : has_val ? data::Split::kVal
                                         : data::Split::kTrain;
-    absl::StatusOr<data::Transform> transform = MakeTransform(spec_.data, ImageShape(), false);
+    absl::StatusOr<data::Transform> transform =
+        MakeTransform(spec_.data, ImageShape(*session_, "train"), false);
     if (!transform.ok()) return transform.status();
     absl::StatusOr<Evaluation> eval = Evaluate(*session_, *dataset_, *transform, split,
                                                spec_.model.batch, std::max(1, flags_.threads - 1));
@@ -320,13 +318,6 @@ class TrainCommand {
                                 Median(step_ms), HumanBytes(memory->measured_peak_bytes)));
     Say(flags_, absl::StrFormat("checkpoint in %s, report %s", train_.out, folder_->report_path()));
     return EmitJson(flags_, json);
-  }
-
-  Shape ImageShape() const {
-    for (const PortInfo& port : session_->inputs("train")) {
-      if (port.name == "image") return port.shape;
-    }
-    return {};
   }
 
   absl::Status WriteReport(const Json& figures, const Evaluation& eval) {

@@ -21,6 +21,13 @@ void Count(std::span<const float> logits, int32_t label, Evaluation* eval) {
 
 }  // namespace
 
+Shape ImageShape(const Session& session, std::string_view schedule) {
+  for (const PortInfo& port : session.inputs(schedule)) {
+    if (port.name == "image") return port.shape;
+  }
+  return {};
+}
+
 std::vector<int> TopClasses(std::span<const float> logits, int k) {
   std::vector<int> order(logits.size());
   std::iota(order.begin(), order.end(), 0);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -22,6 +23,9 @@ struct Evaluation {
   double accuracy() const { return samples == 0 ? 0 : double(correct) / double(samples); }
   double top5() const { return samples == 0 ? 0 : double(correct_top5) / double(samples); }
 };
+
+// [N,H,W,C] that the schedule takes; rank 0 where the plan does not have it.
+Shape ImageShape(const Session& session, std::string_view schedule);
 
 // One pass over `split` through the schedule "eval". A tie between classes goes to the lower index.
 absl::StatusOr<Evaluation> Evaluate(Session& session, const data::Dataset& dataset,

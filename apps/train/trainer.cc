@@ -13,13 +13,6 @@ namespace {
 
 constexpr int64_t kMaxRollbacks = 3;
 
-PortInfo ImagePort(const Session& session) {
-  for (const PortInfo& port : session.inputs("train")) {
-    if (port.name == "image") return port;
-  }
-  return {};
-}
-
 }  // namespace
 
 double NowSeconds() {
@@ -36,7 +29,7 @@ Trainer::Trainer(Session* session, const data::Dataset* dataset, const RunSpec& 
       options_(options) {}
 
 absl::Status Trainer::Prepare() {
-  const Shape image = ImagePort(*session_).shape;
+  const Shape image = ImageShape(*session_, "train");
   batch_ = image[0];
   absl::StatusOr<data::Transform> train = MakeTransform(spec_.data, image, /*train=*/true);
   if (!train.ok()) return train.status();
