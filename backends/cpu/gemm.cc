@@ -22,6 +22,22 @@ HWY_INLINE float* RowOf(const GemmOutput& c, int64_t row) {
          row % c.cols * c.step_j;
 }
 
+// The starts of rows [m0, m1) of C. Divides once, not per row.
+void FillRows(const GemmOutput& c, int64_t m0, int64_t m1, int64_t offset, float** rows) {
+  int64_t j = m0 % c.cols, i = m0 / c.cols % c.rows;
+  float* at = RowOf(c, m0) + offset;
+  for (int64_t m = m0; m < m1; ++m, ++rows) {
+    *rows = at;
+    at += c.step_j;
+    if (++j < c.cols) continue;
+    at += c.step_i - c.cols * c.step_j;
+    j = 0;
+    if (++i < c.rows) continue;
+    at += c.step_n - c.rows * c.step_i;
+    i = 0;
+  }
+}
+
 // One product: its shape, its cut and its places in scratch.
 struct Product {
   const GemmProblem& p;
@@ -55,33 +71,94 @@ struct Block {
   const float* b;
   const float* bias;
   int64_t m0, m1, n0, n1, k0, k1;
-  float* rows[192];
+  float* rows[kGemmMaxRows];
 };
+
+bool ReadsDeep(const Product& x) {
+  const GemmOperand::Kind kind = x.p.a.kind;
+  return x.g.direct_a &&
+         (kind == GemmOperand::Kind::kDepthMajor || kind == GemmOperand::Kind::kPatches);
+}
+
+// Rows of A from m on, k in [k0, k0 + kc), where they stand or brought to `to`.
+TileRows RowsOfA(const Product& x, const Block& t, int64_t m, int64_t rows, int64_t k0, int64_t kc,
+                 float* gather, float* to) {
+  const GemmOperand& o = x.p.a;
+  if (ReadsDeep(x)) {
+    if (o.kind == GemmOperand::Kind::kDepthMajor) return {t.a + m * o.ld + k0, o.ld, true};
+    if (kc == x.p.k) {
+      const TileRows patches = PatchesInPlace(o.grid, t.a, m, rows);
+      if (patches.data != nullptr) return patches;
+    }
+    GatherPatches(o.grid, t.a, m, rows, k0, kc, kc, to);
+    return {to, kc, true};
+  }
+  // A tile computes an even number of rows: the one beyond an odd number must exist.
+  if (x.g.direct_a && o.kind == GemmOperand::Kind::kAcrossMajor && rows % 2 == 0) {
+    return {t.a + k0 * o.ld + m, o.ld, false};
+  }
+  if (o.kind == GemmOperand::Kind::kPatchesAcross && x.g.patch_step > 0) {
+    return {gather + m, x.g.patch_step, false};
+  }
+  PackPanel<kAStride>(o, t.a, m, m + rows, k0, kc, gather, to);
+  return {to, kAStride, false};
+}
+
+struct TileColumns {
+  const float* data;
+  int64_t step;  // from one k to the next
+};
+
+TileColumns ColumnsOfB(const Product& x, const Block& t, int64_t n, int64_t cols, int64_t k0,
+                       int64_t kc, const float* gather, float* to) {
+  if (x.g.shared_b) return {x.SharedPanel(k0, kc, n / kNr), kNr};
+  const GemmOperand& o = x.p.b;
+  if (o.kind == GemmOperand::Kind::kPatchesAcross && x.g.patch_step > 0) {
+    return {gather + n, x.g.patch_step};
+  }
+  // Whole vectors alone can be read in place.
+  const bool whole = cols % kLanes == 0 || cols == 8;
+  if (x.g.direct_b && whole && o.kind == GemmOperand::Kind::kAcrossMajor) {
+    return {t.b + k0 * o.ld + n, o.ld};
+  }
+  PackPanel<kNr>(o, t.b, n, n + cols, k0, kc, nullptr, to);
+  return {to, kNr};
+}
+
+// The patches that a block of k meets, where whole ones are wanted.
+void GatherSmallPatches(const Product& x, const Block& t, int64_t k0, int64_t kc, float* gather) {
+  const bool of_a = x.p.a.kind == GemmOperand::Kind::kPatchesAcross;
+  GatherPatches(of_a ? x.p.a.grid : x.p.b.grid, of_a ? t.a : t.b, k0, kc, 0, of_a ? x.p.m : x.p.n,
+                x.g.patch_step, gather);
+}
 
 void RunBlock(const Product& x, const Block& t, int slot) {
   float* const packed_a = x.slots + slot * x.g.slot_floats();
   float* const packed_b = packed_a + x.g.a_floats;
   float* const gather = packed_b + x.g.b_floats;
+  const bool deep = ReadsDeep(x);
+  const int64_t most = deep ? kMrDeep : kMr;
+  const int64_t m_panels = CeilDiv(t.m1 - t.m0, most);
+  const int64_t height = AlignUp(CeilDiv(t.m1 - t.m0, m_panels), 2);
+  const int64_t panel_rows = deep ? kMrDeep : kAStride;
+  TileRows panels[kGemmMaxRows / kMrDeep + 1];
   for (int64_t k0 = t.k0; k0 < t.k1; k0 += kGemmKc) {
     const int64_t kc = std::min(kGemmKc, t.k1 - k0);
     const bool last = k0 + kc == t.k1;
-    for (int64_t m = t.m0, panel = 0; m < t.m1; m += kMr, ++panel) {
-      PackPanel<kAStride>(x.p.a, t.a, m, t.m1, k0, kc, gather, packed_a + panel * kAStride * kc);
+    if (x.g.patch_step > 0) GatherSmallPatches(x, t, k0, kc, gather);
+    for (int64_t m = t.m0, i = 0; m < t.m1; m += height, ++i) {
+      panels[i] = RowsOfA(x, t, m, std::min(height, t.m1 - m), k0, kc, gather,
+                          packed_a + i * panel_rows * kc);
     }
     for (int64_t n = t.n0; n < t.n1; n += kNr) {
-      const float* b = packed_b;
-      if (x.g.shared_b) {
-        b = x.SharedPanel(k0, kc, n / kNr);
-      } else {
-        PackPanel<kNr>(x.p.b, t.b, n, t.n1, k0, kc, nullptr, packed_b);
-      }
       const int64_t cols = std::min<int64_t>(kNr, t.n1 - n);
+      const TileColumns b = ColumnsOfB(x, t, n, cols, k0, kc, gather, packed_b);
       const float* bias = t.bias != nullptr ? t.bias + n : nullptr;
-      for (int64_t m = t.m0, panel = 0; m < t.m1; m += kMr, ++panel) {
-        const int64_t rows = std::min<int64_t>(kMr, t.m1 - m);
+      for (int64_t m = t.m0, i = 0; m < t.m1; m += height, ++i) {
         float* const* c = t.rows + (m - t.m0);
-        TileAt(packed_a + panel * kAStride * kc, b, kc, c, rows, n, cols, k0 > t.k0, bias);
-        if (!last || x.g.parts > 1) continue;
+        const int64_t rows = std::min(height, t.m1 - m);
+        RunTile(panels[i], b.data, b.step, kc, {c, n, rows, cols, k0 > t.k0, bias});
+        if (!last || x.g.staged || x.p.act == Act::kNone) continue;
         for (int64_t r = 0; r < rows; ++r) ActInPlace(x.p.act, c[r] + n, cols);
       }
     }
@@ -105,25 +182,31 @@ void RunItem(const Product& x, int64_t item, int slot) {
   t.n1 = std::min(p.n, t.n0 + g.n_tile);
   t.k0 = part * g.k_part;
   t.k1 = std::min(p.k, t.k0 + g.k_part);
-  const bool with_bias = p.bias != nullptr && g.parts == 1;
+  const bool with_bias = p.bias != nullptr && !g.staged;
   t.bias = with_bias ? p.bias + batch * p.bias_batch_step : nullptr;
-  for (int64_t m = t.m0; m < t.m1; ++m) {
-    t.rows[m - t.m0] =
-        g.parts > 1 ? x.partial + (part * p.m + m) * p.n : RowOf(p.c, m) + batch * p.c.batch_step;
+  if (g.staged) {
+    FillRows(MatrixOutput(x.partial + part * p.m * p.n, p.n), t.m0, t.m1, 0, t.rows);
+  } else {
+    FillRows(p.c, t.m0, t.m1, batch * p.c.batch_step, t.rows);
   }
   RunBlock(x, t, slot);
 }
 
-// A row of C from its partial sums, added in order.
+struct AddTwo {
+  HWY_INLINE VF operator()(F32, VF a, VF b) const { return hn::Add(a, b); }
+};
+
+// A row of C from its partial sums, added in order, in the place of the first.
 void AddParts(const Product& x, int64_t row) {
   const GemmProblem& p = x.p;
-  float* out = RowOf(p.c, row);
-  for (int64_t j = 0; j < p.n; ++j) {
-    float sum = x.partial[row * p.n + j];
-    for (int64_t s = 1; s < x.g.parts; ++s) sum += x.partial[(s * p.m + row) * p.n + j];
-    out[j] = p.bias != nullptr ? sum + p.bias[j] : sum;
+  float* sum = x.partial + row * p.n;
+  for (int64_t s = 1; s < x.g.parts; ++s) {
+    Map(AddTwo(), p.n, sum, Array{sum}, Array{sum + s * p.m * p.n});
   }
-  ActInPlace(p.act, out, p.n);
+  if (p.bias != nullptr) Map(AddTwo(), p.n, sum, Array{sum}, Array{p.bias});
+  ActInPlace(p.act, sum, p.n);
+  if (!p.c.transposed) return CopyFloats(sum, RowOf(p.c, row), p.n);
+  for (int64_t j = 0; j < p.n; ++j) p.c.data[j * p.c.step_n + row] = sum[j];
 }
 
 void RunDots(const GemmProblem& p, int64_t item) {
@@ -168,7 +251,7 @@ void GemmAtLevel(const GemmProblem& p, void* scratch, ThreadPool* pool) {
   }
   pool->ParallelFor(p.batch * x.g.parts * x.g.m_tiles * x.g.n_tiles,
                     [&](int64_t item, int slot) HWY_ATTR { RunItem(x, item, slot); });
-  if (x.g.parts > 1) {
+  if (x.g.staged) {
     pool->ParallelFor(p.m, [&](int64_t row, int) HWY_ATTR { AddParts(x, row); });
   }
 }

@@ -44,9 +44,11 @@ struct GemmOperand {
 };
 
 // Rows of C: row ((n * rows) + i) * cols + j starts at data + n * step_n + i * step_i + j * step_j.
-// A plain matrix has rows = cols = 1 and step_n = its leading dimension.
+// A plain matrix has rows = cols = 1 and step_n = its leading dimension. `transposed`: a plain
+// matrix whose element (i, j) stands at data + j * step_n + i; for one product without bias.
 struct GemmOutput {
   float* data = nullptr;
+  bool transposed = false;
   int64_t rows = 1, cols = 1;
   int64_t step_n = 0, step_i = 0, step_j = 0;
   int64_t batch_step = 0;
@@ -80,6 +82,10 @@ inline GemmOutput MatrixOutput(float* data, int64_t ld) {
   o.step_n = ld;
   return o;
 }
+
+// Is the transpose of an m x n product less work? Tiles of C are wide and low: 9 x 64 fills them
+// better than 64 x 9.
+bool TransposePays(int64_t m, int64_t n);
 
 // Bytes that Gemm needs with `slots` concurrent work items, an upper bound over all instruction
 // sets. Pointers in `p` are not read.

@@ -13,14 +13,32 @@ constexpr int64_t kPartialFloats = 1 << 17;
 constexpr int64_t kMinPart = 4 * kGemmKc;  // depth below which a split of K does not pay
 // Multiples of the micro-kernels' heights (14, 6) and widths (32, 16, 8, 12).
 constexpr int64_t kRowUnit = 42;
-constexpr int64_t kMaxRows = 168;
 constexpr int64_t kColumnUnit = 96;
+// Packing pays where a panel is read by more than so many panels of the other side.
+constexpr int64_t kDirectColumns = 128;
+constexpr int64_t kDirectRows = 56;
+// A patch of few channels is gathered once rather than in pieces that do not end where taps do.
+constexpr int64_t kSmallPatch = 160;
 
 int64_t WidestB(int64_t n) { return std::max(AlignUp(n, 32), AlignUp(n, 12)); }
+
+// Multiply-accumulates of a product whose tiles are filled up with zeros.
+int64_t PaddedWork(int64_t m, int64_t n) { return AlignUp(m, 2) * (n <= 8 ? 8 : AlignUp(n, 16)); }
+
+int64_t PatchStep(const GemmProblem& p) {
+  using Kind = GemmOperand::Kind;
+  if (p.a.kind == Kind::kPatchesAcross && p.m <= kSmallPatch) return AlignUp(p.m, 2);
+  if (p.b.kind == Kind::kPatchesAcross && p.n <= kSmallPatch) return WidestB(p.n);
+  return 0;
+}
 
 int64_t PackedRows(int64_t m) { return std::max(CeilDiv(m, 14) * 16, CeilDiv(m, 6) * 8); }
 
 }  // namespace
+
+bool TransposePays(int64_t m, int64_t n) {
+  return m * n <= kPartialFloats && 10 * PaddedWork(n, m) < 9 * PaddedWork(m, n);
+}
 
 GemmBlocking BlockingOf(const GemmProblem& p) {
   using Kind = GemmOperand::Kind;
@@ -31,11 +49,14 @@ GemmBlocking BlockingOf(const GemmProblem& p) {
   }
   g.shared_b = p.batch == 1 && p.m > kRowUnit && p.k * WidestB(p.n) <= kSharedFloats;
   const int64_t even = AlignUp(CeilDiv(p.m * p.batch, kWantedItems), kRowUnit);
-  g.m_tile = g.shared_b ? std::clamp(even, kRowUnit, kMaxRows) : kMaxRows;
+  g.m_tile = g.shared_b ? std::clamp(even, kRowUnit, kGemmMaxRows) : kGemmMaxRows;
   g.m_tiles = CeilDiv(p.m, g.m_tile);
   const int64_t columns_wanted = CeilDiv(kWantedItems, std::max<int64_t>(1, g.m_tiles * p.batch));
   g.n_tile = AlignUp(CeilDiv(p.n, columns_wanted), kColumnUnit);
   g.n_tiles = CeilDiv(p.n, g.n_tile);
+
+  g.direct_a = g.n_tile <= kDirectColumns || p.n <= kDirectColumns;
+  g.direct_b = std::min(p.m, g.m_tile) <= kDirectRows;
 
   const int64_t items = std::max<int64_t>(1, p.batch * g.m_tiles * g.n_tiles);
   const bool plain_c = p.c.rows == 1 && p.c.cols == 1;
@@ -45,13 +66,15 @@ GemmBlocking BlockingOf(const GemmProblem& p) {
   }
   g.k_part = AlignUp(CeilDiv(std::max<int64_t>(p.k, 1), g.parts), kGemmKc);
   g.parts = CeilDiv(std::max<int64_t>(p.k, 1), g.k_part);
+  g.staged = g.parts > 1 || p.c.transposed;
 
   const int64_t depth = std::min(p.k, kGemmKc);
   g.shared_floats = g.shared_b ? AlignUp(p.k * WidestB(p.n), 16) : 0;
-  g.partial_floats = g.parts > 1 ? AlignUp(g.parts * p.m * p.n, 16) : 0;
+  g.partial_floats = g.staged ? AlignUp(g.parts * p.m * p.n, 16) : 0;
   g.a_floats = AlignUp(PackedRows(std::min(p.m, g.m_tile)) * depth, 16);
   g.b_floats = g.shared_b ? 0 : 32 * depth;
-  g.gather_floats = p.a.kind == Kind::kPatches ? kGemmMaxPanelRows * depth : 0;
+  g.patch_step = PatchStep(p);
+  g.gather_floats = p.a.kind == Kind::kPatches ? kGemmMaxPanelRows * depth : g.patch_step * depth;
   return g;
 }
 

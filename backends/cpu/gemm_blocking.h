@@ -14,17 +14,25 @@ inline constexpr int64_t kGemmDotRows = 16;
 inline constexpr int64_t kGemmDotColumns = 32;
 // Largest number of rows in a packed panel of A, over all levels.
 inline constexpr int64_t kGemmMaxPanelRows = 16;
+// Rows of a work item at most.
+inline constexpr int64_t kGemmMaxRows = 168;
 
 struct GemmBlocking {
   bool dot = false;       // small M: no packing at all
   bool shared_b = false;  // B is packed once, before the work items run
+  bool direct_a = false;  // A, B are read where they stand if their order allows
+  bool direct_b = false;
   int64_t m_tile = 0, m_tiles = 0;
   int64_t n_tile = 0, n_tiles = 0;
-  int64_t k_part = 0, parts = 1;  // parts > 1: partial sums in scratch, added in order
+  int64_t k_part = 0, parts = 1;
+  bool staged = false;  // partial sums in scratch, added in order; always where parts > 1
   // Scratch in floats, each a multiple of 16: shared B, partial sums, then per slot: panels of A,
   // a panel of B, gathered rows.
   int64_t shared_floats = 0, partial_floats = 0;
   int64_t a_floats = 0, b_floats = 0, gather_floats = 0;
+  // kPatchesAcross: whole patches are gathered, so many floats from one to the next; 0: only what a
+  // panel needs.
+  int64_t patch_step = 0;
 
   int64_t slot_floats() const { return a_floats + b_floats + gather_floats; }
 };

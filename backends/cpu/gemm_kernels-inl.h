@@ -12,6 +12,7 @@
 
 #include "backends/cpu/gemm.h"
 #include "backends/cpu/gemm_blocking.h"
+#include "backends/cpu/kernels/simd-inl.h"
 #include "hwy/highway.h"
 
 // Loops over registers must disappear, else the accumulators live in memory.
@@ -26,27 +27,26 @@ namespace pocketune {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-using Floats = hn::ScalableTag<float>;
-using FloatVec = hn::Vec<Floats>;
 using Quad = hn::FixedTag<float, 4>;
 
-// Micro-kernel: kMr rows by kNv vectors of C in registers. Panels of A are kAStride floats wide so
-// that rows are packed four at a time.
+// Micro-kernel: up to kMr rows by kNv vectors of C in registers, kMrDeep rows where each row of A
+// is read through a pointer of its own. Panels of A are kAStride floats wide so that rows are
+// packed four at a time.
 #if HWY_TARGET == HWY_AVX3
-inline constexpr int kMr = 14, kNv = 2, kLanes = 16;
+inline constexpr int kMr = 14, kMrDeep = 8, kNv = 2, kLanes = 16;
 #elif HWY_TARGET == HWY_AVX2
-inline constexpr int kMr = 6, kNv = 2, kLanes = 8;
+inline constexpr int kMr = 6, kMrDeep = 6, kNv = 2, kLanes = 8;
 #elif HWY_TARGET == HWY_NEON
-inline constexpr int kMr = 8, kNv = 3, kLanes = 4;
+inline constexpr int kMr = 8, kMrDeep = 8, kNv = 3, kLanes = 4;
 #else
-inline constexpr int kMr = 6, kNv = 2, kLanes = 4;
+inline constexpr int kMr = 6, kMrDeep = 6, kNv = 2, kLanes = 4;
 #endif
 inline constexpr int kNr = kNv * kLanes;
 inline constexpr int kAStride = (kMr + 3) / 4 * 4;
-static_assert(kAStride <= kGemmMaxPanelRows);
+static_assert(kAStride <= kGemmMaxPanelRows && kMr % 2 == 0 && kMrDeep % 2 == 0);
 
 HWY_INLINE void CopyFloats(const float* HWY_RESTRICT from, float* HWY_RESTRICT to, int64_t count) {
-  const Floats d;
+  const F32 d;
   const Quad d4;
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) hn::StoreU(hn::LoadU(d, from + i), d, to + i);
@@ -55,11 +55,20 @@ HWY_INLINE void CopyFloats(const float* HWY_RESTRICT from, float* HWY_RESTRICT t
 }
 
 HWY_INLINE void ZeroFloats(float* to, int64_t count) {
-  const Floats d;
+  const F32 d;
   int64_t i = 0;
   for (; i + kLanes <= count; i += kLanes) hn::StoreU(hn::Zero(d), d, to + i);
   for (; i < count; ++i) to[i] = 0.0f;
 }
+
+// Rows of A for one tile: (r, k) at data[r * step + k] where `deep`, else at data[k * step + r].
+// Deep rows may be interrupted: after each `run` values the next stand run_step floats on.
+struct TileRows {
+  const float* data;
+  int64_t step;
+  bool deep;
+  int64_t run = 0, run_step = 0;  // 0: all in one run
+};
 
 // A point of a grid, walked in order.
 struct GridCursor {
@@ -89,6 +98,22 @@ struct PatchOffset {
         t(index / g.channels % g.taps_w),
         channel(index % g.channels) {}
 };
+
+// Does the whole patch at `at` lie inside the image, each of its rows in one piece?
+HWY_INLINE bool IsWhole(const GridCursor& at) {
+  const PatchGrid& g = at.g;
+  const int64_t h = at.i * g.stride_h + g.origin_h;
+  const int64_t w = at.j * g.stride_w + g.origin_w;
+  return g.step_w == 1 && g.pixel == g.channels && h >= 0 && w >= 0 &&
+         h + (g.taps_h - 1) * g.step_h < g.height && w + g.taps_w <= g.width;
+}
+
+HWY_INLINE const float* PatchStart(const float* image, const GridCursor& at) {
+  const PatchGrid& g = at.g;
+  const int64_t h = at.i * g.stride_h + g.origin_h;
+  const int64_t w = at.j * g.stride_w + g.origin_w;
+  return image + ((at.n * g.height + h) * g.width + w) * g.pixel;
+}
 
 // Writes `count` values of the patch at `at`, beginning at `from`.
 HWY_INLINE void GatherPatch(const float* image, const GridCursor& at, PatchOffset from,
@@ -124,6 +149,39 @@ HWY_INLINE void GatherPatch(const float* image, const GridCursor& at, PatchOffse
       ++from.s;
     }
   }
+}
+
+// Values [k0, k0 + kc) of the patches of `rows` grid points from i0 on, `step` floats from one to
+// the next.
+HWY_INLINE void GatherPatches(const PatchGrid& grid, const float* image, int64_t i0, int64_t rows,
+                              int64_t k0, int64_t kc, int64_t step, float* HWY_RESTRICT to) {
+  GridCursor at(grid, i0);
+  const PatchOffset from(grid, k0);
+  const int64_t run = grid.taps_w * grid.channels;
+  const bool all = kc == grid.taps_h * run;
+  for (int64_t r = 0; r < rows; ++r, at.Next(), to += step) {
+    if (!all || !IsWhole(at)) {
+      GatherPatch(image, at, from, kc, to);
+      continue;
+    }
+    const float* patch = PatchStart(image, at);
+    for (int64_t s = 0; s < grid.taps_h; ++s) {
+      CopyFloats(patch + s * grid.step_h * grid.width * grid.pixel, to + s * run, run);
+    }
+  }
+}
+
+// Whole patches of `rows` grid points from i0 on, read where they stand; data is null where one of
+// them lies outside the image or the points are not neighbours.
+HWY_INLINE TileRows PatchesInPlace(const PatchGrid& g, const float* image, int64_t i0,
+                                   int64_t rows) {
+  const GridCursor first(g, i0);
+  if (first.j + rows > g.cols) return {nullptr, 0, true};
+  GridCursor last = first;
+  last.j += rows - 1;
+  if (!IsWhole(first) || !IsWhole(last)) return {nullptr, 0, true};
+  return {PatchStart(image, first), g.stride_w * g.pixel, true, g.taps_w * g.channels,
+          g.step_h * g.width * g.pixel};
 }
 
 // to[k * stride + r] = rows[r][k] for r < stride, k < count; stride is a multiple of four.
@@ -222,15 +280,9 @@ void PackPanel(const GemmOperand& o, const float* data, int64_t i0, int64_t end,
       }
       return;
     case GemmOperand::Kind::kPatches: {
+      GatherPatches(o.grid, data, i0, width, k0, kc, kc, gather);
       const float* rows[kStride];
-      GridCursor at(o.grid, i0);
-      const PatchOffset from(o.grid, k0);
-      for (int r = 0; r < kStride; ++r) {
-        rows[r] = gather + std::min<int64_t>(r, width - 1) * kc;
-        if (r >= width) continue;
-        GatherPatch(data, at, from, kc, gather + r * kc);
-        at.Next();
-      }
+      for (int r = 0; r < kStride; ++r) rows[r] = gather + std::min<int64_t>(r, width - 1) * kc;
       TransposeRows(rows, kc, kStride, to);
       return;
     }
@@ -250,95 +302,156 @@ void PackPanel(const GemmOperand& o, const float* data, int64_t i0, int64_t end,
   }
 }
 
-// c[r] = sum over k of a[k][r] * b[k] (+ c[r] if `accumulate`, else + bias if given) for kRows rows
-// and kVecs vectors.
-template <int kRows, int kVecs>
-HWY_NOINLINE void Tile(const float* HWY_RESTRICT a, const float* HWY_RESTRICT b, int64_t kc,
-                       float* const* c, int64_t column, bool accumulate, const float* bias) {
-  const Floats d;
-  FloatVec sum[kRows][kVecs];
-  PT_UNROLL for (int r = 0; r < kRows; ++r) {
-    PT_UNROLL for (int v = 0; v < kVecs; ++v) sum[r][v] = hn::Zero(d);
-  }
-  for (int64_t k = 0; k < kc; ++k, a += kAStride, b += kNr) {
-    FloatVec bv[kVecs];
-    PT_UNROLL for (int v = 0; v < kVecs; ++v) bv[v] = hn::LoadU(d, b + v * kLanes);
-    PT_UNROLL for (int r = 0; r < kRows; ++r) {
-      const FloatVec av = hn::Set(d, a[r]);
-      PT_UNROLL for (int v = 0; v < kVecs; ++v) sum[r][v] = hn::MulAdd(av, bv[v], sum[r][v]);
-    }
-  }
-  PT_UNROLL for (int r = 0; r < kRows; ++r) {
-    float* out = c[r] + column;
-    PT_UNROLL for (int v = 0; v < kVecs; ++v) {
-      if (accumulate) {
-        sum[r][v] = hn::Add(sum[r][v], hn::LoadU(d, out + v * kLanes));
-      } else if (bias != nullptr) {
-        sum[r][v] = hn::Add(sum[r][v], hn::LoadU(d, bias + v * kLanes));
-      }
-      hn::StoreU(sum[r][v], d, out + v * kLanes);
-    }
-  }
-}
-
+// Reads row r of the k at hand, then moves on to the next k, or to the next run.
 template <int kRows>
-HWY_INLINE void TileOfRows(const float* a, const float* b, int64_t kc, float* const* c,
-                           int64_t column, int vecs, bool accumulate, const float* bias) {
-  if (vecs == 1) {
-    Tile<kRows, 1>(a, b, kc, c, column, accumulate, bias);
-  } else if (kNv == 3 && vecs == 2) {
-    Tile<kRows, 2>(a, b, kc, c, column, accumulate, bias);
-  } else {
-    Tile<kRows, kNv>(a, b, kc, c, column, accumulate, bias);
+struct AcrossCursor {
+  const float* at;
+  int64_t step;
+  AcrossCursor(const TileRows& a, int64_t) : at(a.data), step(a.step) {}
+  HWY_INLINE float operator[](int r) const { return at[r]; }
+  HWY_INLINE void Next() { at += step; }
+  HWY_INLINE void NextRun(int64_t) {}
+};
+template <int kRows>
+struct DeepCursor {
+  const float* rows[kRows];
+  int64_t k = 0;
+  DeepCursor(const TileRows& a, int64_t valid) {
+    PT_UNROLL for (int r = 0; r < kRows; ++r) {
+      rows[r] = a.data + (r < valid ? r : valid - 1) * a.step;
+    }
+  }
+  HWY_INLINE float operator[](int r) const { return rows[r][k]; }
+  HWY_INLINE void Next() { ++k; }
+  HWY_INLINE void NextRun(int64_t run_step) {
+    k = 0;
+    PT_UNROLL for (int r = 0; r < kRows; ++r) rows[r] += run_step;
+  }
+};
+
+// Where a tile goes: `rows` rows of `cols` columns, row r at c[r] + column. It is added to what
+// stands there, or starts from bias[0, cols) unless null.
+struct TileOutput {
+  float* const* c;
+  int64_t column;
+  int64_t rows, cols;
+  bool accumulate;
+  const float* bias;
+};
+
+// Writes sum[r][v] to row r, vector v. The last vector may be a part.
+template <class D, int kRows, int kVecs>
+HWY_INLINE void StoreTile(D d, hn::Vec<D> (&sum)[kRows][kVecs], const TileOutput& out) {
+  constexpr int64_t kStep = hn::MaxLanes(D());
+  constexpr int64_t kLast = (kVecs - 1) * kStep;
+  const int64_t rest = out.cols - kLast;
+  const bool whole = rest == kStep;
+  PT_UNROLL for (int r = 0; r < kRows; ++r) {
+    if (r >= out.rows) return;
+    float* to = out.c[r] + out.column;
+    if (out.accumulate) {
+      PT_UNROLL for (int v = 0; v < kVecs - 1; ++v) {
+        sum[r][v] = hn::Add(sum[r][v], hn::LoadU(d, to + v * kStep));
+      }
+      const auto before = whole ? hn::LoadU(d, to + kLast) : LoadSome(to + kLast, rest, d);
+      sum[r][kVecs - 1] = hn::Add(sum[r][kVecs - 1], before);
+    }
+    PT_UNROLL for (int v = 0; v < kVecs - 1; ++v) hn::StoreU(sum[r][v], d, to + v * kStep);
+    if (whole) {
+      hn::StoreU(sum[r][kVecs - 1], d, to + kLast);
+    } else {
+      StoreSome(sum[r][kVecs - 1], to + kLast, rest, d);
+    }
   }
 }
 
-// One tile of C with rows <= kMr and cols <= kNr; the rows' addresses stand in c. Where the tile is
-// not whole, it is computed into a buffer and its valid part is taken.
-HWY_INLINE void TileAt(const float* a, const float* b, int64_t kc, float* const* c, int64_t rows,
-                       int64_t column, int64_t cols, bool accumulate, const float* bias) {
-  constexpr int kHalf = kMr / 2;
-  const int vecs = static_cast<int>((cols + kLanes - 1) / kLanes);
-  const bool whole = cols == vecs * kLanes && (rows == kMr || rows == kHalf);
-  if (whole) {
-    if (rows == kMr) {
-      TileOfRows<kMr>(a, b, kc, c, column, vecs, accumulate, bias);
-    } else {
-      TileOfRows<kHalf>(a, b, kc, c, column, vecs, accumulate, bias);
+// What a tile's sums start from.
+template <class D, int kRows, int kVecs>
+HWY_INLINE void StartTile(D d, const TileOutput& out, hn::Vec<D> (&sum)[kRows][kVecs]) {
+  constexpr int64_t kStep = hn::MaxLanes(D());
+  hn::Vec<D> start[kVecs];
+  PT_UNROLL for (int v = 0; v < kVecs; ++v) start[v] = hn::Zero(d);
+  if (out.bias != nullptr && !out.accumulate) {
+    PT_UNROLL for (int v = 0; v < kVecs; ++v) {
+      const int64_t rest = out.cols - v * kStep;
+      start[v] = rest >= kStep ? hn::LoadU(d, out.bias + v * kStep)
+                               : LoadSome(out.bias + v * kStep, rest, d);
     }
-    return;
   }
-  HWY_ALIGN float buffer[kMr * kNr];
-  float* lines[kMr];
-  for (int r = 0; r < kMr; ++r) lines[r] = buffer + r * kNr;
-  if (rows <= kHalf) {
-    TileOfRows<kHalf>(a, b, kc, lines, 0, vecs, false, nullptr);
+  PT_UNROLL for (int r = 0; r < kRows; ++r) {
+    PT_UNROLL for (int v = 0; v < kVecs; ++v) sum[r][v] = start[v];
+  }
+}
+
+// The sum over kc values of k of A's rows times b[k * b_step], kRows rows and kVecs vectors of D.
+template <class D, template <int> class Cursor, int kRows, int kVecs>
+HWY_NOINLINE void Tile(const TileRows& a, const float* HWY_RESTRICT b, int64_t b_step, int64_t kc,
+                       const TileOutput& out) {
+  const D d;
+  constexpr int kStep = hn::MaxLanes(D());
+  hn::Vec<D> sum[kRows][kVecs];
+  StartTile(d, out, sum);
+  Cursor<kRows> at(a, out.rows);
+  const int64_t run = a.run > 0 ? a.run : kc;
+  for (int64_t k0 = 0; k0 < kc; k0 += run, at.NextRun(a.run_step)) {
+    for (int64_t k = 0; k < run; ++k, at.Next(), b += b_step) {
+      hn::Vec<D> bv[kVecs];
+      PT_UNROLL for (int v = 0; v < kVecs; ++v) bv[v] = hn::LoadU(d, b + v * kStep);
+      PT_UNROLL for (int r = 0; r < kRows; ++r) {
+        const hn::Vec<D> av = hn::Set(d, at[r]);
+        PT_UNROLL for (int v = 0; v < kVecs; ++v) sum[r][v] = hn::MulAdd(av, bv[v], sum[r][v]);
+      }
+    }
+  }
+  StoreTile(d, sum, out);
+}
+
+using TileFn = void (*)(const TileRows&, const float*, int64_t, int64_t, const TileOutput&);
+
+// The tile of the least even number of rows that holds `rows`.
+template <class D, template <int> class Cursor, int kVecs, int kMost, int kRows = 2>
+HWY_INLINE TileFn TileOfRows(int64_t rows) {
+  if constexpr (kRows >= kMost) {
+    return &Tile<D, Cursor, kMost, kVecs>;
   } else {
-    TileOfRows<kMr>(a, b, kc, lines, 0, vecs, false, nullptr);
+    if (rows <= kRows) return &Tile<D, Cursor, kRows, kVecs>;
+    return TileOfRows<D, Cursor, kVecs, kMost, kRows + 2>(rows);
   }
-  for (int64_t r = 0; r < rows; ++r) {
-    float* out = c[r] + column;
-    for (int64_t j = 0; j < cols; ++j) {
-      out[j] = lines[r][j] + (accumulate ? out[j] : bias != nullptr ? bias[j] : 0.0f);
-    }
-  }
+}
+
+// Columns that half a vector holds take half the time where a whole one is done in two halves.
+template <template <int> class Cursor, int kMost>
+HWY_INLINE TileFn TileFor(int64_t rows, int64_t cols) {
+  using Narrow = hn::CappedTag<float, 8>;
+  if (kLanes > 8 && cols <= 8) return TileOfRows<Narrow, Cursor, 1, kMost>(rows);
+  if (cols <= kLanes) return TileOfRows<F32, Cursor, 1, kMost>(rows);
+  if (kNv == 3 && cols <= 2 * kLanes) return TileOfRows<F32, Cursor, 2, kMost>(rows);
+  return TileOfRows<F32, Cursor, kNv, kMost>(rows);
+}
+
+// One tile of C: out.rows <= kMr (kMrDeep) and out.cols <= kNr. b is readable in whole vectors.
+HWY_INLINE void RunTile(const TileRows& a, const float* b, int64_t b_step, int64_t kc,
+                        const TileOutput& out) {
+  const TileFn tile = a.deep ? TileFor<DeepCursor, kMrDeep>(out.rows, out.cols)
+                             : TileFor<AcrossCursor, kMr>(out.rows, out.cols);
+  tile(a, b, b_step, kc, out);
 }
 
 // c[r * ldc + j] = dot(a + r * lda, b + j * ldb) over k (+ bias[j]) for kRows x kCols.
 template <int kRows, int kCols>
 HWY_INLINE void DotTile(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t k,
                         const float* bias, float* c, int64_t ldc) {
-  const Floats d;
-  FloatVec sum[kRows][kCols];
+  const F32 d;
+  VF sum[kRows][kCols];
   PT_UNROLL for (int r = 0; r < kRows; ++r) {
     PT_UNROLL for (int j = 0; j < kCols; ++j) sum[r][j] = hn::Zero(d);
   }
   int64_t i = 0;
   for (; i + kLanes <= k; i += kLanes) {
-    FloatVec bv[kCols];
+    VF bv[kCols];
     PT_UNROLL for (int j = 0; j < kCols; ++j) bv[j] = hn::LoadU(d, b + j * ldb + i);
     PT_UNROLL for (int r = 0; r < kRows; ++r) {
-      const FloatVec av = hn::LoadU(d, a + r * lda + i);
+      const VF av = hn::LoadU(d, a + r * lda + i);
       PT_UNROLL for (int j = 0; j < kCols; ++j) sum[r][j] = hn::MulAdd(av, bv[j], sum[r][j]);
     }
   }

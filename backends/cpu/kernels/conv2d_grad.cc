@@ -2,6 +2,7 @@
 // that read it: input pixels of one phase (position modulo stride) see the same taps, so each phase
 // is one product. The filter gradient is one product summed over all output pixels.
 #include <algorithm>
+#include <utility>
 
 #include "backends/cpu/cpu_kernel_functions.h"
 #include "backends/cpu/gemm.h"
@@ -67,7 +68,8 @@ GemmProblem GradInputProblem(const ConvGeometry& g, int64_t phase_h, int64_t pha
   return p;
 }
 
-// dw[o, (tap, c)] = sum over output pixels of dy[pixel, o] * patch[pixel, (tap, c)], per group.
+// dw[o, (tap, c)] = sum over output pixels of dy[pixel, o] * patch[pixel, (tap, c)], per group; or
+// the transpose of that, from the same operands in the other order.
 GemmProblem GradFilterProblem(const ConvGeometry& g, const float* dy, const float* x, float* dw) {
   GemmProblem p;
   p.m = g.group_out;
@@ -80,6 +82,11 @@ GemmProblem GradFilterProblem(const ConvGeometry& g, const float* dy, const floa
   p.b.batch_step = g.group_in;
   p.c = MatrixOutput(dw, p.n);
   p.c.batch_step = p.m * p.n;
+  if (g.groups == 1 && TransposePays(p.m, p.n)) {
+    std::swap(p.m, p.n);
+    std::swap(p.a, p.b);
+    p.c.transposed = true;
+  }
   return p;
 }
 

@@ -35,8 +35,8 @@ inline constexpr int64_t kItemElems = 32 * 1024;
 HWY_INLINE int64_t FloatLanes() { return static_cast<int64_t>(hn::Lanes(F32())); }
 
 // The first n < Lanes elements, the rest zero. Touches nothing beyond them.
-HWY_INLINE VF LoadSome(const float* p, int64_t n) {
-  const F32 d;
+template <class D = F32>
+HWY_INLINE hn::Vec<D> LoadSome(const float* p, int64_t n, D d = D()) {
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
   return hn::MaskedLoad(hn::FirstN(d, static_cast<size_t>(n)), d, p);
 #else
@@ -46,8 +46,8 @@ HWY_INLINE VF LoadSome(const float* p, int64_t n) {
 #endif
 }
 
-HWY_INLINE void StoreSome(VF v, float* p, int64_t n) {
-  const F32 d;
+template <class D = F32>
+HWY_INLINE void StoreSome(hn::Vec<D> v, float* p, int64_t n, D d = D()) {
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
   hn::BlendedStore(v, hn::FirstN(d, static_cast<size_t>(n)), d, p);
 #else

@@ -9,11 +9,12 @@ struct Sizes {
   int64_t m, n, k;
 };
 
-// Around the edges of panels (14, 6, 8 rows; 32, 16, 8 columns), blocks (256 deep), the path for
-// few rows (16) and the split of a long sum.
-constexpr Sizes kSizes[] = {{1, 1, 1},     {1, 7, 3},    {3, 101, 67},  {16, 33, 300},
-                            {17, 5, 259},  {29, 31, 37}, {43, 97, 513}, {85, 64, 31},
-                            {170, 193, 7}, {331, 13, 5}, {17, 9, 5003}};
+// Around the edges of panels (14, 6, 8 rows; 32, 16, 8 columns), blocks (256 deep), the paths for
+// few rows (16) and for operands read in place (128 columns, 56 rows), the split of a long sum.
+constexpr Sizes kSizes[] = {{1, 1, 1},     {1, 7, 3},     {3, 101, 67},  {16, 33, 300},
+                            {17, 5, 259},  {29, 31, 37},  {43, 97, 513}, {85, 64, 31},
+                            {170, 193, 7}, {331, 13, 5},  {17, 9, 5003}, {55, 32, 300},
+                            {18, 128, 40}, {58, 129, 260}};
 
 TensorData Matrix(int64_t rows, int64_t cols, bool transposed, const char* name, double range = 1) {
   return TensorData::Uniform({transposed ? Shape{cols, rows} : Shape{rows, cols}}, name, -range,
