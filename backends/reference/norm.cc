@@ -18,6 +18,12 @@ double InverseDeviation(double variance, const KernelArgs& args) {
   return 1.0 / std::sqrt(variance + args.Attr<NormAttrs>().eps);
 }
 
+// dy where relu or relu6 let the normalized value through, else 0.
+double ThroughAct(Act act, double value, double dy) {
+  if (act == Act::kNone) return dy;
+  return value > 0 && (act == Act::kRelu || value < 6) ? dy : 0;
+}
+
 }  // namespace
 
 PT_REFERENCE(BatchNorm) {
@@ -65,7 +71,7 @@ PT_REFERENCE(BatchNormFrozen) {
 
 PT_REFERENCE(BatchNormGrad) {
   const auto [rows, channels] = ExtentOf(args.operands[0]);
-  const T* dy = In<T>(args, 0);
+  const Act act = args.Attr<NormAttrs>().act;
   const T* x = In<T>(args, 1);
   const T* scale = In<T>(args, 2);
   const T* mean = In<T>(args, 3);
@@ -73,16 +79,22 @@ PT_REFERENCE(BatchNormGrad) {
   T* dx = Out<T>(args, 0);
   for (int64_t c = 0; c < channels; ++c) {
     const double inverse = InverseDeviation(variance[c], args);
+    const double shift = act == Act::kNone ? 0.0 : double{In<T>(args, 5)[c]};
+    const auto gradient = [&](int64_t at) {
+      const double value = (x[at] - double{mean[c]}) * (scale[c] * inverse) + shift;
+      return ThroughAct(act, static_cast<T>(value), In<T>(args, 0)[at]);
+    };
     double dscale = 0, dshift = 0;
     for (int64_t r = 0; r < rows; ++r) {
-      const double g = dy[r * channels + c];
+      const double g = gradient(r * channels + c);
       dshift += g;
       dscale += g * (double{x[r * channels + c]} - mean[c]) * inverse;
     }
     for (int64_t r = 0; r < rows; ++r) {
       const double normalized = (double{x[r * channels + c]} - mean[c]) * inverse;
       const double through_statistics = (dshift + normalized * dscale) / double(rows);
-      Store(dx, r * channels + c, scale[c] * inverse * (dy[r * channels + c] - through_statistics));
+      const double g = gradient(r * channels + c);
+      Store(dx, r * channels + c, scale[c] * inverse * (g - through_statistics));
     }
     Store(Out<T>(args, 1), c, dscale);
     Store(Out<T>(args, 2), c, dshift);

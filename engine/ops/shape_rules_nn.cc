@@ -239,8 +239,15 @@ PT_SHAPE_RULE(BatchNormFrozen) {
   return OkStatus();
 }
 
+// The shift serves to find out again where relu or relu6 let the result through.
 PT_SHAPE_RULE(BatchNormGrad) {
-  PT_RETURN_IF_ERROR(CheckNoAct(attrs));
+  const Act act = As<NormAttrs>(attrs).act;
+  if (act != Act::kNone && act != Act::kRelu && act != Act::kRelu6) {
+    return Invalid("batch_norm_grad: goes through relu and relu6 alone", int64_t(act));
+  }
+  if ((operands.size() == 6) != (act != Act::kNone)) {
+    return Invalid("batch_norm_grad: has a shift with an activation alone", int64_t(act));
+  }
   if (operands[0] != operands[1]) return Invalid("batch_norm_grad: dy and x differ in shape");
   PT_RETURN_IF_ERROR(CheckNorm(operands, 2));
   results[0] = operands[0];

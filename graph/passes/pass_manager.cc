@@ -112,6 +112,10 @@ absl::Status PlanGraph(Graph& graph, PassContext& context) {
                     "cse",
                     // After autodiff, which alone decides who reads a pre-activation.
                     "fuse_epilogue",
+                    // Needs the activations where fuse_epilogue has put them.
+                    "fuse_norm_grad",
+                    // Gates that were fused read the result no longer.
+                    "recompute_norm",
                     // What the passes above left without readers.
                     "dce",
                 });

@@ -260,6 +260,21 @@ TEST_F(ReferenceNormTest, TheGradientIsOrthogonalToOnesAndToTheInput) {
   EXPECT_NEAR(grad[2][0], dshift, 1e-13);
 }
 
+TEST_F(ReferenceNormTest, TheGradientThroughAnActivationIsThatOfTheTwoOneAfterTheOther) {
+  const TensorData x = TensorData::Uniform({{2, 5, 3, 7}, kF64}, "x", -9, 9);
+  const TensorData dy = TensorData::Uniform({{2, 5, 3, 7}, kF64}, "dy");
+  const TensorData scale = TensorData::Uniform({{7}, kF64}, "scale", 1, 4);
+  const TensorData shift = TensorData::Uniform({{7}, kF64}, "shift", 0, 3);
+  for (const auto& [act, act_grad] :
+       {std::pair(Act::kRelu, OpKind::kReluGrad), std::pair(Act::kRelu6, OpKind::kRelu6Grad)}) {
+    const NormAttrs plain{1e-3, Act::kNone}, fused{1e-3, act};
+    const std::vector<TensorData> y = run_.Run(OpKind::kBatchNorm, {x, scale, shift}, fused);
+    const TensorData dz = run_.Run1(act_grad, {dy, y[0]}, NoAttrs{});
+    EXPECT_EQ(run_.Run(OpKind::kBatchNormGrad, {dy, x, scale, y[1], y[2], shift}, fused),
+              run_.Run(OpKind::kBatchNormGrad, {dz, x, scale, y[1], y[2]}, plain));
+  }
+}
+
 TEST_F(ReferenceNormTest, SkipsResultsThatNobodyReads) {
   const TensorData x = TensorData::Uniform({{5, 3}}, "x");
   const TensorData v = TensorData::Uniform({{3}}, "v");

@@ -59,6 +59,22 @@ HWY_INLINE void FoldColumns(const F& f, const ColumnBlocks::Part& part, const Ro
   }
 }
 
+// Runs over the elements of rows [begin, end) of a matrix of `columns` columns, a few rows at a
+// time and in them column by column: make(access, c) gives what computes the columns from c on,
+// vectors of theirs in registers, and is called for each row as f(access, at), `at` the first
+// element.
+template <class Make>
+HWY_INLINE void MapColumns(int64_t begin, int64_t end, int64_t columns, const Make& make) {
+  constexpr int64_t kRows = 16;  // few enough that a block of two matrices stays in the first level
+  for (int64_t row = begin; row < end; row += kRows) {
+    const int64_t last = std::min(end, row + kRows);
+    ForEachVector(columns, [&](const auto& access, int64_t c) HWY_ATTR {
+      const auto f = make(access, c);
+      for (int64_t r = row; r < last; ++r) f(access, r * columns + c);
+    });
+  }
+}
+
 }  // namespace pocketune::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 

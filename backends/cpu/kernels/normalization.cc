@@ -39,18 +39,50 @@ struct SumSquares {
   }
 };
 
+// What lets a gradient through where relu or relu6 let the normalized value through; the value is
+// computed as the forward pass has it, to the bit. At(access, c) is the gate of the columns from c.
+struct NoGate {
+  template <class Access>
+  HWY_INLINE NoGate At(const Access&, int64_t) const {
+    return {};
+  }
+  HWY_INLINE VF operator()(VF dy, VF) const { return dy; }
+};
+template <bool kSix>
+struct ColumnGate {
+  VF factor, shift;
+  HWY_INLINE VF operator()(VF dy, VF centered) const {
+    const F32 d;
+    const VF y = hn::MulAdd(centered, factor, shift);
+    auto open = hn::Gt(y, hn::Zero(d));
+    if constexpr (kSix) open = hn::And(open, hn::Lt(y, hn::Set(d, 6.0f)));
+    return hn::IfThenElseZero(open, dy);
+  }
+};
+template <bool kSix>
+struct ReluGate {
+  const float* factor;
+  const float* shift;
+  template <class Access>
+  HWY_INLINE ColumnGate<kSix> At(const Access& access, int64_t c) const {
+    return {access.Load(factor + c), access.Load(shift + c)};
+  }
+};
+
 // dy (x - mean) and, with two values, dy.
-template <int kCount>
+template <int kCount, class Gate>
 struct SumGradients {
   static constexpr int kValues = kCount;
   static constexpr float kInit = 0.0f;
   const float* dy;
   const float* x;
   const float* mean;
+  Gate gate;
   template <class Access>
   HWY_INLINE void operator()(const Access& access, int64_t at, int64_t c, VF* sums) const {
-    const VF g = access.Load(dy + at);
-    sums[0] = hn::MulAdd(g, hn::Sub(access.Load(x + at), access.Load(mean + c)), sums[0]);
+    const VF centered = hn::Sub(access.Load(x + at), access.Load(mean + c));
+    const VF g = gate.At(access, c)(access.Load(dy + at), centered);
+    sums[0] = hn::MulAdd(g, centered, sums[0]);
     if constexpr (kCount == 2) sums[1] = hn::Add(sums[1], g);
   }
 };
@@ -158,10 +190,11 @@ void RunBatchNormFrozenGradInput(const KernelArgs& args) {
 }
 
 // Folds SumGradients over the blocks: partial[block][kCount][C].
-template <int kCount>
+template <int kCount, class Gate>
 void FoldGradients(const KernelArgs& args, const ColumnBlocks& shape, const float* mean,
-                   float* partial) {
-  const SumGradients<kCount> f{args.operands[0].as<float>(), args.operands[1].as<float>(), mean};
+                   const Gate& gate, float* partial) {
+  const SumGradients<kCount, Gate> f{args.operands[0].as<float>(), args.operands[1].as<float>(),
+                                     mean, gate};
   const int64_t channels = shape.columns;
   shape.ParallelParts(args.pool, [&](const ColumnBlocks::Part& part) HWY_ATTR {
     FoldColumns(
@@ -173,7 +206,7 @@ void FoldGradients(const KernelArgs& args, const ColumnBlocks& shape, const floa
 void RunBatchNormFrozenGradScale(const KernelArgs& args) {
   const ColumnBlocks shape = ColumnBlocks::OverLast(args.operands[0].shape);
   float* partial = static_cast<float*>(args.scratch);
-  FoldGradients<1>(args, shape, args.operands[2].as<float>(), partial);
+  FoldGradients<1>(args, shape, args.operands[2].as<float>(), NoGate(), partial);
   const float* var = args.operands[3].as<float>();
   float* dscale = args.results[0].as<float>();
   const double eps = args.Attr<NormAttrs>().eps;
@@ -185,58 +218,85 @@ void RunBatchNormFrozenGradScale(const KernelArgs& args) {
   });
 }
 
-// dx = factor ((dy - dy_mean) - (x - mean) slope)
-struct NormalizeGrad {
-  HWY_INLINE VF operator()(F32, VF dy, VF x, VF mean, VF factor, VF dy_mean, VF slope) const {
-    return hn::Mul(factor, hn::NegMulAdd(hn::Sub(x, mean), slope, hn::Sub(dy, dy_mean)));
-  }
+// The vectors [C] between the two passes of the gradient.
+struct GradVectors {
+  float* factor;  // scale / deviation
+  float* dy_mean;
+  float* slope;  // of the gradient through the variance
 };
 
-void RunBatchNormGrad(const KernelArgs& args) {
-  const ColumnBlocks shape = ColumnBlocks::OverLast(args.operands[0].shape);
-  const int64_t channels = shape.columns;
-  float* factor = static_cast<float*>(args.scratch);
-  float* dy_mean = factor + channels;
-  float* slope = dy_mean + channels;
-  float* partial = slope + channels;
+// dx = factor ((dy - dy_mean) - (x - mean) slope), dy through the gate.
+template <class Gate>
+void GradOfInput(const KernelArgs& args, const Gate& gate, const GradVectors& v) {
+  const float* dy = args.operands[0].as<float>();
+  const float* x = args.operands[1].as<float>();
   const float* mean = args.operands[3].as<float>();
-  FoldGradients<2>(args, shape, mean, partial);
-  const float* scale = args.operands[2].as<float>();
+  float* dx = args.results[0].as<float>();
+  const auto make = [&](const auto& access, int64_t c) HWY_ATTR {
+    const auto open = gate.At(access, c);
+    const VF m = access.Load(mean + c), factor = access.Load(v.factor + c);
+    const VF dy_mean = access.Load(v.dy_mean + c), slope = access.Load(v.slope + c);
+    return [=](const auto& at, int64_t i) HWY_ATTR {
+      const VF centered = hn::Sub(at.Load(x + i), m);
+      const VF g = hn::Sub(open(at.Load(dy + i), centered), dy_mean);
+      at.Store(hn::Mul(factor, hn::NegMulAdd(centered, slope, g)), dx + i);
+    };
+  };
+  const ColumnBlocks shape = ColumnBlocks::OverLast(args.operands[0].shape);
+  ParallelPieces(args.pool, shape.rows, RowsPerItem(shape.columns),
+                 [&](int64_t begin, int64_t end)
+                     HWY_ATTR { MapColumns(begin, end, shape.columns, make); });
+}
+
+// From the partial sums of dy (x - mean) and dy the gradients of scale and shift, and what the
+// second pass needs.
+void CombineGradients(const KernelArgs& args, const ColumnBlocks& shape, const float* partial,
+                      const GradVectors& v) {
   const float* var = args.operands[4].as<float>();
   const double eps = args.Attr<NormAttrs>().eps;
   float* dscale = args.results[1].as<float>();
   float* dshift = args.results[2].as<float>();
   const auto rows = static_cast<double>(shape.rows);
+  const auto at = [&](int64_t b, int64_t value, int64_t c) {
+    return double{partial[(b * 2 + value) * shape.columns + c]};
+  };
   shape.ParallelCombine(args.pool, [&](int64_t, int64_t begin, int64_t end) {
     CombineBlocks<SumOf>(
-        shape.blocks(), begin, end,
-        [&](int64_t b, int64_t c) { return double{partial[b * 2 * channels + c]}; },
+        shape.blocks(), begin, end, [&](int64_t b, int64_t c) { return at(b, 0, c); },
         [&](int64_t c, double sum) {
           const double inv_std = InvStd(var[c], eps);
-          factor[c] = static_cast<float>(scale[c] * inv_std);
-          slope[c] = static_cast<float>(sum * inv_std * inv_std / rows);
+          v.slope[c] = static_cast<float>(sum * inv_std * inv_std / rows);
           if (dscale != nullptr) dscale[c] = static_cast<float>(sum * inv_std);
         });
     CombineBlocks<SumOf>(
-        shape.blocks(), begin, end,
-        [&](int64_t b, int64_t c) { return double{partial[(b * 2 + 1) * channels + c]}; },
+        shape.blocks(), begin, end, [&](int64_t b, int64_t c) { return at(b, 1, c); },
         [&](int64_t c, double sum) {
-          dy_mean[c] = static_cast<float>(sum / rows);
+          v.dy_mean[c] = static_cast<float>(sum / rows);
           if (dshift != nullptr) dshift[c] = static_cast<float>(sum);
         });
   });
-  float* dx = args.results[0].as<float>();
-  if (dx == nullptr) return;
-  const float* dy = args.operands[0].as<float>();
-  const float* x = args.operands[1].as<float>();
-  ParallelPieces(args.pool, shape.rows, RowsPerItem(channels),
-                 [&](int64_t row, int64_t end) HWY_ATTR {
-                   for (; row < end; ++row) {
-                     const int64_t at = row * channels;
-                     Map(NormalizeGrad(), channels, dx + at, Array{dy + at}, Array{x + at},
-                         Array{mean}, Array{factor}, Array{dy_mean}, Array{slope});
-                   }
-                 });
+}
+
+template <class Gate>
+void RunGrad(const KernelArgs& args, const Gate& gate, const GradVectors& v, float* partial) {
+  const ColumnBlocks shape = ColumnBlocks::OverLast(args.operands[0].shape);
+  FoldGradients<2>(args, shape, args.operands[3].as<float>(), gate, partial);
+  CombineGradients(args, shape, partial, v);
+  if (args.results[0].data != nullptr) GradOfInput(args, gate, v);
+}
+
+void RunBatchNormGrad(const KernelArgs& args) {
+  const int64_t channels = args.operands[0].shape[-1];
+  float* scratch = static_cast<float*>(args.scratch);
+  const GradVectors v{scratch, scratch + channels, scratch + 2 * channels};
+  float* partial = scratch + 3 * channels;
+  const NormAttrs& attrs = args.Attr<NormAttrs>();
+  FillFactor(args.operands[2].as<float>(), args.operands[4].as<float>(), attrs.eps, channels,
+             v.factor);
+  if (attrs.act == Act::kNone) return RunGrad(args, NoGate(), v, partial);
+  const float* shift = args.operands[5].as<float>();
+  if (attrs.act == Act::kRelu) return RunGrad(args, ReluGate<false>{v.factor, shift}, v, partial);
+  RunGrad(args, ReluGate<true>{v.factor, shift}, v, partial);
 }
 
 }  // namespace pocketune::HWY_NAMESPACE

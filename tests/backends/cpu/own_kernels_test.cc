@@ -112,6 +112,11 @@ void AddNormalization(std::vector<Case>* cases) {
     }
     const NormAttrs attrs{1e-3, Act::kNone};
     cases->push_back({OpKind::kBatchNormGrad, attrs, {X(s), Y(s), scale, mean, var}});
+    for (Act act : {Act::kRelu, Act::kRelu6}) {
+      cases->push_back({OpKind::kBatchNormGrad,
+                        NormAttrs{1e-3, act},
+                        {X(s), X(s, "x", -9, 9), scale, mean, var, shift}});
+    }
     cases->push_back({OpKind::kBatchNormFrozenGradInput, attrs, {X(s), scale, var}});
     cases->push_back({OpKind::kBatchNormFrozenGradScale, attrs, {X(s), Y(s), mean, var}});
     cases->push_back({OpKind::kBatchNormUpdate,

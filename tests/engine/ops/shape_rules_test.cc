@@ -197,6 +197,11 @@ TEST(NormRuleTest, DerivesStatisticsAndGradients) {
   const Inferred grad = Infer(OpKind::kBatchNormGrad, {x, x, v, v, v}, NormAttrs{});
   ExpectShape(grad, x.shape);
   EXPECT_EQ(grad[1], v.shape);
+  const NormAttrs relu{1e-5, Act::kRelu}, tanh{1e-5, Act::kTanh};
+  ExpectShape(Infer(OpKind::kBatchNormGrad, {x, x, v, v, v, v}, relu), x.shape);
+  ExpectError(Infer(OpKind::kBatchNormGrad, {x, x, v, v, v}, relu), "shift");
+  ExpectError(Infer(OpKind::kBatchNormGrad, {x, x, v, v, v, v}, NormAttrs{}), "shift");
+  ExpectError(Infer(OpKind::kBatchNormGrad, {x, x, v, v, v, v}, tanh), "relu");
   ExpectShape(Infer(OpKind::kBatchNormFrozen, {x, v, v, v, v}, NormAttrs{}), x.shape);
   ExpectShape(Infer(OpKind::kBatchNormFrozenGradInput, {x, v, v}, NormAttrs{}), x.shape);
   ExpectShape(Infer(OpKind::kBatchNormFrozenGradScale, {x, x, v, v}, NormAttrs{}), v.shape);
