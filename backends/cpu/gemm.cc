@@ -144,7 +144,7 @@ void RunBlock(const Product& x, const Block& t, int slot) {
   TileRows panels[kGemmMaxRows / kMrDeep + 1];
   for (int64_t k0 = t.k0; k0 < t.k1; k0 += kGemmKc) {
     const int64_t kc = std::min(kGemmKc, t.k1 - k0);
-    const bool last = k0 + kc == t.k1;
+    const bool whole = k0 + kc == t.k1 && !x.g.staged;  // after this block nothing is missing
     if (x.g.patch_step > 0) GatherSmallPatches(x, t, k0, kc, gather);
     for (int64_t m = t.m0, i = 0; m < t.m1; m += height, ++i) {
       panels[i] = RowsOfA(x, t, m, std::min(height, t.m1 - m), k0, kc, gather,
@@ -157,8 +157,9 @@ void RunBlock(const Product& x, const Block& t, int slot) {
       for (int64_t m = t.m0, i = 0; m < t.m1; m += height, ++i) {
         float* const* c = t.rows + (m - t.m0);
         const int64_t rows = std::min(height, t.m1 - m);
-        RunTile(panels[i], b.data, b.step, kc, {c, n, rows, cols, k0 > t.k0, bias});
-        if (!last || x.g.staged || x.p.act == Act::kNone) continue;
+        const Bounds bounds = whole ? BoundsOf(x.p.act) : Bounds();
+        RunTile(panels[i], b.data, b.step, kc, {c, n, rows, cols, k0 > t.k0, bias, bounds});
+        if (!whole || IsClamp(x.p.act)) continue;
         for (int64_t r = 0; r < rows; ++r) ActInPlace(x.p.act, c[r] + n, cols);
       }
     }

@@ -12,7 +12,7 @@
 
 #include "backends/cpu/gemm.h"
 #include "backends/cpu/gemm_blocking.h"
-#include "backends/cpu/kernels/simd-inl.h"
+#include "backends/cpu/kernels/math-inl.h"
 #include "hwy/highway.h"
 
 // Loops over registers must disappear, else the accumulators live in memory.
@@ -330,13 +330,14 @@ struct DeepCursor {
 };
 
 // Where a tile goes: `rows` rows of `cols` columns, row r at c[r] + column. It is added to what
-// stands there, or starts from bias[0, cols) unless null.
+// stands there, or starts from bias[0, cols) unless null, and is clamped in the end.
 struct TileOutput {
   float* const* c;
   int64_t column;
   int64_t rows, cols;
   bool accumulate;
   const float* bias;
+  Bounds bounds;
 };
 
 // Writes sum[r][v] to row r, vector v. The last vector may be a part.
@@ -356,6 +357,7 @@ HWY_INLINE void StoreTile(D d, hn::Vec<D> (&sum)[kRows][kVecs], const TileOutput
       const auto before = whole ? hn::LoadU(d, to + kLast) : LoadSome(to + kLast, rest, d);
       sum[r][kVecs - 1] = hn::Add(sum[r][kVecs - 1], before);
     }
+    PT_UNROLL for (int v = 0; v < kVecs; ++v) sum[r][v] = out.bounds(d, sum[r][v]);
     PT_UNROLL for (int v = 0; v < kVecs - 1; ++v) hn::StoreU(sum[r][v], d, to + v * kStep);
     if (whole) {
       hn::StoreU(sum[r][kVecs - 1], d, to + kLast);

@@ -50,6 +50,7 @@ struct GatherRow {
   const float* weights;
   const float* bias;  // [channels] or null
   float* to;          // the row of the result
+  Bounds bounds;      // of the result
   TapRange rows;      // taps of h that are inside
 
   const float* Pixel(int64_t s, int64_t i, int64_t j, int64_t t) const {
@@ -76,12 +77,12 @@ struct Taps {
 
 // Channels [c, c + count) of kPixels result pixels; count is Lanes or, with kWhole false, less.
 template <int kPixels, bool kWhole>
-HWY_INLINE void GatherVector(const Taps& taps, const float* bias, int64_t c, int64_t count) {
+HWY_INLINE void GatherVector(const Taps& taps, const GatherRow& g, int64_t c, int64_t count) {
   const F32 d;
   const auto load = [count](const float* p)
                         HWY_ATTR { return kWhole ? hn::LoadU(F32(), p) : LoadSome(p, count); };
   VF sum[kPixels];
-  const VF start = bias != nullptr ? load(bias + c) : hn::Zero(d);
+  const VF start = g.bias != nullptr ? load(g.bias + c) : hn::Zero(d);
   PT_UNROLL for (int p = 0; p < kPixels; ++p) sum[p] = start;
   const float* x_row = taps.x + c;
   const float* w_row = taps.w + c;
@@ -101,10 +102,11 @@ HWY_INLINE void GatherVector(const Taps& taps, const float* bias, int64_t c, int
   }
   PT_UNROLL for (int p = 0; p < kPixels; ++p) {
     float* out = taps.y + p * taps.y_next + c;
+    const VF y = g.bounds(d, sum[p]);
     if (kWhole) {
-      hn::StoreU(sum[p], d, out);
+      hn::StoreU(y, d, out);
     } else {
-      StoreSome(sum[p], out, count);
+      StoreSome(y, out, count);
     }
   }
 }
@@ -126,9 +128,9 @@ HWY_INLINE void GatherPixels(const GatherRow& g, int64_t i, int64_t j, TapRange 
                      g.to + (g.w.out_first + j * g.w.out_stride) * channels};
   int64_t c = 0;
   for (; c + kLanes <= channels; c += kLanes) {
-    GatherVector<kPixels, true>(taps, g.bias, c, kLanes);
+    GatherVector<kPixels, true>(taps, g, c, kLanes);
   }
-  if (c < channels) GatherVector<kPixels, false>(taps, g.bias, c, channels - c);
+  if (c < channels) GatherVector<kPixels, false>(taps, g, c, channels - c);
 }
 
 // All pixels of the row at point i of g.h.
@@ -160,8 +162,9 @@ void ForwardRow(const DepthwiseArgs& a, int64_t row) {
   g.weights = a.w;
   g.bias = a.bias;
   g.to = a.y + row * a.out_w * a.channels;
+  g.bounds = BoundsOf(a.act);
   GatherAll(g, i);
-  ActInPlace(a.act, g.to, a.out_w * a.channels);
+  if (!IsClamp(a.act)) ActInPlace(a.act, g.to, a.out_w * a.channels);
 }
 
 void GradInputRow(const DepthwiseArgs& a, int64_t row) {

@@ -89,6 +89,23 @@ struct Tanh {
   }
 };
 
+// Bounds that a kernel can clamp its results to before it stores them; none for activations that
+// are no clamps.
+struct Bounds {
+  float lo = -__builtin_inff(), hi = __builtin_inff();
+  template <class D, class V = hn::Vec<D>>
+  HWY_INLINE V operator()(D d, V x) const {
+    return ClampTo(d, x, lo, hi);
+  }
+};
+HWY_INLINE bool IsClamp(Act act) {
+  return act == Act::kNone || act == Act::kRelu || act == Act::kRelu6;
+}
+HWY_INLINE Bounds BoundsOf(Act act) {
+  if (act == Act::kRelu) return {0.0f};
+  return act == Act::kRelu6 ? Bounds{0.0f, 6.0f} : Bounds{};
+}
+
 // Calls fn with the functor of `act`.
 template <class Fn>
 HWY_INLINE void WithAct(Act act, const Fn& fn) {
