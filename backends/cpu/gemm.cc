@@ -140,6 +140,7 @@ void RunBlock(const Product& x, const Block& t, int slot) {
   const int64_t most = deep ? kMrDeep : kMr;
   const int64_t m_panels = CeilDiv(t.m1 - t.m0, most);
   const int64_t height = AlignUp(CeilDiv(t.m1 - t.m0, m_panels), 2);
+  const int64_t full = (t.m1 - t.m0) / height, rest = (t.m1 - t.m0) % height;
   const int64_t panel_rows = deep ? kMrDeep : kAStride;
   TileRows panels[kGemmMaxRows / kMrDeep + 1];
   for (int64_t k0 = t.k0; k0 < t.k1; k0 += kGemmKc) {
@@ -154,14 +155,16 @@ void RunBlock(const Product& x, const Block& t, int slot) {
       const int64_t cols = std::min<int64_t>(kNr, t.n1 - n);
       const TileColumns b = ColumnsOfB(x, t, n, cols, k0, kc, gather, packed_b);
       const float* bias = t.bias != nullptr ? t.bias + n : nullptr;
-      for (int64_t m = t.m0, i = 0; m < t.m1; m += height, ++i) {
-        float* const* c = t.rows + (m - t.m0);
-        const int64_t rows = std::min(height, t.m1 - m);
-        const Bounds bounds = whole ? BoundsOf(x.p.act) : Bounds();
-        RunTile(panels[i], b.data, b.step, kc, {c, n, rows, cols, k0 > t.k0, bias, bounds});
-        if (!whole || IsClamp(x.p.act)) continue;
-        for (int64_t r = 0; r < rows; ++r) ActInPlace(x.p.act, c[r] + n, cols);
+      const Bounds bounds = whole ? BoundsOf(x.p.act) : Bounds();
+      TileOutput out = {t.rows, n, height, cols, k0 > t.k0, bias, bounds};
+      RunTiles(panels, full, b.data, b.step, kc, out);
+      if (rest > 0) {
+        out.c += full * height;
+        out.rows = rest;
+        RunTiles(panels + full, 1, b.data, b.step, kc, out);
       }
+      if (!whole || IsClamp(x.p.act)) continue;
+      for (int64_t m = t.m0; m < t.m1; ++m) ActInPlace(x.p.act, t.rows[m - t.m0] + n, cols);
     }
   }
 }

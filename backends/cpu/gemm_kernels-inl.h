@@ -329,8 +329,9 @@ struct DeepCursor {
   }
 };
 
-// Where a tile goes: `rows` rows of `cols` columns, row r at c[r] + column. It is added to what
-// stands there, or starts from bias[0, cols) unless null, and is clamped in the end.
+// Where tiles one below the other go, each of `rows` rows and `cols` columns: row r of all starts
+// at c[r] + column. The sums are added to what stands there, or start from bias[0, cols) unless
+// null, and are clamped in the end.
 struct TileOutput {
   float* const* c;
   int64_t column;
@@ -387,8 +388,8 @@ HWY_INLINE void StartTile(D d, const TileOutput& out, hn::Vec<D> (&sum)[kRows][k
 
 // The sum over kc values of k of A's rows times b[k * b_step], kRows rows and kVecs vectors of D.
 template <class D, template <int> class Cursor, int kRows, int kVecs>
-HWY_NOINLINE void Tile(const TileRows& a, const float* HWY_RESTRICT b, int64_t b_step, int64_t kc,
-                       const TileOutput& out) {
+HWY_INLINE void Tile(const TileRows& a, const float* HWY_RESTRICT b, int64_t b_step, int64_t kc,
+                     const TileOutput& out) {
   const D d;
   constexpr int kStep = hn::MaxLanes(D());
   hn::Vec<D> sum[kRows][kVecs];
@@ -408,22 +409,31 @@ HWY_NOINLINE void Tile(const TileRows& a, const float* HWY_RESTRICT b, int64_t b
   StoreTile(d, sum, out);
 }
 
-using TileFn = void (*)(const TileRows&, const float*, int64_t, int64_t, const TileOutput&);
+// Tiles for a[0, tiles), one below the other.
+template <class D, template <int> class Cursor, int kRows, int kVecs>
+HWY_NOINLINE void Tiles(const TileRows* a, int64_t tiles, const float* HWY_RESTRICT b,
+                        int64_t b_step, int64_t kc, TileOutput out) {
+  for (int64_t i = 0; i < tiles; ++i, out.c += out.rows) {
+    Tile<D, Cursor, kRows, kVecs>(a[i], b, b_step, kc, out);
+  }
+}
+
+using TilesFn = void (*)(const TileRows*, int64_t, const float*, int64_t, int64_t, TileOutput);
 
 // The tile of the least even number of rows that holds `rows`.
 template <class D, template <int> class Cursor, int kVecs, int kMost, int kRows = 2>
-HWY_INLINE TileFn TileOfRows(int64_t rows) {
+HWY_INLINE TilesFn TileOfRows(int64_t rows) {
   if constexpr (kRows >= kMost) {
-    return &Tile<D, Cursor, kMost, kVecs>;
+    return &Tiles<D, Cursor, kMost, kVecs>;
   } else {
-    if (rows <= kRows) return &Tile<D, Cursor, kRows, kVecs>;
+    if (rows <= kRows) return &Tiles<D, Cursor, kRows, kVecs>;
     return TileOfRows<D, Cursor, kVecs, kMost, kRows + 2>(rows);
   }
 }
 
 // Columns that half a vector holds take half the time where a whole one is done in two halves.
 template <template <int> class Cursor, int kMost>
-HWY_INLINE TileFn TileFor(int64_t rows, int64_t cols) {
+HWY_INLINE TilesFn TileFor(int64_t rows, int64_t cols) {
   using Narrow = hn::CappedTag<float, 8>;
   if (kLanes > 8 && cols <= 8) return TileOfRows<Narrow, Cursor, 1, kMost>(rows);
   if (cols <= kLanes) return TileOfRows<F32, Cursor, 1, kMost>(rows);
@@ -431,12 +441,14 @@ HWY_INLINE TileFn TileFor(int64_t rows, int64_t cols) {
   return TileOfRows<F32, Cursor, kNv, kMost>(rows);
 }
 
-// One tile of C: out.rows <= kMr (kMrDeep) and out.cols <= kNr. b is readable in whole vectors.
-HWY_INLINE void RunTile(const TileRows& a, const float* b, int64_t b_step, int64_t kc,
-                        const TileOutput& out) {
-  const TileFn tile = a.deep ? TileFor<DeepCursor, kMrDeep>(out.rows, out.cols)
-                             : TileFor<AcrossCursor, kMr>(out.rows, out.cols);
-  tile(a, b, b_step, kc, out);
+// Tiles of C for a[0, tiles), all deep or none: out.rows <= kMr (kMrDeep) and out.cols <= kNr. b is
+// readable in whole vectors.
+HWY_INLINE void RunTiles(const TileRows* a, int64_t tiles, const float* b, int64_t b_step,
+                         int64_t kc, const TileOutput& out) {
+  if (tiles == 0) return;
+  const TilesFn run = a->deep ? TileFor<DeepCursor, kMrDeep>(out.rows, out.cols)
+                              : TileFor<AcrossCursor, kMr>(out.rows, out.cols);
+  run(a, tiles, b, b_step, kc, out);
 }
 
 // c[r * ldc + j] = dot(a + r * lda, b + j * ldb) over k (+ bias[j]) for kRows x kCols.
