@@ -152,15 +152,6 @@ OperatorSpec ConvolutionSpec(const Shape& x, const Shape& w, const Shape& y, con
   return s;
 }
 
-// As a convolution with one group per channel, its filter laid out [KH,KW,C].
-OperatorSpec DepthwiseSpec(const Shape& x, const Shape& w, const Shape& y, const void* attrs) {
-  OperatorSpec s = ConvolutionSpec(x, Shape{w[2], w[0], w[1], 1}, y, attrs);
-  s.groups = static_cast<uint32_t>(w[2]);
-  s.group_out = 1;
-  s.flags = XNN_FLAG_DEPTHWISE_CONVOLUTION;
-  return s;
-}
-
 OperatorSpec MatmulSpec(const Shape& a, const Shape& b, const Shape& y, const void* attrs) {
   const MatmulAttrs& at = *static_cast<const MatmulAttrs*>(attrs);
   OperatorSpec s;
@@ -222,19 +213,6 @@ Status XnnConv2d::Prepare(const KernelArgs& args, void** state) {
 }
 int64_t XnnConv2d::StateBytes(const KernelQuery& query) {
   return MeasureWith(ConvolutionSpec, query);
-}
-
-// XNNPACK has fast kernels for these sizes alone; its 7x7 is many times slower than ours.
-bool XnnDepthwiseConv2d::Supports(const KernelQuery& query) {
-  const Shape& w = query.operands[1].shape;
-  return IsFrozen(query) && IsClamp(std::get<ConvAttrs>(*query.attrs).act) && w[0] == w[1] &&
-         (w[0] == 3 || w[0] == 5);
-}
-Status XnnDepthwiseConv2d::Prepare(const KernelArgs& args, void** state) {
-  return PrepareWith(DepthwiseSpec, args, state);
-}
-int64_t XnnDepthwiseConv2d::StateBytes(const KernelQuery& query) {
-  return MeasureWith(DepthwiseSpec, query);
 }
 
 bool XnnMatmul::Supports(const KernelQuery& query) {

@@ -20,11 +20,6 @@ struct XnnConv2d {
   static Status Prepare(const KernelArgs& args, void** state);
   static int64_t StateBytes(const KernelQuery& query);
 };
-struct XnnDepthwiseConv2d {
-  static bool Supports(const KernelQuery& query);
-  static Status Prepare(const KernelArgs& args, void** state);
-  static int64_t StateBytes(const KernelQuery& query);
-};
 struct XnnMatmul {
   static bool Supports(const KernelQuery& query);
   static Status Prepare(const KernelArgs& args, void** state);

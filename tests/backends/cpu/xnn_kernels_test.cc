@@ -45,13 +45,6 @@ void AddConvolutions(std::vector<XnnCase>* cases) {
     c.attrs.act = Act::kRelu6;
     const TensorData bias = TensorData::Uniform({{c.out}}, "bias");
     cases->push_back({std::string("ConvBias") + c.name, OpKind::kConv2d, c.attrs, {x, w, bias}});
-    if (c.kernel_h != c.kernel_w || (c.kernel_h != 3 && c.kernel_h != 5)) continue;
-    c.attrs.act = Act::kRelu;
-    cases->push_back({std::string("Depthwise") + c.name,
-                      OpKind::kDepthwiseConv2d,
-                      c.attrs,
-                      {x, TensorData::Uniform({c.DepthwiseFilterShape()}, "w"),
-                       TensorData::Uniform({{c.in}}, "bias")}});
   }
   cases->push_back(
       {"ConvGrouped",
@@ -148,15 +141,6 @@ TEST_P(XnnKernelsTest, LeavesWeightsThatLearnAndLowerLevelsToOwnKernels) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, XnnKernelsTest, testing::ValuesIn(Cases()),
                          [](const auto& info) { return info.param.name; });
-
-TEST(XnnSupportTest, LeavesSevenBySevenDepthwiseToTheOwnKernel) {
-  const XnnCase c = {
-      "",
-      OpKind::kDepthwiseConv2d,
-      Attributes({1, 1}, {3, 3, 3, 3}),
-      {TensorData::Uniform({{1, 7, 7, 5}}, "x"), TensorData::Uniform({{7, 7, 5}}, "w")}};
-  EXPECT_STREQ(SelectKernel(CpuKernels(), Query(c).query)->name, "cpu.depthwise_conv2d");
-}
 
 TEST(XnnSupportTest, LeavesActivationsOtherThanClampsToTheOwnKernel) {
   ConvAttrs attrs;
