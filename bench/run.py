@@ -6,210 +6,49 @@
     bench/run.py --json results.json && bench/table.py results.json
 
 Every engine is a process of its own that answers one-line commands (bench_steps.cc, peers/). For
-each workload and scheme all of them get the same weights, inputs, learning parameters and CPUs.
-After one step their parameters must equal PyTorch's in double; who computes something else is
-reported as wrong and not timed. The others then take turns, A B C A B C ..., so that a disturbance
-hits all of them alike. The first step of each turn, with cold caches, is not counted.
+each workload, scheme and number of threads all of them get the same weights, inputs, learning
+parameters and CPUs. After one step their parameters must equal PyTorch's in double; who computes
+something else is reported as wrong and not timed. A peer whose warm-up is slower than --slow times
+the fastest peer's is not timed further: its figure is the warm-up's. The others then take turns,
+A B C A B C ..., so that a disturbance hits all of them alike. The first step of each turn, with
+cold caches, is not counted.
+
+With --json the file is written after each case; where it has cases already, of the same machine
+and options, the run goes on after them. Cases where pocketune failed are run again.
 """
 
 import argparse
+import collections
 import json
-import math
 import os
 import pathlib
 import platform
-import select
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
-BENCH = pathlib.Path(__file__).resolve().parent
-OURS = "pocketune"
-# Name: program below peers/, its argument.
-PEERS = {
-    "torch": ("torch_peer.py", "eager"),
-    "torch-cl": ("torch_peer.py", "channels-last"),
-    "torch-compile": ("torch_peer.py", "compile"),
-    "jax": ("jax_peer.py", ""),
-    "tensorflow": ("tf_peer.py", ""),
-    "onnxruntime": ("ort_peer.py", ""),
-}
-# Name: model, image [H,W,C], batch. Size 0 stands for a model with one shape only.
-WORKLOADS = {
-    "ds-cnn-b32": ("ds-cnn", (49, 10, 1), 32),
-    "mbv2-w0.35-b8": ("mbv2-w0.35", (128, 128, 3), 8),
-    "mbv2-w0.35-b1": ("mbv2-w0.35", (128, 128, 3), 1),
-    "mcunet-5fps-b8": ("mcunet-5fps", (128, 128, 3), 8),
-    "mcunet-5fps-b1": ("mcunet-5fps", (128, 128, 3), 1),
-    "mobilenet_v2-b8": ("mobilenet_v2", (224, 224, 3), 8),
-    "mobilenet_v2-b1": ("mobilenet_v2", (224, 224, 3), 1),
-    "resnet50-b4": ("resnet50", (224, 224, 3), 4),
-}
+from case import BENCH, OURS, PEERS, Case
+
+Workload = collections.namedtuple("Workload", "name model shape batch scheme_file")  # shape: H,W,C
+
+
+def workload(name, model, shape, batch):
+    return name, Workload(name, model, shape, batch, BENCH / f"schemes/{model}.json")
+
+
+WORKLOADS = dict((
+    workload("ds-cnn-b32", "ds-cnn", (49, 10, 1), 32),
+    workload("mbv2-w0.35-b8", "mbv2-w0.35", (128, 128, 3), 8),
+    workload("mbv2-w0.35-b1", "mbv2-w0.35", (128, 128, 3), 1),
+    workload("mcunet-5fps-b8", "mcunet-5fps", (128, 128, 3), 8),
+    workload("mcunet-5fps-b1", "mcunet-5fps", (128, 128, 3), 1),
+    workload("mobilenet_v2-b8", "mobilenet_v2", (224, 224, 3), 8),
+    workload("mobilenet_v2-b1", "mobilenet_v2", (224, 224, 3), 1),
+    workload("resnet50-b4", "resnet50", (224, 224, 3), 4),
+))
 SCHEMES = ("full", "bias", "pockengine", "head")
 QUICK = ("ds-cnn-b32", "mcunet-5fps-b1")
-LEARNING_RATE = 0.001  # on one batch for hundreds of steps: no loss may leave the finite
-# Of the error in compare.py. Another algorithm (padding, statistics, what is frozen) is off by tens
-# of percent; rounding, where it flips a few ReLUs, by up to four.
-TOLERANCE = 0.1
-DISTURBED = 0.1  # deviation, of the median, above which a ratio says little
-
-
-class EngineError(Exception):
-    pass
-
-
-class Engine:
-    """A process that answers commands; on `cpus` alone."""
-
-    def __init__(self, name, command, cpus, log, timeout):
-        self.name, self.timeout = name, timeout
-        env = dict(os.environ, OMP_NUM_THREADS=str(len(cpus)), TF_CPP_MIN_LOG_LEVEL="2")
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=env,
-            preexec_fn=lambda: os.sched_setaffinity(0, cpus))
-
-    def ask(self, command, argument=""):
-        try:
-            self.process.stdin.write(f"{command} {argument}\n".encode())
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            raise EngineError("the process ended")
-        if not select.select([self.process.stdout], [], [], self.timeout)[0]:
-            raise EngineError(f"no answer to {command} within {self.timeout:.0f} s")
-        line = self.process.stdout.readline()
-        if not line:
-            raise EngineError(f"the process ended at {command}")
-        answer = json.loads(line)
-        if "error" in answer:
-            raise EngineError(answer["error"])
-        if not math.isfinite(answer.get("loss", 0)):
-            raise EngineError(f"{command}: the loss is not finite")
-        return answer
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
-
-
-class Case:
-    """One workload under one scheme."""
-
-    def __init__(self, options, workload, scheme, folder, log):
-        self.options, self.folder, self.log = options, folder, log
-        self.workload, self.scheme = workload, scheme
-        self.started, self.engines, self.results = [], [], {}
-        model, shape, batch = WORKLOADS[workload]
-        self.setup = {
-            "model": model, "size": shape[0] if shape[0] == shape[1] else 0, "batch": batch,
-            "shape": [batch, *shape], "threads": options.threads, "lr": LEARNING_RATE,
-            "scheme": scheme if scheme != "pockengine" else str(BENCH / f"schemes/{model}.json"),
-            "batch_norm": "train" if scheme == "full" else "frozen",
-            "weights": f"{folder}/weights.safetensors", "image": f"{folder}/image.f32",
-            "label": f"{folder}/label.i32", "plan": f"{folder}/{scheme}.ptplan"}
-
-    def start(self, name, timeout):
-        if name == OURS:
-            command = [self.options.bench_steps]
-        else:
-            program, argument = PEERS.get(name, ("torch_peer.py", name))
-            command = [self.options.python, "-B", str(BENCH / "peers" / program), argument]
-        cpus = sorted(os.sched_getaffinity(0))[:self.options.threads]
-        self.started.append(Engine(name, command, cpus, self.log, timeout))
-        return self.started[-1]
-
-    def after_one_step(self, engine):
-        """The file of the parameters, and what setup answered."""
-        answer = engine.ask("setup", json.dumps(self.setup))
-        begin = time.monotonic()
-        answer["loss"] = engine.ask("step", 1)["loss"]
-        answer["first_step_s"] = time.monotonic() - begin
-        path = f"{self.folder}/{engine.name}.safetensors"
-        engine.ask("params", path)
-        return path, answer
-
-    def admit(self, name, reference):
-        """Starts an engine and, where its first step is right, lets it take part."""
-        engine = self.start(name, self.options.timeout)
-        result = self.results[name] = {}
-        try:
-            path, answer = self.after_one_step(engine)
-            if reference is None:  # ours, the first: the reference follows what it trains
-                self.setup["trainable"] = answer.pop("trainable")
-                double = self.start("double", 600)
-                reference, _ = self.after_one_step(double)
-                double.close()
-            result.update(answer)
-            verdict = json.loads(subprocess.run(
-                [self.options.python, "-B", str(BENCH / "peers/compare.py"),
-                 self.setup["weights"], reference, path],
-                check=True, stdout=subprocess.PIPE).stdout)
-            result.update(verdict, status="ok" if verdict["error"] <= TOLERANCE else "wrong")
-        except EngineError as error:
-            result.update(status="failed", reason=str(error))
-        if result["status"] == "ok":
-            self.engines.append(engine)
-        else:
-            engine.close()
-        return reference
-
-    def drop(self, engine, error):
-        """Takes an engine out that failed after its first step."""
-        self.results[engine.name].update(status="failed", reason=str(error))
-        self.engines.remove(engine)
-        engine.close()
-
-    def take_turns(self):
-        times, counts = {}, {}
-        for engine in list(self.engines):  # warm-up, which also says how many steps make a turn
-            try:
-                step = statistics.median(engine.ask("step", 3)["ns"]) * 1e-9
-            except EngineError as error:
-                self.drop(engine, error)
-                continue
-            times[engine.name] = []
-            counts[engine.name] = 1 + min(100, max(1, round(self.options.turn / step)))
-        end = time.monotonic() + self.options.seconds
-        rounds = 0
-        while rounds < self.options.rounds or time.monotonic() < end:
-            for engine in list(self.engines):
-                try:
-                    answer = engine.ask("step", counts[engine.name])
-                except EngineError as error:
-                    self.drop(engine, error)
-                    continue
-                times[engine.name] += [ns * 1e-6 for ns in answer["ns"][1:]]
-                time.sleep(0.02)  # the idle threads of the one before go to sleep
-            rounds += 1
-        for engine in self.engines:
-            ms = times[engine.name]
-            median = statistics.median(ms)
-            self.results[engine.name].update(
-                median_ms=median, mad_ms=statistics.median(abs(t - median) for t in ms),
-                min_ms=min(ms), steps=len(ms), **engine.ask("memory"))
-
-    def run(self):
-        try:
-            reference = self.admit(OURS, None)
-            if self.results[OURS]["status"] != "failed":
-                for name in self.options.peers:
-                    self.admit(name, reference)
-            self.take_turns()
-        finally:
-            for engine in self.started:
-                engine.close()
-        case = {"workload": self.workload, "scheme": self.scheme, "engines": self.results,
-                "threads": self.options.threads}
-        peers = {name: r["median_ms"] for name, r in self.results.items()
-                 if name != OURS and "median_ms" in r}
-        if peers and "median_ms" in self.results[OURS]:
-            case["best_peer"] = min(peers, key=peers.get)
-            case["ratio"] = peers[case["best_peer"]] / self.results[OURS]["median_ms"]
-            compared = (self.results[OURS], self.results[case["best_peer"]])
-            case["disturbed"] = any(r["mad_ms"] > DISTURBED * r["median_ms"] for r in compared)
-        return case
 
 
 def show(case):
@@ -217,13 +56,34 @@ def show(case):
     for name, r in case["engines"].items():
         if "median_ms" in r:
             print(f"  {name:14} {r['median_ms']:9.2f} ms +- {r['mad_ms']:<7.2f}"
-                  f" {r['peak_bytes'] / 1e6:8.1f} MB   error {r['error']:.1e} {r['param']}")
+                  f" {r['peak_bytes'] / 1e6:8.1f} MB   first step after {r['first_step_s']:6.2f} s"
+                  f"   error {r['error']:.1e} {r['param']}")
+        elif "about_ms" in r:
+            print(f"  {name:14} {r['about_ms']:9.2f} ms, slow: not timed further")
         else:
-            print(f"  {name:14} {r['status']}: {r.get('reason') or r.get('error')}"
-                  f" {r.get('param', '')}")
+            print(f"  {name:14} {r['status']}: {r['reason']}")
     if "ratio" in case:
         print(f"  ratio {case['ratio']:.2f} to {case['best_peer']}"
               + (", disturbed" if case["disturbed"] else ""), flush=True)
+
+
+def absent(record, workload, scheme):
+    """Peers not to start again, with what to report of them: an earlier case has told enough.
+
+    That is a case with another number of threads where the peer was slow, wrong or failed, or one
+    of any scheme where it did not answer in time (compiling, mostly).
+    """
+    found = {}
+    for case in record["cases"]:
+        if case["workload"] != workload:
+            continue
+        where = f"{case['scheme']}, {case['threads']} threads"
+        for name, r in case["engines"].items():
+            lost = r["status"] != "ok" and (case["scheme"] == scheme or r.get("timed_out"))
+            if name != OURS and lost and name not in found:
+                found[name] = {"status": r["status"], "untried": True,
+                               "reason": f"as under {where}: {r.get('reason', r['status'])}"}
+    return found
 
 
 def cpu_name():
@@ -243,58 +103,95 @@ def names(known):
     return parse
 
 
+def numbers(text):
+    return [int(part) for part in text.split(",")]
+
+
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    cpus = len(os.sched_getaffinity(0))
     parser.add_argument("--workloads", type=names(WORKLOADS), default=list(WORKLOADS))
     parser.add_argument("--schemes", type=names(SCHEMES), default=list(SCHEMES))
     parser.add_argument("--peers", type=names(PEERS), default=["torch", "torch-cl"],
                         help="of " + ", ".join(PEERS))
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=numbers, default=[cpus], help="e.g. 1,2")
     parser.add_argument("--seconds", type=float, default=5, help="of turns for each case")
     parser.add_argument("--turn", type=float, default=0.1, help="seconds of one engine's turn")
     parser.add_argument("--rounds", type=int, default=3, help="at least so many")
+    parser.add_argument("--slow", type=float, default=5, help="times the fastest peer")
     parser.add_argument("--timeout", type=float, default=120, help="seconds for an engine's answer")
     parser.add_argument("--quick", action="store_true", help="two small workloads, short")
-    parser.add_argument("--json", help="file to write")
+    parser.add_argument("--json", help="file to write, or to go on with")
     parser.add_argument("--bench-steps", default=str(BENCH.parent / "build/release/bin/bench_steps"))
     parser.add_argument("--python", default=str(BENCH / ".venv/bin/python"),
                         help="interpreter that has the peers")
     options = parser.parse_args()
     if options.quick:
         options.workloads, options.seconds = list(QUICK), 1
-    if not 1 <= options.threads <= len(os.sched_getaffinity(0)):
-        parser.error("--threads: this process has not so many CPUs")
+    if not all(1 <= threads <= cpus for threads in options.threads):
+        parser.error(f"--threads: this process has {cpus} CPUs")
     return options
+
+
+def open_record(options):
+    """What is in the file of --json, or a record without cases."""
+    kept = ("peers", "seconds", "turn", "rounds", "slow", "timeout")
+    record = {"cpu": cpu_name(), "machine": platform.machine(),
+              "options": {key: getattr(options, key) for key in kept}, "cases": []}
+    path = pathlib.Path(options.json) if options.json else None
+    if path is None or not path.exists():
+        return record
+    old = json.loads(path.read_text())
+    for key in ("cpu", "machine", "options"):
+        if old.get(key) != record[key]:
+            sys.exit(f"{path}: from a run with another {key} (got {old.get(key)},"
+                     f" want {record[key]}); move it away or name another file")
+    old["cases"] = [case for case in old["cases"] if case["engines"][OURS]["status"] == "ok"]
+    return old
+
+
+def save(record, path):
+    """All or nothing: a run that is killed keeps what it had."""
+    temporary = pathlib.Path(path + ".tmp")
+    temporary.write_text(json.dumps(record, indent=1) + "\n")
+    temporary.replace(path)
+
+
+def run_workload(options, workload, cases, record, root, log):
+    folder = pathlib.Path(root, workload.name)
+    folder.mkdir()
+    subprocess.run([options.python, "-B", str(BENCH / "peers/make_case.py"), workload.model,
+                    str(workload.batch), *map(str, workload.shape), str(folder)], check=True)
+    for scheme, threads in cases:
+        left_out = absent(record, workload.name, scheme)
+        case = Case(options, workload, scheme, threads, folder, log, left_out).run()
+        show(case)
+        record["cases"].append(case)
+        record["isa"] = case["engines"][OURS].get("isa", record.get("isa"))
+        if options.json:
+            save(record, options.json)
 
 
 def main():
     options = parse_options()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # ends the engines too
-    record = {"cpu": cpu_name(), "machine": platform.machine(), "threads": options.threads,
-              "load_before": os.getloadavg()[0], "cases": []}
+    record = open_record(options)
+    done = {(case["workload"], case["scheme"], case["threads"]) for case in record["cases"]}
+    before = len(record["cases"])
     with tempfile.TemporaryDirectory() as root, open(f"{root}/log", "wb+") as log:
-        for workload in options.workloads:
-            model, shape, batch = WORKLOADS[workload]
-            folder = pathlib.Path(root, workload)
-            folder.mkdir()
-            subprocess.run([options.python, "-B", str(BENCH / "peers/make_case.py"), model,
-                            str(batch), *map(str, shape), str(folder)], check=True)
-            for scheme in options.schemes:
-                if scheme == "pockengine" and not (BENCH / f"schemes/{model}.json").exists():
-                    continue
-                case = Case(options, workload, scheme, folder, log).run()
-                show(case)
-                record["cases"].append(case)
-                record["isa"] = case["engines"][OURS].get("isa", record.get("isa"))
-                if options.json:
-                    pathlib.Path(options.json).write_text(json.dumps(record, indent=1) + "\n")
+        for workload in map(WORKLOADS.get, options.workloads):
+            cases = [(scheme, threads) for scheme in options.schemes for threads in options.threads
+                     if (workload.name, scheme, threads) not in done
+                     and (scheme != "pockengine" or workload.scheme_file.exists())]
+            if cases:
+                run_workload(options, workload, cases, record, root, log)
         log.seek(max(0, log.tell() - 4000))
         tail = log.read().decode(errors="replace")
-    if any(r["status"] != "ok" for case in record["cases"] for r in case["engines"].values()):
+    ran = [case["engines"] for case in record["cases"][before:]]
+    if any(r["status"] in ("wrong", "failed") for case in ran for r in case.values()):
         print("\nThe engines' last words:\n" + tail, file=sys.stderr)
-        return 1
-    return 0
+    return 0 if all(case[OURS]["status"] == "ok" for case in ran) else 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Puts run.py's results into docs/benchmarks.md, between its two markers.
 
-Usage: table.py RESULTS.json [MORE.json ...], e.g. one for each number of threads.
+Usage: table.py RESULTS.json
 """
 
 import json
@@ -13,9 +13,11 @@ BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
 OURS = "pocketune"
 
 
-def cell(result):
+def milliseconds(result):
     if result is None:
         return ""
+    if "about_ms" in result:
+        return f"~{result['about_ms']:.3g}"
     if "median_ms" not in result:
         return result["status"]
     digits = 2 if result["median_ms"] < 10 else 1
@@ -26,41 +28,71 @@ def megabytes(result):
     return f"{result['peak_bytes'] / 1e6:.0f}" if "peak_bytes" in result else ""
 
 
-def row(case, peers):
+def first_step(result):
+    return f"{result['first_step_s']:.2g}" if "first_step_s" in result else ""
+
+
+def markdown(head, rows):
+    return ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2),
+            *("| " + " | ".join(row) + " |" for row in rows), ""]
+
+
+def comparison(case):
     ours = case["engines"][OURS]
     best = case.get("best_peer")
-    memory = megabytes(case["engines"][best]) if best else ""
-    ratio = f"**{case['ratio']:.2f}** {best}" if best else ""
+    peer = case["engines"][best] if best else {}
+    ratio = f"**{case['ratio']:.2f}**" if best else ""
     if case.get("disturbed"):
         ratio = "disturbed"
-    return [case["workload"], case["scheme"], cell(ours),
-            *(cell(case["engines"].get(peer)) for peer in peers), ratio, megabytes(ours), memory]
+    return [case["workload"], case["scheme"], milliseconds(ours), milliseconds(peer or None),
+            best or "", ratio, megabytes(ours), megabytes(peer), first_step(ours),
+            first_step(peer)]
 
 
-def table(record):
+def tables(cases, threads):
+    """The comparison with the best peer, then the times of every peer."""
     peers = []
-    for case in record["cases"]:
+    for case in cases:
         peers += [name for name in case["engines"] if name != OURS and name not in peers]
-    head = ["workload", "scheme", OURS, *peers, "ratio, to", "MB", "MB of that peer"]
-    lines = [f"{record['cpu']}, kernels at {record['isa']}, {record['threads']} threads. Peers: "
-             + ", ".join(versions(record)) + ".", ""]
-    lines += ["| " + " | ".join(head) + " |", "|---|---|" + "---:|" * (len(head) - 2)]
-    lines += ["| " + " | ".join(row(case, peers)) + " |" for case in record["cases"]]
-    return "\n".join(lines) + "\n"
+    head = ["workload", "scheme", "ours, ms", "best peer, ms", "which", "ratio", "MB", "its MB",
+            "first step, s", "its first step, s"]
+    every = [[case["workload"], case["scheme"],
+              *(milliseconds(case["engines"].get(peer)) for peer in peers)] for case in cases]
+    heading = f"### {threads} thread{'s' if threads > 1 else ''}"
+    return [heading, "", *markdown(head, map(comparison, cases)), "Every peer, ms:", "",
+            *markdown(["workload", "scheme", *peers], every)]
 
 
-def versions(record):
-    found = {r["version"] for case in record["cases"] for r in case["engines"].values()
-             if "version" in r}
-    return sorted(found)
+def reasons(cases):
+    """Why peers were not timed: one line for each peer and reason."""
+    found = {}
+    for case in cases:
+        for name, r in case["engines"].items():
+            if r["status"] in ("wrong", "failed") and "untried" not in r:
+                where = found.setdefault((name, r["status"], r["reason"][:160]), [])
+                where.append(f"{case['workload']} {case['scheme']}")
+    if not found:
+        return []
+    return ["Not timed:", "", *(f"- {name}, {status} ({', '.join(dict.fromkeys(where))}): {why}"
+                                for (name, status, why), where in found.items()), ""]
+
+
+def page(record):
+    cases = record["cases"]
+    versions = sorted({r["version"] for case in cases for r in case["engines"].values()
+                       if "version" in r})
+    lines = [f"{record['cpu']}, kernels at {record['isa']}. Peers: {', '.join(versions)}.", ""]
+    for threads in sorted({case["threads"] for case in cases}):
+        lines += tables([case for case in cases if case["threads"] == threads], threads)
+    return "\n".join(lines + reasons(cases)) + "\n"
 
 
 def main():
-    records = [json.loads(pathlib.Path(path).read_text()) for path in sys.argv[1:]]
+    record = json.loads(pathlib.Path(sys.argv[1]).read_text())
     text = PAGE.read_text()
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
-    PAGE.write_text(before + BEGIN + "\n" + "\n".join(map(table, records)) + "\n" + END + after)
+    PAGE.write_text(before + BEGIN + "\n" + page(record) + END + after)
 
 
 if __name__ == "__main__":
