@@ -19,6 +19,7 @@ PEERS = {
     "jax": ("jax_peer.py", ""),
     "tensorflow": ("tf_peer.py", ""),
     "onnxruntime": ("ort_peer.py", ""),
+    "mnn": ("mnn_peer.py", ""),
 }
 LEARNING_RATE = 0.001  # on one batch for hundreds of steps: no loss may leave the finite
 # Of the error in compare.py. Another algorithm (padding, statistics, what is frozen) is off by tens

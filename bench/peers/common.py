@@ -84,10 +84,16 @@ class Server:
         raise ValueError(f"unknown command (got {command})")
 
 
-def serve(peer):
-    """Answers on what is stdout now; what libraries print goes to stderr."""
-    out = os.fdopen(os.dup(1), "w")
+def take_stdout():
+    """What is stdout now, to answer on; what libraries print from here on goes to stderr."""
+    answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    return answers
+
+
+def serve(peer, answers=None):
+    """`answers`: of take_stdout(), where the peer's libraries print while they are imported."""
+    answers = answers or take_stdout()
     server = Server(peer)
     for line in sys.stdin:
         command, _, argument = line.rstrip("\n").partition(" ")
@@ -96,4 +102,4 @@ def serve(peer):
         except Exception as error:  # a peer may fail in any way; the harness reports it
             traceback.print_exc()
             answer = {"error": f"{type(error).__name__}: {error}".split("\n")[0][:300]}
-        print(json.dumps(answer), file=out, flush=True)
+        print(json.dumps(answer), file=answers, flush=True)
