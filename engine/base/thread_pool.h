@@ -3,13 +3,16 @@
 
 #include <cstdint>
 
+#include "engine/base/back_off.h"
+
 struct pthreadpool;
 
 namespace pocketune {
 
 // Runs loops over work items on a fixed number of threads. The caller's thread takes part.
 // Which thread runs an item is not fixed; what an item computes must not depend on it: results are
-// the same bits for any number of threads as long as items write disjoint outputs.
+// the same bits for any number of threads as long as items write disjoint outputs. Where other
+// programs keep the cores busy, loops run on the caller's thread alone for a while (BackOff).
 // A loop allocates nothing. One loop at a time; not re-entrant.
 class ThreadPool {
  public:
@@ -20,8 +23,8 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return threads_; }
-  // For XNNPACK; nullptr with one thread.
-  pthreadpool* raw() const { return pool_; }
+  // For XNNPACK, asked for each run; nullptr where it is to run on the caller's thread alone.
+  pthreadpool* raw() { return pool_ == nullptr || back_off_.Rests() ? nullptr : pool_; }
 
   // Calls fn(item, slot) for each item in [0, items). `slot` < slots() tells concurrent calls
   // apart: scratch is indexed by it. Items are handed out in order, one at a time.
@@ -42,6 +45,7 @@ class ThreadPool {
   void Run(int64_t items, ItemFn item_fn, const void* fn);
 
   pthreadpool* pool_ = nullptr;
+  BackOff back_off_;
   int threads_ = 1;
   int slots_ = 1;
 };

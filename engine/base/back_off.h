@@ -1,0 +1,40 @@
+// When loops had better run on the caller's thread alone.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+namespace pocketune {
+
+// Where more threads want to run than there are cores, a loop waits for a worker that the system
+// has put aside, a thousand times longer than the loop takes. After such a wait the next loops do
+// without workers; then one tries again, and each failure doubles the time until the next trial.
+// Not thread-safe: for the thread that starts the loops.
+class BackOff {
+ public:
+  // Is the next loop to run alone? Counts down.
+  bool Rests() {
+    if (left_ == 0) return false;
+    --left_;
+    return true;
+  }
+
+  // After a loop with workers: how long the caller waited with nothing left to do, and what one of
+  // its own items took on average, for which a worker in its last item may keep it waiting.
+  void Record(int64_t idle_ns, int64_t item_ns) {
+    if (idle_ns <= kPatienceNs + 2 * item_ns) {
+      rest_ = kShortestRest;
+      return;
+    }
+    left_ = rest_;
+    rest_ = std::min(2 * rest_, kLongestRest);
+  }
+
+ private:
+  static constexpr int64_t kPatienceNs = 200'000;  // waking a sleeping thread takes less
+  static constexpr int kShortestRest = 64, kLongestRest = 4096;  // loops
+  int left_ = 0;
+  int rest_ = kShortestRest;
+};
+
+}  // namespace pocketune
