@@ -21,6 +21,7 @@ PEERS = {
     "onnxruntime": ("ort_peer.py", ""),
     "mnn": ("mnn_peer.py", ""),
     "mlx": ("mlx_peer.py", ""),
+    "executorch": ("executorch_peer.py", ""),
     "tinygrad": ("tinygrad_peer.py", ""),
 }
 LEARNING_RATE = 0.001  # on one batch for hundreds of steps: no loss may leave the finite

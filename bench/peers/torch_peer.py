@@ -40,13 +40,16 @@ class TorchNet:
         if top != bottom or left != right:
             x = F.pad(x, (left, right, top, bottom))
             top = left = 0
-        x = F.conv2d(x, weight, None, stride, (top, left), groups=groups)
-        mean = self.param(norm + ".running_mean", (out,))
-        var = self.param(norm + ".running_var", (out,), fill=1.0)
-        scale = self.param(norm + ".weight", (out,), fill=1.0)
-        shift = self.param(norm + ".bias", (out,))
-        x = F.batch_norm(x, mean, var, scale, shift, self.train, self.momentum, self.eps)
+        for part, fill in (("running_mean", 0), ("running_var", 1), ("weight", 1), ("bias", 0)):
+            self.param(f"{norm}.{part}", (out,), fill=float(fill))
+        x = self.conv_norm(x, weight, stride, (top, left), groups, norm)
         return self.act(x, act) if act else x
+
+    def conv_norm(self, x, weight, stride, padding, groups, norm):
+        x = F.conv2d(x, weight, None, stride, padding, groups=groups)
+        mean, var, scale, shift = (self.params[f"{norm}.{part}"] for part in
+                                   ("running_mean", "running_var", "weight", "bias"))
+        return F.batch_norm(x, mean, var, scale, shift, self.train, self.momentum, self.eps)
 
     def act(self, x, name):
         return F.relu6(x, inplace=True) if name == "relu6" else F.relu(x, inplace=True)
