@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds and tests all that CI checks, on a fresh Debian 12 machine too: ./test.sh [--all]
 #   without arguments: presets release and dev (ASan, UBSan), every test but the label "slow"
-#   --all:             the presets tsan and clang too, and the label "slow" in release
+#   --all:             the presets tsan and clang too, the label "slow" in release, and the unit tests
+#                      of aarch64 under emulation
 # The last line is "N passed, N failed, N skipped" over all presets; the exit code says the same.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
@@ -19,8 +20,8 @@ esac
 presets=(release dev)
 tools=(qemu-user clang-format-14)
 if $all; then
-  presets+=(tsan clang)
-  tools+=(clang-14)
+  presets+=(tsan clang aarch64)
+  tools+=(clang-14 g++-aarch64-linux-gnu)
 fi
 cmake/install_packages.sh "${tools[@]}" || exit 1
 
@@ -30,6 +31,7 @@ for preset in "${presets[@]}"; do
   report=$PWD/build/$preset/junit.xml
   reports+=("$report")
   rm -f "$report"
+  if [[ $preset == aarch64 ]]; then cmake/make_arm64_sysroot.sh || continue; fi
   cmake --preset "$preset" >/dev/null && cmake --build --preset "$preset" -j "$(nproc)" || continue
   labels=(-LE slow)
   if $all && [[ $preset == release ]]; then labels=(); fi

@@ -27,6 +27,8 @@ target_compile_options(pocketune_flags INTERFACE -ffp-contract=off)
 # Baseline is the lowest level of `--isa`; everything above it is chosen at run time (ADR 0002).
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   target_compile_options(pocketune_flags INTERFACE -march=x86-64-v2 -maes -mpclmul)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  target_compile_options(pocketune_flags INTERFACE -march=armv8-a)
 endif()
 if(POCKETUNE_SANITIZE)
   target_compile_options(pocketune_flags INTERFACE -fsanitize=${POCKETUNE_SANITIZE}

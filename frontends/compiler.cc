@@ -24,12 +24,9 @@ namespace pocketune {
 namespace {
 
 absl::StatusOr<Isa> ParseIsa(const std::string& text) {
-  if (text == "auto") return Isa::kAuto;
-  if (text == "avx512") return Isa::kAvx512;
-  if (text == "avx2") return Isa::kAvx2;
-  if (text == "sse4") return Isa::kSse4;
+  if (const std::optional<Isa> isa = IsaNamed(text)) return *isa;
   return absl::InvalidArgumentError(
-      absl::StrCat("isa: unknown level (got ", text, ", want auto, avx512, avx2 or sse4)"));
+      absl::StrCat("isa: unknown level (got ", text, ", want auto, avx512, avx2, sse4 or neon)"));
 }
 
 absl::StatusOr<OptimizerSpec> OptimizerOf(const TrainSpec& spec) {

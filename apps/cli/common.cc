@@ -54,16 +54,14 @@ void AddCommonFlags(CLI::App* command, CommonFlags* flags) {
   command->add_option("--seed", flags->seed, "Seed of everything random (default 1)")
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--quiet,-q", flags->quiet, "Say nothing but errors");
-  command->add_option("--isa", flags->isa, "Cap the instruction set: auto, avx512, avx2, sse4")
-      ->check(CLI::IsMember({"auto", "avx512", "avx2", "sse4"}));
+  command
+      ->add_option("--isa", flags->isa, "Cap the instruction set: auto, avx512, avx2, sse4, neon")
+      ->check(CLI::IsMember({"auto", "avx512", "avx2", "sse4", "neon"}));
 }
 
 absl::Status ApplyCommonFlags(CommonFlags* flags) {
   if (flags->threads == 0) flags->threads = CoresOfProcess();
-  const Isa isa = flags->isa == "avx512" ? Isa::kAvx512
-                  : flags->isa == "avx2" ? Isa::kAvx2
-                  : flags->isa == "sse4" ? Isa::kSse4
-                                         : Isa::kAuto;
+  const Isa isa = IsaNamed(flags->isa).value_or(Isa::kAuto);
   return As(ExitCode::kLocked, "--isa " + flags->isa, SetIsa(isa));
 }
 

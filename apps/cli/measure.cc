@@ -57,14 +57,12 @@ int GiveUp(const char* plan_path, const Status& status) {
 
 int Measure(char** argv) {
   const int threads = std::atoi(argv[3]);
-  const std::string isa = argv[4];
+  const Isa isa = IsaNamed(argv[4]).value_or(Isa::kAuto);
   const int steps = std::atoi(argv[5]);
   RandomInputs inputs(std::atoll(argv[6]));
   SessionOptions options;
   options.threads = threads;
-  if (isa != "auto") {
-    (void)SetIsa(isa == "avx512" ? Isa::kAvx512 : isa == "avx2" ? Isa::kAvx2 : Isa::kSse4).ok();
-  }
+  if (isa != Isa::kAuto) (void)SetIsa(isa).ok();
   ResetPeak();
   const int64_t baseline = StatusBytes("VmRSS:");
   const double begin = NowSeconds();

@@ -34,8 +34,14 @@ Isa HighestOf(int64_t targets) {
 // What the processor has. Highway is asked once: SupportedTargets() of 1.0 forgets what
 // DisableTargets chose for the dispatch, until the next update.
 int64_t MachineTargets() {
+#if HWY_ARCH_ARM_A64
+  // Every such processor has NEON. Highway 1.0 would ask for AES, too, which these kernels do not
+  // use and a Raspberry Pi 4 does not have.
+  return HWY_NEON;
+#else
   static const int64_t targets = hwy::SupportedTargets();
   return targets;
+#endif
 }
 
 // What SetIsa asked for last.
@@ -72,6 +78,14 @@ const char* NameOf(Isa isa) {
     if (level.isa == isa) return level.name;
   }
   return "auto";
+}
+
+std::optional<Isa> IsaNamed(std::string_view name) {
+  if (name == NameOf(Isa::kAuto)) return Isa::kAuto;
+  for (const Level& level : kLevels) {
+    if (name == level.name) return level.isa;
+  }
+  return std::nullopt;
 }
 
 }  // namespace pocketune

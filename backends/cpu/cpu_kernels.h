@@ -1,6 +1,9 @@
 // The CPU backend: own SIMD kernels for every op, and XNNPACK for ops whose weights are frozen.
 #pragma once
 
+#include <optional>
+#include <string_view>
+
 #include "backends/api/kernel.h"
 
 namespace pocketune {
@@ -13,6 +16,8 @@ Isa CurrentIsa();
 // Caps own kernels at `isa` for the whole process. Call before any plan runs. Fails with
 // kFailedPrecondition where the machine does not have it.
 Status SetIsa(Isa isa);
+// "auto", "sse4", "avx2", "avx512", "neon", and back.
 const char* NameOf(Isa isa);
+std::optional<Isa> IsaNamed(std::string_view name);
 
 }  // namespace pocketune

@@ -4,6 +4,7 @@ import pathlib
 import tempfile
 import unittest
 
+import check_baseline
 import check_defs
 import check_layers
 import check_lengths
@@ -84,6 +85,23 @@ class SymbolsTest(unittest.TestCase):
         for name in ("_Znwm", "_ZnamSt11align_val_t", "malloc", "mmap"):
             self.assertRegex(name, check_symbols.ALLOCATES)
         self.assertNotRegex("_ZdlPvm", check_symbols.ALLOCATES)
+
+
+class BaselineTest(unittest.TestCase):
+    def test_finds_instructions_beyond_the_baseline(self):
+        for line in ("aese\tv0.16b, v1.16b", "pmull\tv0.1q, v1.1d, v2.1d", "sha256h\tq0, q1, v2.4s",
+                     "ldaddal\tx0, x1, [x2]", "casal\tx0, x1, [x2]", "stadd\tw0, [x1]",
+                     "usdot\tv0.4s, v1.16b, v2.16b", "fmla\tv0.8h, v1.8h, v2.8h", "fadd\th0, h1, h2",
+                     "fmlal\tv0.4s, v1.4h, v2.4h", "fadd\tz0.s, z1.s, z2.s",
+                     "ld1w\t{z0.s}, p0/z, [x0]", "crc32cx\tw0, w1, x2", "ldapr\tw0, [x1]"):
+            listing = f"0000 <Run>:\n   4:\tnop\n   8:\t{line}\n"
+            self.assertEqual(list(check_baseline.beyond(listing)), [("Run", line)])
+
+    def test_lets_the_baseline_pass(self):
+        for line in ("fmla\tv0.4s, v1.4s, v2.s[0]", "ldaxr\tw0, [x1]", "pmull\tv0.8h, v1.8b, v2.8b",
+                     "fcvtl\tv0.4s, v1.4h", "fcvt\ts0, h1", "bfi\tw0, w1, #1, #2", "csel\tx0, x1, x2, eq",
+                     "smlal\tv0.4s, v1.4h, v2.4h", "bl\t0 <f_p0/z>", "add\tv0.8h, v1.8h, v2.8h"):
+            self.assertEqual(list(check_baseline.beyond(f"0000 <Run>:\n   4:\t{line}\n")), [])
 
 
 class TestsTest(unittest.TestCase):

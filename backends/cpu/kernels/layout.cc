@@ -31,7 +31,7 @@ void ParallelBundles(ThreadPool* pool, int64_t n, int64_t bundle, const Fn& fn) 
 }
 
 // to[j][i] = from[i][j] of a 4 x 4 block, in 128-bit vectors, which every level has.
-void TransposeBlock(const float* from, int64_t from_stride, float* to, int64_t to_stride) {
+HWY_ATTR void TransposeBlock(const float* from, int64_t from_stride, float* to, int64_t to_stride) {
   const hn::FixedTag<float, 4> d;
   const auto a = hn::LoadU(d, from);
   const auto b = hn::LoadU(d, from + from_stride);
@@ -48,8 +48,8 @@ void TransposeBlock(const float* from, int64_t from_stride, float* to, int64_t t
 }
 
 // to[j * to_stride + i] = from[i * from_stride + j] for i < rows, j < columns.
-void TransposeStrip(const float* from, int64_t from_stride, float* to, int64_t to_stride,
-                    int64_t rows, int64_t columns) {
+HWY_ATTR void TransposeStrip(const float* from, int64_t from_stride, float* to, int64_t to_stride,
+                             int64_t rows, int64_t columns) {
   for (int64_t i = 0; i < rows; i += 4) {
     for (int64_t j = 0; j < columns; j += 4) {
       const float* block = from + i * from_stride + j;

@@ -37,16 +37,15 @@ struct Log {
   }
 };
 
-// The operand that may be NaN stands second: x86 returns that one.
 template <class D, class V = hn::Vec<D>>
 HWY_INLINE V ClampTo(D d, V x, float lo, float hi) {
-  return hn::Min(hn::Set(d, hi), hn::Max(hn::Set(d, lo), x));
+  return AtMost(hn::Set(d, hi), AtLeast(hn::Set(d, lo), x));
 }
 
 struct Relu {
   template <class D, class V = hn::Vec<D>>
   HWY_INLINE V operator()(D d, V x) const {
-    return hn::Max(hn::Zero(d), x);
+    return AtLeast(hn::Zero(d), x);
   }
 };
 struct Relu6 {

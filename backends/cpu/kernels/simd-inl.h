@@ -34,6 +34,25 @@ inline constexpr int64_t kItemElems = 32 * 1024;
 
 HWY_INLINE int64_t FloatLanes() { return static_cast<int64_t>(hn::Lanes(F32())); }
 
+// The larger, the smaller of a bound and x; x where that is NaN. x86 gives the second operand then,
+// Arm the one that is a number.
+template <class V>
+HWY_INLINE V AtLeast(V bound, V x) {
+#if HWY_TARGET == HWY_NEON
+  return hn::IfThenElse(hn::Lt(x, bound), bound, x);
+#else
+  return hn::Max(bound, x);
+#endif
+}
+template <class V>
+HWY_INLINE V AtMost(V bound, V x) {
+#if HWY_TARGET == HWY_NEON
+  return hn::IfThenElse(hn::Lt(bound, x), bound, x);
+#else
+  return hn::Min(bound, x);
+#endif
+}
+
 // The first n < Lanes elements, the rest zero. Touches nothing beyond them.
 template <class D = F32>
 HWY_INLINE hn::Vec<D> LoadSome(const float* p, int64_t n, D d = D()) {
@@ -112,7 +131,7 @@ struct SumOf {
 struct MaxOf {
   static constexpr float kInit = -__builtin_inff();
   HWY_INLINE VF operator()(VF a, VF b) const {
-    return hn::IfThenElse(hn::IsNaN(a), a, hn::Max(a, b));
+    return hn::IfThenElse(hn::IsNaN(a), a, AtLeast(a, b));
   }
   HWY_INLINE float Lanes(VF v) const {
     const F32 d;

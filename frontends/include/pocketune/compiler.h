@@ -38,8 +38,9 @@ struct TrainSpec {
 struct Target {
   // Concurrent work items that scratch is sized for: at most so many threads help. >= 1.
   int threads = 1;
-  std::string isa = "auto";  // auto | avx512 | avx2 | sse4; below the machine's: own kernels alone
-  bool keep_order = false;   // do not reorder operators for memory (for comparison)
+  // auto | avx512 | avx2 | sse4 | neon; below the machine's: own kernels alone
+  std::string isa = "auto";
+  bool keep_order = false;  // do not reorder operators for memory (for comparison)
 };
 
 // What the compiler decided, exactly. MACs per sample, sizes in bytes.

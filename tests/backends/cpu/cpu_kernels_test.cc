@@ -39,6 +39,14 @@ TEST(CpuFeaturesTest, RunsAtTheLevelAskedForAndGoesBackUp) {
   EXPECT_EQ(CurrentIsa(), MachineIsa());
 }
 
+TEST(CpuFeaturesTest, FindsEachLevelByItsName) {
+  for (Isa isa : {Isa::kAuto, Isa::kSse4, Isa::kAvx2, Isa::kAvx512, Isa::kNeon}) {
+    EXPECT_EQ(IsaNamed(NameOf(isa)), isa);
+  }
+  EXPECT_STREQ(NameOf(Isa::kNeon), "neon");
+  EXPECT_EQ(IsaNamed("sse"), std::nullopt);
+}
+
 TEST(CpuFeaturesTest, RefusesALevelOfAnotherArchitecture) {
   const Isa foreign = MachineIsa() == Isa::kNeon ? Isa::kSse4 : Isa::kNeon;
   EXPECT_EQ(SetIsa(foreign).code(), StatusCode::kFailedPrecondition);
