@@ -18,6 +18,7 @@
 #include "graph/memory/liveness.h"
 #include "graph/memory/memory_report.h"
 #include "graph/passes/pass_manager.h"
+#include "graph/passes/rewrite.h"
 #include "sparse_bp/scheme.h"
 
 namespace pocketune {
@@ -66,10 +67,12 @@ absl::Status AttachLoss(const Compilation& c, Graph& graph, ValueId* loss) {
 // Evaluation drops nothing: dropout is the identity there.
 void RemoveDropout(Graph& graph) {
   std::vector<bool> keep(graph.nodes.size(), true);
+  Replacer replacer(graph);
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
+    replacer.Update(graph.nodes[i]);
     if (graph.nodes[i].op != OpKind::kDropout) continue;
     keep[i] = false;
-    graph.ReplaceUses(graph.nodes[i].results[0], graph.nodes[i].operands[0]);
+    replacer.Replace(graph.nodes[i].results[0], graph.nodes[i].operands[0]);
   }
   graph.Compact(keep);
 }
@@ -156,6 +159,14 @@ PlanFigures FiguresOf(const Compilation& c, const PlanSizes& sizes) {
   return figures;
 }
 
+absl::Status CheckTuning(const Tuning& tuning, const Target& target, Isa isa) {
+  const std::string level = NameOf(isa == Isa::kAuto ? CurrentIsa() : isa);
+  if (tuning.isa == level && tuning.threads == target.threads) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "tuning: measured at another instruction set or number of threads (got ", tuning.isa, " and ",
+      tuning.threads, ", want ", level, " and ", target.threads, "); measure again"));
+}
+
 absl::StatusOr<Plan> CompilePlan(const Model::Impl& model, const TrainSpec& spec,
                                  const Target& target, const std::string& metadata) {
   const auto begin = std::chrono::steady_clock::now();
@@ -166,6 +177,13 @@ absl::StatusOr<Plan> CompilePlan(const Model::Impl& model, const TrainSpec& spec
   c.context.kernels = CpuKernels();
   c.context.isa = *isa;
   c.context.slots = target.threads;
+  KernelChoices choices;
+  if (target.tuning != nullptr) {
+    if (absl::Status status = CheckTuning(*target.tuning, target, *isa); !status.ok())
+      return status;
+    for (const auto& [op, entry] : target.tuning->entries) choices[op] = entry.kernel;
+    c.context.choices = &choices;
+  }
   if (target.keep_order) c.context.disabled.push_back("reorder");
   absl::Status status = MakeSchedules(c);
   if (!status.ok()) return status;
@@ -185,6 +203,9 @@ absl::StatusOr<Plan> CompilePlan(const Model::Impl& model, const TrainSpec& spec
   Plan plan;
   plan.bytes = *std::move(bytes);
   plan.figures = FiguresOf(c, sizes);
+  for (const PassRecord& record : c.context.records) {
+    plan.passes.push_back({record.pass, record.ms, record.nodes_before, record.nodes_after});
+  }
   plan.memory_map_json = MemoryMapJson(c.train);
   plan.figures.compile_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();

@@ -1,6 +1,9 @@
 // What a Model holds, for the compile side.
 #pragma once
 
+#include <memory>
+#include <utility>
+
 #include "frontends/zoo/zoo.h"
 #include "pocketune/model.h"
 
@@ -10,6 +13,9 @@ struct Model::Impl {
   ModelSpec spec;
   Task task = Task::kClassification;
   Graph forward;  // batch norm as batch_norm_frozen, every parameter with its data
+
+  // A model that is not of the zoo.
+  static Model Wrap(Impl impl) { return Model(std::make_unique<Impl>(std::move(impl))); }
 };
 
 // The public form of a status of the compile side.

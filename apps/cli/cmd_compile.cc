@@ -38,6 +38,7 @@ void AddCompile(CLI::App& app, Run* run) {
   AddModelFlags(command, spec.get(), true);
   AddTrainFlags(command, spec.get());
   command->add_option("--out", *out, "The plan file to write")->required();
+  AddTuningFlag(command, flags.get());
   AddCommonFlags(command, flags.get());
   command->callback([=] {
     spec->seed = flags->seed;

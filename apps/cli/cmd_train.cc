@@ -421,6 +421,7 @@ void AddTrain(CLI::App& app, cli::Run* run) {
   AddTrainFlags(command, spec.get());
   AddLoopFlags(command, spec.get(), train.get());
   AddDataFlags(command, &spec->data);
+  AddTuningFlag(command, flags.get());
   AddCommonFlags(command, flags.get());
   command->callback([=] {
     if (train->out.empty() && !train->dry_run) throw CLI::RequiredError("--out");

@@ -114,6 +114,13 @@ void AddTrainFlags(CLI::App* command, RunSpec* spec) {
       "PATTERN=SCALE: parameters of that name learn at SCALE times the rate");
 }
 
+CLI::Option* AddTuningFlag(CLI::App* command, CommonFlags* flags) {
+  return command
+      ->add_option("--tuning", flags->tuning,
+                   "Take the kernels that `bench --autotune` found fastest")
+      ->type_name("FILE");
+}
+
 void AddDataFlags(CLI::App* command, DataSpec* spec) {
   command->add_option("--normalize", spec->normalize,
                       "minus_one_one (default), zero_one, imagenet, mnist, or mean,std");

@@ -17,6 +17,7 @@ struct CommonFlags {
   uint64_t seed = 1;
   bool quiet = false;
   std::string isa = "auto";
+  std::string tuning;  // path, empty for none
 };
 
 // A number in [min, max]; unlike CLI::Range not "nan".
@@ -32,6 +33,8 @@ void AddModelFlags(CLI::App* command, RunSpec* spec, bool model_required);
 // Adds --scheme, --optimizer, --momentum, --weight-decay, --label-smoothing, --batch-norm,
 // --lr-group.
 void AddTrainFlags(CLI::App* command, RunSpec* spec);
+// Adds --tuning.
+CLI::Option* AddTuningFlag(CLI::App* command, CommonFlags* flags);
 // Adds --normalize and --perturb and the rest of the data flags but --data itself.
 void AddDataFlags(CLI::App* command, DataSpec* spec);
 

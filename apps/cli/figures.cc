@@ -68,6 +68,7 @@ nlohmann::json RunJson(const RunSpec& spec, const CommonFlags& flags, const Plan
   json["backend"] = "cpu";
   json["isa"] = NameOf(CurrentIsa());
   json["first_step_ms"] = memory.first_step_ms;
+  json["start_ms"] = memory.start_ms;
   json["step_ms_median"] = Median(step_ms);
   json["step_ms_mad"] = MedianDeviation(step_ms);
   json["steps"] = step_ms.size();

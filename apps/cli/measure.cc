@@ -70,16 +70,17 @@ int Measure(char** argv) {
   if (!opened.ok()) return GiveUp(argv[2], opened.status());
   Session& session = *opened.value();
   const double open_seconds = NowSeconds() - begin;
-  double first_seconds = 0;
+  double first_end = 0;
   float loss = 0;
   for (int i = 0; i < steps; ++i) {
     const Status status = inputs.Step(session, &loss);
     if (!status.ok()) return GiveUp(argv[2], status);
-    if (i == 0) first_seconds = NowSeconds() - begin;
+    if (i == 0) first_end = NowSeconds();
   }
   const int64_t peak = StatusBytes("VmHWM:");
-  std::printf("%" PRId64 " %" PRId64 " %" PRId64 " %.6f %.6f\n", baseline, peak - baseline,
-              session.memory().packed_bytes, open_seconds * 1e3, first_seconds * 1e3);
+  std::printf("%" PRId64 " %" PRId64 " %" PRId64 " %.6f %.6f %.6f\n", baseline, peak - baseline,
+              session.memory().packed_bytes, open_seconds * 1e3, (first_end - begin) * 1e3,
+              first_end * 1e3);
   return 0;
 }
 
@@ -114,6 +115,7 @@ absl::StatusOr<Measurement> MeasurePlan(const std::string& plan_path, int thread
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   pid_t child = 0;
+  const double start = NowSeconds();  // the clock is the machine's: the child's has the same zero
   const int error = posix_spawn(&child, "/proc/self/exe", &actions, nullptr, argv.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   close(fds[1]);
@@ -131,11 +133,12 @@ absl::StatusOr<Measurement> MeasurePlan(const std::string& plan_path, int thread
     return Fail(static_cast<ExitCode>(code), "measure: " + text);
   }
   Measurement m;
-  if (std::sscanf(text.c_str(), "%" SCNd64 " %" SCNd64 " %" SCNd64 " %lf %lf",
+  if (std::sscanf(text.c_str(), "%" SCNd64 " %" SCNd64 " %" SCNd64 " %lf %lf %lf",
                   &m.baseline_rss_bytes, &m.measured_peak_bytes, &m.packed_bytes, &m.open_ms,
-                  &m.first_step_ms) != 5) {
+                  &m.first_step_ms, &m.start_ms) != 6) {
     return Fail(ExitCode::kInternal, "measure: the child process printed no figures");
   }
+  m.start_ms -= start * 1e3;
   return m;
 }
 

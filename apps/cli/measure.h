@@ -17,6 +17,7 @@ struct Measurement {
   int64_t packed_bytes = 0;
   double open_ms = 0.0;
   double first_step_ms = 0.0;  // from before opening the plan to the end of the first step
+  double start_ms = 0.0;       // from before the child was started to the end of the first step
 };
 
 // Runs `steps` training steps (evaluation steps where the plan cannot train) on random data;

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "apps/cli/autotune.h"
 #include "frontends/zoo/zoo.h"
 #include "pocketune/cpu.h"
 
@@ -86,7 +87,10 @@ absl::StatusOr<Plan> CompileModel(const Model& model, RunSpec spec, const Common
                                   const std::vector<std::string>& class_names) {
   spec.model = model.spec();
   const Json metadata = {{"run", ToJson(spec)}, {"class_names", class_names}};
-  Outcome<Plan> plan = Compile(model, spec.train, {.threads = flags.threads, .isa = flags.isa},
+  const absl::StatusOr<std::unique_ptr<Tuning>> tuning = LoadTuning(flags);
+  if (!tuning.ok()) return tuning.status();
+  const Target target = {.threads = flags.threads, .isa = flags.isa, .tuning = tuning->get()};
+  Outcome<Plan> plan = Compile(model, spec.train, target,
                                metadata.dump(-1, ' ', false, Json::error_handler_t::replace));
   if (!plan.ok()) return As(ExitCode::kUsage, plan);
   return std::move(plan.value());

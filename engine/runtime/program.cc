@@ -177,14 +177,14 @@ const Program::Port* Program::FindOutput(std::string_view name) const {
   return nullptr;
 }
 
-void Program::Run(Extent extent, bool poison, std::span<int64_t> times) const {
+void Program::Run(Extent extent, bool poison, std::span<StepSpan> times) const {
   for (size_t i = 0; i < steps_.size(); ++i) {
     const Step& step = steps_[i];
     if (extent == Extent::kPrediction && !step.predicted) continue;
     if (poison && step.args.scratch != nullptr) Poison(step.args.scratch, step.scratch_bytes);
-    const int64_t begin = times.empty() ? 0 : Now();
+    if (!times.empty()) times[i].begin_ns = Now();
     step.run(step.args);
-    if (!times.empty()) times[i] = Now() - begin;
+    if (!times.empty()) times[i].end_ns = Now();
   }
 }
 

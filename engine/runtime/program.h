@@ -25,6 +25,12 @@ struct Machine {
   StepPage* page = nullptr;
 };
 
+// When a step ran, in nanoseconds of the steady clock.
+struct StepSpan {
+  int64_t begin_ns = 0;
+  int64_t end_ns = 0;
+};
+
 // Not movable once built: steps point into it.
 class Program {
  public:
@@ -53,8 +59,8 @@ class Program {
 
   enum class Extent { kAll, kPrediction };
   // Runs the steps in order. `poison` fills each scratch with NaN first; `times`, unless empty, has
-  // one place per step and gets its nanoseconds. Allocates nothing.
-  void Run(Extent extent, bool poison, std::span<int64_t> times) const;
+  // one place per step and gets when it ran. Allocates nothing.
+  void Run(Extent extent, bool poison, std::span<StepSpan> times) const;
 
   size_t steps() const { return steps_.size(); }
   const fb::Step& step(size_t i) const { return *schedule_.steps()->Get(static_cast<uint32_t>(i)); }

@@ -61,7 +61,7 @@ struct Session::Impl {
   const Program* last = nullptr;  // what the arena holds the results of
   Program::Extent last_extent = Program::Extent::kAll;
   bool profiling = false;
-  std::vector<int64_t> times;  // of the steps of `train`
+  std::vector<StepSpan> times;  // of the steps of `train`
 };
 
 Status Session::Impl::Build() {
@@ -126,7 +126,7 @@ Status Session::Impl::Run(Program& program, Program::Extent extent) {
   }
   page.faults.store(0, std::memory_order_relaxed);
   const bool timed = profiling && &program == train;
-  program.Run(extent, options.poison, timed ? std::span(times) : std::span<int64_t>());
+  program.Run(extent, options.poison, timed ? std::span(times) : std::span<StepSpan>());
   last = &program;
   last_extent = extent;
   return StatusOfFaults(page.faults.load(std::memory_order_relaxed));
@@ -296,7 +296,9 @@ std::vector<Session::StepTime> Session::profile() const {
   std::vector<StepTime> steps;
   for (size_t i = 0; i < impl_->times.size(); ++i) {
     const fb::Step& step = impl_->train->step(i);
-    steps.push_back({TextOf(step.kernel()), TextOf(step.loc()), impl_->times[i]});
+    const StepSpan& time = impl_->times[i];
+    steps.push_back({TextOf(step.kernel()), TextOf(step.loc()),
+                     time.begin_ns - impl_->times[0].begin_ns, time.end_ns - time.begin_ns});
   }
   return steps;
 }

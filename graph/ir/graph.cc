@@ -95,13 +95,6 @@ ValueId Graph::FindOutput(const std::string& output_name) const {
   return kNone;
 }
 
-void Graph::ReplaceUses(ValueId from, ValueId to) {
-  for (Node& node : nodes) std::replace(node.operands.begin(), node.operands.end(), from, to);
-  for (Output& output : outputs) {
-    if (output.value == from) output.value = to;
-  }
-}
-
 void Graph::Compact(const std::vector<bool>& keep) {
   std::vector<Node> kept;
   for (size_t i = 0; i < nodes.size(); ++i) {

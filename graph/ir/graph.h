@@ -116,9 +116,6 @@ struct Graph {
   ValueId FindValue(const std::string& name, ValueKind kind) const;
   ValueId FindOutput(const std::string& name) const;
 
-  // Makes every operand and output that was `from` be `to`.
-  void ReplaceUses(ValueId from, ValueId to);
-
   // Drops nodes for which keep[i] is false, and afterwards every value that nothing refers to
   // (inputs stay). Ids change: what a caller held is void.
   void Compact(const std::vector<bool>& keep);

@@ -55,26 +55,6 @@ std::vector<Field> FieldsOf(const Attrs& attrs) {
   return fields;
 }
 
-// " {act=relu, stride=[2,2]}", without what has its default value; "" if that is all.
-std::string AttrsText(const Node& node) {
-  std::string text;
-  std::vector<Field> fields = FieldsOf(node.attrs);
-  const std::vector<Field> standard = FieldsOf(DefaultAttrs(node.op));
-  for (size_t i = 0; i < fields.size(); ++i) {
-    std::vector<std::string>& parts = fields[i].parts;
-    const std::vector<std::string>& defaults = standard[i].parts;
-    if (parts == defaults) continue;
-    // A list of one number per dimension ends with the last that is not the default.
-    if (parts.size() == Shape::kMaxRank && defaults.size() == parts.size()) {
-      while (parts.back() == defaults[parts.size() - 1]) parts.pop_back();
-    }
-    const std::string values = absl::StrJoin(parts, ",");
-    absl::StrAppend(&text, text.empty() ? "" : ", ", fields[i].name, "=",
-                    fields[i].list ? "[" + values + "]" : values);
-  }
-  return text.empty() ? text : " {" + text + "}";
-}
-
 std::string Quoted(const std::string& text) {
   return absl::StrCat("\"", absl::Utf8SafeCEscape(text), "\"");
 }
@@ -143,7 +123,7 @@ class Printer {
     for (size_t i = 0; i < node.operands.size(); ++i) {
       absl::StrAppend(&out_, i == 0 ? "" : ", ", Ref(node.operands[i]));
     }
-    absl::StrAppend(&out_, ")", AttrsText(node), " ", NameOf(node.phase));
+    absl::StrAppend(&out_, ")", AttrsText(node.op, node.attrs), " ", NameOf(node.phase));
     if (node.in_place && !node.info().Has(kView)) out_ += " in_place";
     if (!node.kernel.empty()) absl::StrAppend(&out_, " kernel ", Quoted(node.kernel));
     if (node.scratch_bytes != 0) {
@@ -173,6 +153,25 @@ class Printer {
 };
 
 }  // namespace
+
+std::string AttrsText(OpKind op, const Attrs& attrs) {
+  std::string text;
+  std::vector<Field> fields = FieldsOf(attrs);
+  const std::vector<Field> standard = FieldsOf(DefaultAttrs(op));
+  for (size_t i = 0; i < fields.size(); ++i) {
+    std::vector<std::string>& parts = fields[i].parts;
+    const std::vector<std::string>& defaults = standard[i].parts;
+    if (parts == defaults) continue;
+    // A list of one number per dimension ends with the last that is not the default.
+    if (parts.size() == Shape::kMaxRank && defaults.size() == parts.size()) {
+      while (parts.back() == defaults[parts.size() - 1]) parts.pop_back();
+    }
+    const std::string values = absl::StrJoin(parts, ",");
+    absl::StrAppend(&text, text.empty() ? "" : ", ", fields[i].name, "=",
+                    fields[i].list ? "[" + values + "]" : values);
+  }
+  return text.empty() ? text : " {" + text + "}";
+}
 
 std::string Print(const Graph& graph, const PrintOptions& options) {
   return Printer(graph, options).Run();

@@ -24,6 +24,9 @@ std::string Print(const Graph& graph, const PrintOptions& options = {});
 // ones; the laws of its stage are Verify's. Errors: kInvalidArgument, one line "line N: ...".
 absl::StatusOr<Graph> Parse(std::string_view text);
 
+// " {act=relu, stride=[2,2]}", without what has its default value; "" if that is all.
+std::string AttrsText(OpKind op, const Attrs& attrs);
+
 const char* NameOf(ParamRole role);
 const char* NameOf(Section section);
 const char* NameOf(Act act);

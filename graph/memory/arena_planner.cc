@@ -6,12 +6,18 @@
 #include <tuple>
 #include <utility>
 
+#include "graph/memory/range_max.h"
+
 namespace pocketune {
 namespace {
 
 // Work that improving may cost, in pairs of buffers looked at.
 constexpr int64_t kImprovementBudget = 40'000'000;
 constexpr int64_t kMaxRounds = 400;
+// Buffers up to which every buffer is compared with every other. Above, buffers are stacked: gaps
+// between others stay empty, but time grows as n log n.
+constexpr size_t kMaxCompared = 2048;
+constexpr int64_t kStackingBudget = 500'000;  // for improving, in buffers stacked
 
 // Live bytes of the most crowded node in each buffer's life, and their maximum.
 struct Crowding {
@@ -19,19 +25,25 @@ struct Crowding {
   int64_t lower_bound_bytes = 0;
 };
 
-Crowding CrowdingOf(const std::vector<Buffer>& buffers) {
+int NodesOf(const std::vector<Buffer>& buffers) {
   int nodes = 0;
   for (const Buffer& buffer : buffers) nodes = std::max(nodes, buffer.last + 1);
+  return nodes;
+}
+
+Crowding CrowdingOf(const std::vector<Buffer>& buffers) {
+  const int nodes = NodesOf(buffers);
   std::vector<int64_t> live(nodes + 1, 0);
   for (const Buffer& buffer : buffers) {
     live[buffer.first] += buffer.bytes;
     live[buffer.last + 1] -= buffer.bytes;
   }
   std::partial_sum(live.begin(), live.end(), live.begin());
+  RangeMax heights(nodes);
+  for (int n = 0; n < nodes; ++n) heights.Raise(n, n, live[n]);
   Crowding crowding;
   for (const Buffer& buffer : buffers) {
-    const auto begin = live.begin() + buffer.first;
-    crowding.of_buffer.push_back(*std::max_element(begin, live.begin() + buffer.last + 1));
+    crowding.of_buffer.push_back(heights.Max(buffer.first, buffer.last));
     crowding.lower_bound_bytes = std::max(crowding.lower_bound_bytes, crowding.of_buffer.back());
   }
   return crowding;
@@ -62,6 +74,21 @@ ArenaLayout BestFit(const std::vector<Buffer>& buffers, const std::vector<int>& 
     layout.bytes = std::max(layout.bytes, layout.offsets[i] + buffer.bytes);
     const auto above = [&](int64_t offset, int other) { return offset < layout.offsets[other]; };
     placed.insert(std::upper_bound(placed.begin(), placed.end(), layout.offsets[i], above), i);
+  }
+  return layout;
+}
+
+// Puts the buffers one by one, in the given order, on top of those that they meet.
+ArenaLayout Stack(const std::vector<Buffer>& buffers, const std::vector<int>& order) {
+  RangeMax heights(NodesOf(buffers));
+  ArenaLayout layout;
+  layout.offsets.assign(buffers.size(), 0);
+  for (int i : order) {
+    const Buffer& buffer = buffers[i];
+    layout.offsets[i] = heights.Max(buffer.first, buffer.last);
+    const int64_t top = layout.offsets[i] + buffer.bytes;
+    heights.Raise(buffer.first, buffer.last, top);
+    layout.bytes = std::max(layout.bytes, top);
   }
   return layout;
 }
@@ -112,22 +139,25 @@ std::vector<int> HighestFirst(const std::vector<Buffer>& buffers, const ArenaLay
 
 ArenaLayout PlanArena(const std::vector<Buffer>& buffers) {
   const Crowding crowding = CrowdingOf(buffers);
+  const int64_t count = static_cast<int64_t>(buffers.size());
+  const bool compares = buffers.size() <= kMaxCompared;
+  const auto place = compares ? BestFit : Stack;
   ArenaLayout best;
   best.bytes = std::numeric_limits<int64_t>::max();
   std::vector<std::vector<int>> orders = Orders(buffers, crowding);
   for (const std::vector<int>& order : orders) {
-    ArenaLayout layout = BestFit(buffers, order);
+    ArenaLayout layout = place(buffers, order);
     if (layout.bytes < best.bytes) best = std::move(layout);
   }
-  const int64_t pairs = static_cast<int64_t>(buffers.size() * buffers.size()) + 1;
-  const int64_t rounds = std::min(kMaxRounds, kImprovementBudget / pairs);
+  const int64_t rounds = std::min(
+      kMaxRounds, compares ? kImprovementBudget / (count * count + 1) : kStackingBudget / count);
   for (std::vector<int>& order : orders) {
-    ArenaLayout layout = BestFit(buffers, order);
+    ArenaLayout layout = place(buffers, order);
     const int64_t share = rounds / static_cast<int64_t>(orders.size());
     for (int64_t round = 0; round < share; ++round) {
       if (best.bytes == crowding.lower_bound_bytes) return best;
       order = HighestFirst(buffers, layout, std::move(order));
-      layout = BestFit(buffers, order);
+      layout = place(buffers, order);
       if (layout.bytes < best.bytes) best = layout;
     }
   }

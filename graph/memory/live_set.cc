@@ -1,6 +1,7 @@
 #include "graph/memory/live_set.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "engine/base/math.h"
 #include "graph/memory/liveness.h"
@@ -11,9 +12,9 @@ LiveSet::LiveSet(const Graph& graph) {
   const std::vector<ValueId> roots = AliasRootsOf(graph);
   bytes_.assign(graph.values.size(), 0);
   readers_.assign(graph.values.size(), 0);
-  uses_.resize(graph.nodes.size());
+  std::vector<NodeUse> uses(graph.nodes.size());
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    NodeUse& use = uses_[n];
+    NodeUse& use = uses[n];
     use.scratch_bytes = AlignUp(graph.nodes[n].scratch_bytes);
     for (ValueId id : graph.nodes[n].operands) use.reads.push_back(roots[id]);
     std::sort(use.reads.begin(), use.reads.end());
@@ -29,23 +30,24 @@ LiveSet::LiveSet(const Graph& graph) {
     if (value.kind == ValueKind::kInput) {
       live_bytes_ += bytes_[i];
     } else {
-      uses_[value.producer].defines.push_back(static_cast<ValueId>(i));
+      uses[value.producer].defines.push_back(static_cast<ValueId>(i));
     }
   }
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];
-    const std::vector<ValueId>& defines = uses_[n].defines;
+    const std::vector<ValueId>& defines = uses[n].defines;
     if (std::find(defines.begin(), defines.end(), node.results[0]) == defines.end()) continue;
     for (int operand = 0; operand < 2; ++operand) {
       if (FitsInPlace(graph, roots, node, operand)) {
-        uses_[n].reuses.push_back(roots[node.operands[operand]]);
+        uses[n].reuses.push_back(roots[node.operands[operand]]);
       }
     }
   }
+  uses_ = std::make_shared<const std::vector<NodeUse>>(std::move(uses));
 }
 
 int64_t LiveSet::BytesDuring(NodeId node) const {
-  const NodeUse& use = uses_[node];
+  const NodeUse& use = (*uses_)[node];
   int64_t bytes = live_bytes_ + use.scratch_bytes;
   for (ValueId root : use.defines) bytes += bytes_[root];
   for (ValueId root : use.reuses) {
@@ -55,17 +57,17 @@ int64_t LiveSet::BytesDuring(NodeId node) const {
 }
 
 void LiveSet::Run(NodeId node) {
-  for (ValueId root : uses_[node].defines) live_bytes_ += bytes_[root];
-  for (ValueId root : uses_[node].reads) {
+  for (ValueId root : (*uses_)[node].defines) live_bytes_ += bytes_[root];
+  for (ValueId root : (*uses_)[node].reads) {
     if (--readers_[root] == 0) live_bytes_ -= bytes_[root];
   }
 }
 
 void LiveSet::Undo(NodeId node) {
-  for (ValueId root : uses_[node].reads) {
+  for (ValueId root : (*uses_)[node].reads) {
     if (readers_[root]++ == 0) live_bytes_ += bytes_[root];
   }
-  for (ValueId root : uses_[node].defines) live_bytes_ -= bytes_[root];
+  for (ValueId root : (*uses_)[node].defines) live_bytes_ -= bytes_[root];
 }
 
 int64_t PeakBytesOf(const Graph& graph, const std::vector<NodeId>& order) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "graph/ir/graph.h"
@@ -17,12 +18,18 @@ class LiveSet {
   explicit LiveSet(const Graph& graph);
 
   int64_t live_bytes() const { return live_bytes_; }
+  size_t values() const { return bytes_.size(); }  // of the graph
   // Bytes alive while `node` runs, if it runs next.
   int64_t BytesDuring(NodeId node) const;
   // `node` has run. All its predecessors must have.
   void Run(NodeId node);
   // Takes back the last Run that was not taken back.
   void Undo(NodeId node);
+
+  // Roots that `node` reads, each once. How many of their readers have run decides what BytesDuring
+  // and Run do with `node`; of those that are not in the arena it decides nothing.
+  const std::vector<ValueId>& reads(NodeId node) const { return (*uses_)[node].reads; }
+  bool in_arena(ValueId root) const { return bytes_[root] > 0; }
 
  private:
   struct NodeUse {
@@ -31,9 +38,9 @@ class LiveSet {
     std::vector<ValueId> reuses;   // roots that result 0 may overwrite
     int64_t scratch_bytes = 0;
   };
-  std::vector<NodeUse> uses_;
-  std::vector<int64_t> bytes_;  // per root, 0 outside the arena
-  std::vector<int> readers_;    // per root: nodes that still have to read it; outputs have one more
+  std::shared_ptr<const std::vector<NodeUse>> uses_;  // per node; copies of a set share them
+  std::vector<int64_t> bytes_;                        // per root, 0 outside the arena
+  std::vector<int> readers_;  // per root: nodes that still have to read it; outputs have one more
   int64_t live_bytes_ = 0;
 };
 

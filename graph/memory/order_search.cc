@@ -1,24 +1,20 @@
 #include "graph/memory/order_search.h"
 
 #include <algorithm>
-#include <limits>
 #include <numeric>
+#include <set>
 #include <utility>
 
 #include "engine/base/check.h"
+#include "graph/memory/eager_order.h"
 #include "graph/memory/live_set.h"
 #include "graph/memory/liveness.h"
 
 namespace pocketune {
 namespace {
 
-using Order = std::vector<NodeId>;
-using Edges = std::vector<std::vector<NodeId>>;
-
 constexpr int kWindow = 10;    // nodes whose order is searched exactly at a time
-constexpr int kMaxChain = 6;   // nodes that the greedy search looks ahead
 constexpr int kMaxSweeps = 4;  // of the window over the order
-constexpr int64_t kNoCap = std::numeric_limits<int64_t>::max();
 
 // What orders are compared by: the peak, then how much is alive how long.
 struct Cost {
@@ -33,22 +29,15 @@ struct Cost {
   }
 };
 
-Cost CostOf(const LiveSet& start, const Order& order) {
-  LiveSet live = start;
+// Of running `order` next; leaves `live` as it was.
+Cost CostOf(LiveSet& live, const Order& order) {
   Cost cost;
   for (NodeId node : order) {
     cost.Add(live.BytesDuring(node));
     live.Run(node);
   }
+  for (size_t i = order.size(); i-- > 0;) live.Undo(order[i]);
   return cost;
-}
-
-Edges Reversed(const Edges& edges) {
-  Edges reversed(edges.size());
-  for (size_t n = 0; n < edges.size(); ++n) {
-    for (NodeId before : edges[n]) reversed[before].push_back(static_cast<NodeId>(n));
-  }
-  return reversed;
 }
 
 // Exact order of a few consecutive nodes: dynamic programming over the sets that may have run.
@@ -103,115 +92,38 @@ class WindowSearch {
   std::vector<Best> best_;      // per set of nodes that have run
 };
 
-// Slides a window over the order and replaces its part by the exact best, until nothing changes.
+// Slides a window over the order and replaces its part by the exact best, until nothing changes. A
+// window is searched again only if its neighbours have changed what is in it or before it.
 Order ImproveInWindows(const LiveSet& start, const Edges& before, Order order) {
+  constexpr size_t kStride = kWindow / 2;
+  const size_t windows = (order.size() + kStride - 1) / kStride;
+  std::vector<bool> stale(windows + 2, true);  // window w: stale[w + 1]
   bool changed = true;
   for (int sweep = 0; sweep < kMaxSweeps && changed; ++sweep) {
     changed = false;
     LiveSet live = start;
-    for (size_t begin = 0; begin < order.size(); begin += kWindow / 2) {
+    for (size_t w = 0; w < windows; ++w) {
+      const size_t begin = w * kStride;
       const size_t end = std::min(order.size(), begin + kWindow);
-      const Order part(order.begin() + begin, order.begin() + end);
-      const Order better = WindowSearch(live, before, part).Run();
-      if (CostOf(live, better) < CostOf(live, part)) {
-        std::copy(better.begin(), better.end(), order.begin() + begin);
-        changed = true;
+      if (stale[w + 1]) {
+        stale[w + 1] = false;
+        const Order part(order.begin() + begin, order.begin() + end);
+        const Order better = WindowSearch(live, before, part).Run();
+        if (CostOf(live, better) < CostOf(live, part)) {
+          std::copy(better.begin(), better.end(), order.begin() + begin);
+          changed = stale[w] = stale[w + 2] = true;
+        }
       }
-      for (size_t i = begin; i < std::min(end, begin + kWindow / 2); ++i) live.Run(order[i]);
+      for (size_t i = begin; i < std::min(end, begin + kStride); ++i) live.Run(order[i]);
     }
   }
   return order;
 }
 
-// Follows a given order, but runs at once whatever leaves less alive than there was: a node, or a
-// chain of nodes that the node makes ready (a weight's gradient and its update). What needs more
-// than `cap_bytes` on its way waits for its turn.
-class EagerOrder {
- public:
-  EagerOrder(const LiveSet& start, const Edges& before, const Order& base, int64_t cap_bytes)
-      : live_(start),
-        after_(Reversed(before)),
-        cap_bytes_(cap_bytes),
-        missing_(before.size()),
-        rank_(before.size()) {
-    for (size_t n = 0; n < before.size(); ++n) missing_[n] = static_cast<int>(before[n].size());
-    for (size_t i = 0; i < base.size(); ++i) rank_[base[i]] = static_cast<int>(i);
-    for (NodeId node : base) {
-      if (missing_[node] == 0) ready_.push_back(node);
-    }
-  }
-
-  Order Run() {
-    while (!ready_.empty()) {
-      NodeId chosen = kNone;
-      int64_t lowest = kGrows;
-      for (NodeId node : ready_) {  // in the base order, so that the first of equals wins
-        const int64_t peak = PeakOfShrinkingChain(node);
-        if (peak < lowest && peak <= cap_bytes_) {
-          lowest = peak;
-          chosen = node;
-        }
-      }
-      Take(chosen == kNone ? ready_.front() : chosen);
-    }
-    return std::move(order_);
-  }
-
- private:
-  static constexpr int64_t kGrows = kNoCap;
-
-  // Peak of the shortest chain that starts with `node` and leaves less alive than there is now;
-  // kGrows where there is none.
-  int64_t PeakOfShrinkingChain(NodeId node) {
-    const int64_t before = live_.live_bytes();
-    Order chain;
-    int64_t peak = 0;
-    bool shrinks = false;
-    while (node != kNone && !shrinks && chain.size() < kMaxChain) {
-      peak = std::max(peak, live_.BytesDuring(node));
-      live_.Run(node);
-      chain.push_back(node);
-      shrinks = live_.live_bytes() < before;
-      NodeId next = kNone;
-      for (NodeId follower : after_[node]) {
-        if (--missing_[follower] == 0 && (next == kNone || rank_[follower] < rank_[next])) {
-          next = follower;
-        }
-      }
-      node = next;
-    }
-    for (size_t i = chain.size(); i-- > 0;) {
-      live_.Undo(chain[i]);
-      for (NodeId follower : after_[chain[i]]) ++missing_[follower];
-    }
-    return shrinks ? peak : kGrows;
-  }
-
-  void Take(NodeId node) {
-    ready_.erase(std::find(ready_.begin(), ready_.end(), node));
-    live_.Run(node);
-    order_.push_back(node);
-    for (NodeId follower : after_[node]) {
-      if (--missing_[follower] > 0) continue;
-      const auto place = std::lower_bound(ready_.begin(), ready_.end(), follower,
-                                          [&](NodeId a, NodeId b) { return rank_[a] < rank_[b]; });
-      ready_.insert(place, follower);
-    }
-  }
-
-  LiveSet live_;
-  const Edges after_;
-  const int64_t cap_bytes_;
-  std::vector<int> missing_;  // per node: predecessors that have not run
-  std::vector<int> rank_;     // per node: position in the base order
-  Order ready_;               // sorted by rank
-  Order order_;
-};
-
 // Runs a node only when somebody needs it: for each node that nobody waits for, in the given order,
 // first what it depends on.
 Order DepthFirstOrder(const Edges& before) {
-  const Edges after = Reversed(before);
+  const Edges after = ReversedEdges(before);
   std::vector<bool> seen(before.size(), false);
   Order order;
   for (size_t sink = 0; sink < before.size(); ++sink) {
@@ -260,12 +172,14 @@ std::vector<std::vector<NodeId>> DependenciesOf(const Graph& graph) {
 }
 
 std::vector<NodeId> SmallestPeakOrder(const Graph& graph) {
-  const LiveSet start(graph);
+  LiveSet start(graph);
   const Edges before = DependenciesOf(graph);
   Order best(graph.nodes.size());
   std::iota(best.begin(), best.end(), 0);
   Cost lowest = CostOf(start, best);
+  std::set<Order> tried;
   const auto offer = [&](const Order& base) {
+    if (!tried.insert(base).second) return;
     Order order = ImproveInWindows(start, before, base);
     const Cost cost = CostOf(start, order);
     if (!(cost < lowest)) return;
@@ -276,9 +190,9 @@ std::vector<NodeId> SmallestPeakOrder(const Graph& graph) {
   const Order depth_first = DepthFirstOrder(before);
   for (const Order& base : {given, depth_first}) {
     offer(base);
-    offer(EagerOrder(start, before, base, kNoCap).Run());
+    offer(EagerOrder(start, before, base, kNoCap));
   }
-  offer(EagerOrder(start, before, best, lowest.peak).Run());
+  offer(EagerOrder(start, before, best, lowest.peak));
   return best;
 }
 

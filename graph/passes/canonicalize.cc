@@ -11,16 +11,17 @@ namespace {
 // of the node's result; what it reads of earlier nodes is canonical already.
 class Canonicalizer {
  public:
-  explicit Canonicalizer(Graph& graph) : graph_(graph) {}
+  explicit Canonicalizer(Graph& graph) : graph_(graph), replacer_(graph) {}
 
   void Run() {
     for (Node& node : graph_.nodes) {
+      replacer_.Update(node);
       const ValueId simpler = Simplify(node);
       if (simpler == kNone) continue;
       // An output must be written by a node.
       const bool made_by_node = graph_.value(simpler).kind == ValueKind::kResult;
       if (!made_by_node && IsOutput(graph_, node.results[0])) continue;
-      graph_.ReplaceUses(node.results[0], simpler);
+      replacer_.Replace(node.results[0], simpler);
     }
     RemoveDeadNodes(graph_);
   }
@@ -144,6 +145,7 @@ class Canonicalizer {
   }
 
   Graph& graph_;
+  Replacer replacer_;
 };
 
 }  // namespace

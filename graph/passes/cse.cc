@@ -24,7 +24,9 @@ Key KeyOf(const Node& node) {
 absl::Status RunCse(Graph& graph, PassContext&) {
   std::map<Key, NodeId> first;
   std::vector<bool> keep(graph.nodes.size(), true);
+  Replacer replacer(graph);
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    replacer.Update(graph.nodes[n]);
     const Node& node = graph.nodes[n];
     if (!IsPure(node)) continue;
     const auto [it, is_new] = first.emplace(KeyOf(node), static_cast<NodeId>(n));
@@ -33,8 +35,9 @@ absl::Status RunCse(Graph& graph, PassContext&) {
     if (twin.phase > node.phase || graph.type(twin.results[0]) != graph.type(node.results[0])) {
       continue;
     }
-    const std::vector<ValueId> from = node.results;
-    for (size_t i = 0; i < from.size(); ++i) graph.ReplaceUses(from[i], twin.results[i]);
+    for (size_t i = 0; i < node.results.size(); ++i) {
+      replacer.Replace(node.results[i], twin.results[i]);
+    }
     keep[n] = false;
   }
   graph.Compact(keep);

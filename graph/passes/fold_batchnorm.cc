@@ -39,7 +39,7 @@ std::vector<float> ScaleChannels(const Value& w, int dim, const std::vector<doub
 class BatchnormFolder {
  public:
   explicit BatchnormFolder(Graph& graph)
-      : graph_(graph), uses_(CountUses(graph)), keep_(graph.nodes.size(), true) {}
+      : graph_(graph), consts_(graph), uses_(CountUses(graph)), keep_(graph.nodes.size(), true) {}
 
   void Run() {
     for (size_t n = 0; n < graph_.nodes.size(); ++n) {
@@ -73,8 +73,7 @@ class BatchnormFolder {
     const std::vector<double> factor = Factors(norm);
     const Value& w = graph_.value(layer.operands[1]);
     std::vector<float> scaled = ScaleChannels(w, ChannelDim(graph_, layer), factor);
-    const ValueId weight =
-        AddConstNamed(graph_, w.name + ".folded", Shape(w.type.shape), std::move(scaled));
+    const ValueId weight = consts_.Add(w.name + ".folded", w.type.shape, std::move(scaled));
     const ValueId bias = MakeBias(norm, layer, layer_id, factor);
     layer.operands = {layer.operands[0], weight, bias};
     *ActOf(layer.attrs) = std::get<NormAttrs>(norm.attrs).act;
@@ -104,8 +103,7 @@ class BatchnormFolder {
       constant[c] = static_cast<float>(fixed ? (*shift.data)[c] + folded : folded);
     }
     const Shape shape = shift.type.shape;
-    const ValueId offset =
-        AddConstNamed(graph_, shift.name + ".folded", shape, std::move(constant));
+    const ValueId offset = consts_.Add(shift.name + ".folded", shape, std::move(constant));
     if (fixed) {
       keep_[layer_id] = false;
       return offset;
@@ -121,6 +119,7 @@ class BatchnormFolder {
   }
 
   Graph& graph_;
+  ConstAdder consts_;
   std::vector<int> uses_;
   std::vector<bool> keep_;
 };

@@ -91,7 +91,10 @@ std::string ConstName(const Graph& graph, const Node& node) {
 // kernels of the target, so that there is no second definition of an op.
 absl::Status RunFoldConstants(Graph& graph, PassContext& context) {
   std::vector<bool> keep(graph.nodes.size(), true);
+  Replacer replacer(graph);
+  ConstAdder consts(graph);
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    replacer.Update(graph.nodes[n]);
     if (!IsFoldable(graph, graph.nodes[n])) continue;
     std::vector<std::vector<float>> data = Evaluate(graph, graph.nodes[n], context);
     if (data.empty()) continue;
@@ -99,7 +102,7 @@ absl::Status RunFoldConstants(Graph& graph, PassContext& context) {
     const std::vector<ValueId> results = graph.nodes[n].results;
     for (size_t i = 0; i < data.size(); ++i) {
       const Shape shape = graph.shape(results[i]);
-      graph.ReplaceUses(results[i], AddConstNamed(graph, name, shape, std::move(data[i])));
+      replacer.Replace(results[i], consts.Add(name, shape, std::move(data[i])));
     }
     keep[n] = false;
   }

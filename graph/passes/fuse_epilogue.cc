@@ -31,10 +31,11 @@ std::optional<Act> ActOfOp(OpKind op) {
 class EpilogueFuser {
  public:
   explicit EpilogueFuser(Graph& graph)
-      : graph_(graph), uses_(CountUses(graph)), keep_(graph.nodes.size(), true) {}
+      : graph_(graph), replacer_(graph), uses_(CountUses(graph)), keep_(graph.nodes.size(), true) {}
 
   void Run() {
     for (size_t n = 0; n < graph_.nodes.size(); ++n) {
+      replacer_.Update(graph_.nodes[n]);
       if (graph_.nodes[n].op == OpKind::kAdd) {
         if (!FuseBias(static_cast<NodeId>(n), 0, 1)) FuseBias(static_cast<NodeId>(n), 1, 0);
       } else {
@@ -63,7 +64,7 @@ class EpilogueFuser {
     Node* producer = SoleProducer(node.operands[0], node);
     if (producer == nullptr) return;
     *ActOf(producer->attrs) = *act;
-    graph_.ReplaceUses(node.results[0], producer->results[0]);
+    replacer_.Replace(node.results[0], producer->results[0]);
     keep_[n] = false;
   }
 
@@ -90,6 +91,7 @@ class EpilogueFuser {
   }
 
   Graph& graph_;
+  Replacer replacer_;
   std::vector<int> uses_;
   std::vector<bool> keep_;
 };

@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "backends/api/kernel.h"
 #include "graph/ir/graph.h"
+#include "graph/passes/kernel_choice.h"
 
 namespace pocketune {
 
@@ -22,9 +23,10 @@ struct PassRecord {
 struct PassContext {
   KernelTable kernels;  // of the backend that the plan is for; empty: nothing is computed or chosen
   Isa isa = Isa::kAuto;
-  int slots = 1;                      // as in KernelQuery
-  std::vector<std::string> disabled;  // text names of passes to skip
-  std::vector<PassRecord> records;    // in order of execution
+  int slots = 1;                           // as in KernelQuery
+  const KernelChoices* choices = nullptr;  // go before the order of `kernels`; may be null
+  std::vector<std::string> disabled;       // text names of passes to skip
+  std::vector<PassRecord> records;         // in order of execution
 };
 
 #define PT_PASS(Name, ...) absl::Status Run##Name(Graph& graph, PassContext& context);

@@ -33,10 +33,33 @@ bool IsOutput(const Graph& graph, ValueId id) {
   return false;
 }
 
-ValueId AddConstNamed(Graph& graph, std::string name, Shape shape, std::vector<float> data) {
-  while (graph.FindValue(name, ValueKind::kConst) != kNone) name += "_";
-  return graph.AddConst(std::move(name), shape,
-                        std::make_shared<const std::vector<float>>(std::move(data)));
+void Replacer::Replace(ValueId from, ValueId to) {
+  by_.resize(graph_.values.size(), kNone);
+  by_[from] = to;
+  for (Output& output : graph_.outputs) {
+    if (output.value == from) output.value = to;
+  }
+}
+
+void Replacer::Update(Node& node) const {
+  for (ValueId& id : node.operands) {
+    if (id < static_cast<ValueId>(by_.size()) && by_[id] != kNone) id = by_[id];
+  }
+}
+
+ConstAdder::ConstAdder(Graph& graph) : graph_(graph) {
+  for (const Value& value : graph.values) {
+    if (value.kind == ValueKind::kConst) taken_.insert(value.name);
+  }
+}
+
+ValueId ConstAdder::Add(const std::string& name, Shape shape, std::vector<float> data) {
+  std::string& last = last_[name];
+  std::string free = last.empty() ? name : last + "_";
+  while (!taken_.insert(free).second) free += "_";
+  last = free;
+  return graph_.AddConst(std::move(free), shape,
+                         std::make_shared<const std::vector<float>>(std::move(data)));
 }
 
 void RemoveDeadNodes(Graph& graph) {

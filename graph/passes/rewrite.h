@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "graph/ir/graph.h"
@@ -27,8 +29,35 @@ std::vector<int> CountUses(const Graph& graph);
 
 bool IsOutput(const Graph& graph, ValueId id);
 
-// Appends a constant called `name`, with underscores behind it where that is taken.
-ValueId AddConstNamed(Graph& graph, std::string name, Shape shape, std::vector<float> data);
+// Puts values in the place of others while a pass goes over the nodes in order: a node is brought
+// up to date when its turn comes, since only nodes behind a value's producer read it.
+class Replacer {
+ public:
+  explicit Replacer(Graph& graph) : graph_(graph) {}
+  // Every output, and every operand of nodes still to come, that was `from` becomes `to`, which is
+  // itself not replaced.
+  void Replace(ValueId from, ValueId to);
+  // To be called for each node, in order, before anything is read of it.
+  void Update(Node& node) const;
+
+ private:
+  Graph& graph_;
+  std::vector<ValueId> by_;  // per value: what replaces it, or kNone
+};
+
+// Appends constants under names of their own.
+class ConstAdder {
+ public:
+  // From here on only this adds constants to `graph`.
+  explicit ConstAdder(Graph& graph);
+  // The constant is called `name`, with underscores behind it where that is taken.
+  ValueId Add(const std::string& name, Shape shape, std::vector<float> data);
+
+ private:
+  Graph& graph_;
+  std::unordered_set<std::string> taken_;
+  std::unordered_map<std::string, std::string> last_;  // per name asked for: the last one given
+};
 
 // Drops all nodes from which no output and no update depends.
 void RemoveDeadNodes(Graph& graph);

@@ -17,12 +17,15 @@ std::string Describe(const Graph& graph, const Node& node) {
 
 }  // namespace
 
-// Picks for each node the first row of the table that serves it, and asks how much scratch it
-// needs.
+// Picks for each node the kernel that was measured to be the fastest, or without measurements the
+// first row of the table that serves it, and asks how much scratch it needs.
 absl::Status RunSelectKernels(Graph& graph, PassContext& context) {
   for (Node& node : graph.nodes) {
     const NodeQuery asked(graph, node, context.isa, context.slots);
-    const KernelInfo* kernel = SelectKernel(context.kernels, asked.query);
+    const absl::StatusOr<const KernelInfo*> chosen =
+        ChooseKernel(context.kernels, context.choices, asked.query);
+    if (!chosen.ok()) return chosen.status();
+    const KernelInfo* kernel = *chosen;
     if (kernel == nullptr) {
       return absl::UnimplementedError(
           absl::StrCat(node.loc.empty() ? std::string("select_kernels") : node.loc,

@@ -122,11 +122,13 @@ class Session {
   // The plan's JSON metadata. Lives as long as the session.
   std::string_view metadata() const;
 
-  // Nanoseconds of each step of the last TrainStep, once enabled; costs two clock reads a step.
+  // Time of each step of the schedule "train" in the last TrainStep, once enabled, in order of
+  // execution; costs two clock reads a step.
   void set_profiling(bool on);
   struct StepTime {
     std::string_view kernel;
     std::string_view loc;
+    int64_t begin_ns = 0;  // since the first step began
     int64_t nanoseconds = 0;
   };
   std::vector<StepTime> profile() const;

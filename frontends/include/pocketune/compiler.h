@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pocketune/model.h"
+#include "pocketune/tuning.h"
 
 namespace pocketune {
 
@@ -41,6 +42,9 @@ struct Target {
   // auto | avx512 | avx2 | sse4 | neon; below the machine's: own kernels alone
   std::string isa = "auto";
   bool keep_order = false;  // do not reorder operators for memory (for comparison)
+  // Kernels to prefer, or null for the backend's own order. INVALID_ARGUMENT where it was measured
+  // at another instruction set or number of threads, or names a kernel that does not serve.
+  const Tuning* tuning = nullptr;
 };
 
 // What the compiler decided, exactly. MACs per sample, sizes in bytes.
@@ -60,11 +64,20 @@ struct PlanFigures {
   double compile_ms = 0.0;
 };
 
+// One run of one pass.
+struct PassTime {
+  std::string pass;
+  double ms = 0.0;
+  int nodes_before = 0;
+  int nodes_after = 0;
+};
+
 // A compiled plan, as the bytes of a .ptplan file.
 struct Plan {
   std::string bytes;
   PlanFigures figures;
-  std::string memory_map_json;  // of the training schedule, for reports
+  std::vector<PassTime> passes;  // in order, of the schedules "train" and "eval"
+  std::string memory_map_json;   // of the training schedule, for reports
 
   // Writes the file atomically. UNAVAILABLE where writing failed.
   Outcome<bool> Write(const std::string& path) const;

@@ -228,6 +228,10 @@ TEST(SessionTest, TimesTheStepsOfTheTrainingSchedule) {
   EXPECT_EQ(profile[7].kernel, "reference.momentum");
   EXPECT_EQ(profile[7].loc, "here");
   EXPECT_GT(profile[7].nanoseconds, 0);
+  EXPECT_EQ(profile[0].begin_ns, 0);
+  for (size_t i = 1; i < profile.size(); ++i) {
+    EXPECT_GE(profile[i].begin_ns, profile[i - 1].begin_ns + profile[i - 1].nanoseconds);
+  }
 }
 
 TEST(SessionTest, SaysWhatAPlanLacks) {

@@ -139,5 +139,29 @@ TEST(ArenaPlannerTest, TrainingGraphsAreWithinTwoPercentOfTheLowerBound) {
   }
 }
 
+// As training a deep chain leaves them: what the forward pass saves lives until the backward pass
+// comes back to it, and each node has a result for the next.
+std::vector<Buffer> DeepBuffers(int depth) {
+  const RandomStream random(5, "deep");
+  std::vector<Buffer> buffers;
+  for (int n = 0; n < 2 * depth; ++n) {
+    const int64_t bytes = kAlignment * (1 + random.Below(static_cast<uint64_t>(n), 31));
+    buffers.push_back({n, kNone, bytes, n, std::min(n + 1, 2 * depth - 1)});
+    if (n < depth) buffers.push_back({n, kNone, 2 * bytes, n, 2 * depth - 1 - n});
+  }
+  return buffers;
+}
+
+// So many buffers that they are stacked, not compared with each other.
+TEST(ArenaPlannerTest, DeepChainsAreWithinTwoPercentOfTheLowerBound) {
+  const std::vector<Buffer> buffers = DeepBuffers(1000);
+  ASSERT_GT(buffers.size(), 2048u);
+  const ArenaLayout layout = PlanArena(buffers);
+  ExpectSound(buffers, layout);
+  const double gap = double(layout.bytes) / double(LowerBoundOf(buffers));
+  RecordProperty("gap", std::to_string(gap));
+  EXPECT_LE(gap, 1.02);
+}
+
 }  // namespace
 }  // namespace pocketune

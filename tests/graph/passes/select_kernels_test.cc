@@ -51,6 +51,40 @@ TEST(SelectKernelsTest, AWeightThatLearnsIsNoConstant) {
   EXPECT_EQ(graph.nodes[0].scratch_bytes, 2 * 10 * 4);
 }
 
+TEST(SelectKernelsTest, WhatWasMeasuredGoesBeforeTheOrderOfTheTable) {
+  Graph graph = Linear();
+  PassContext context = Context();
+  const KernelChoices choices = {{"matmul(f32[2,3], const f32[3,5])", "test.matmul"},
+                                 {"matmul(f32[2,3], f32[3,5])", "test.none"}};
+  context.choices = &choices;
+  ASSERT_TRUE(RunSelectKernels(graph, context).ok());
+  EXPECT_EQ(graph.nodes[0].kernel, "test.matmul");
+  EXPECT_EQ(graph.nodes[0].scratch_bytes, 2 * 10 * 4);
+}
+
+TEST(SelectKernelsTest, WhatWasNotMeasuredFollowsTheOrderOfTheTable) {
+  Graph graph = Linear();
+  PassContext context = Context();
+  const KernelChoices choices = {{"matmul(f32[7,3], const f32[3,5])", "test.matmul"}};
+  context.choices = &choices;
+  ASSERT_TRUE(RunSelectKernels(graph, context).ok());
+  EXPECT_EQ(graph.nodes[0].kernel, "test.matmul_packed");
+}
+
+TEST(SelectKernelsTest, AChoiceThatDoesNotServeIsAnError) {
+  for (const char* kernel : {"test.none", "test.matmul_packed"}) {
+    Graph graph = Linear();
+    graph.values[1].trainable = true;
+    PassContext context = Context();
+    const KernelChoices choices = {{"matmul(f32[2,3], f32[3,5])", kernel}};
+    context.choices = &choices;
+    const absl::Status status = RunSelectKernels(graph, context);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(status.message(), std::string("tuning: kernel ") + kernel +
+                                    " does not serve matmul(f32[2,3], f32[3,5])");
+  }
+}
+
 TEST(SelectKernelsTest, AMissingKernelIsAnErrorThatNamesOpAndShapes) {
   Graph graph = Linear();
   GraphBuilder b(&graph);

@@ -1,0 +1,120 @@
+// How compile time grows with depth: stacks an inverted residual block and compiles the stack at 1,
+// 10 and 100 times the depth, with everything learning and with biases alone.
+//
+//   bench_compile [BLOCKS [RUNS]]    depth at 1x (default 4), compilations of each (default 3)
+//
+// Prints the fastest run of each, and where its time went.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "frontends/model.h"
+#include "frontends/zoo/net_builder.h"
+#include "pocketune/compiler.h"
+
+namespace pocketune {
+namespace {
+
+constexpr int kChannels = 16;
+constexpr int kExpand = 6;
+
+ValueId Block(NetBuilder& net, ValueId input, const std::string& name) {
+  ValueId x = net.Conv(input, {.name = name + ".expand",
+                               .norm = name + ".expand_bn",
+                               .out = kChannels * kExpand,
+                               .act = Act::kRelu6});
+  x = net.Depthwise(x, {.name = name + ".depthwise",
+                        .norm = name + ".depthwise_bn",
+                        .kernel = {3, 3},
+                        .act = Act::kRelu6});
+  x = net.Conv(x, {.name = name + ".project", .norm = name + ".project_bn", .out = kChannels});
+  return net.Add(input, x);
+}
+
+Model StackOf(int blocks) {
+  Model::Impl impl;
+  impl.spec = {.name = "stack", .resolution = 8, .input_channels = kChannels, .classes = 10};
+  NetBuilder net(impl.spec, 1e-5);
+  ValueId x = net.Image(impl.spec.resolution, impl.spec.resolution, impl.spec.input_channels);
+  for (int i = 0; i < blocks; ++i) {
+    net.NextBlock();
+    x = Block(net, x, "blocks." + std::to_string(i));
+  }
+  absl::StatusOr<Graph> graph = net.Finish(net.Classifier(net.GlobalAveragePool(x), "classifier"));
+  if (!graph.ok()) {
+    std::fprintf(stderr, "%s\n", std::string(graph.status().message()).c_str());
+    std::exit(1);
+  }
+  impl.forward = *std::move(graph);
+  InitializeParams(impl.forward, 1);
+  return Model::Impl::Wrap(std::move(impl));
+}
+
+Plan Fastest(const Model& model, const TrainSpec& spec, int runs) {
+  Plan best;
+  for (int run = 0; run < runs; ++run) {
+    Outcome<Plan> plan = Compile(model, spec, {});
+    if (!plan.ok()) {
+      std::fprintf(stderr, "%s\n", plan.message().c_str());
+      std::exit(1);
+    }
+    if (run == 0 || plan->figures.compile_ms < best.figures.compile_ms) {
+      best = std::move(plan.value());
+    }
+  }
+  return best;
+}
+
+// The passes that took most, both schedules together, and all else: differentiating, verifying,
+// writing.
+void PrintPasses(const Plan& plan) {
+  std::map<std::string, double> by_pass;
+  double rest = plan.figures.compile_ms;
+  for (const PassTime& pass : plan.passes) {
+    by_pass[pass.pass] += pass.ms;
+    rest -= pass.ms;
+  }
+  by_pass["between passes"] = rest;
+  std::vector<std::pair<double, std::string>> rows;
+  for (const auto& [pass, ms] : by_pass) rows.push_back({ms, pass});
+  std::sort(rows.rbegin(), rows.rend());
+  for (size_t i = 0; i < std::min<size_t>(rows.size(), 6); ++i) {
+    std::printf("%s%s %.1f", i == 0 ? "         " : ", ", rows[i].second.c_str(), rows[i].first);
+  }
+  std::printf("\n");
+}
+
+void Run(int blocks, int runs) {
+  for (const char* scheme : {"full", "bias"}) {
+    std::printf("scheme %s\n%8s %8s %10s %16s %18s\n", scheme, "blocks", "nodes", "ms",
+                "us/(n log2 n)", "arena/lower bound");
+    for (const int times : {1, 10, 100}) {
+      const Model model = StackOf(blocks * times);
+      const Plan plan = Fastest(model, {.scheme = scheme}, runs);
+      const double n = plan.figures.steps;
+      std::printf("%8d %8d %10.1f %16.3f %18.4f\n", blocks * times, plan.figures.steps,
+                  plan.figures.compile_ms, plan.figures.compile_ms * 1e3 / (n * std::log2(n)),
+                  static_cast<double>(plan.figures.arena_bytes) /
+                      static_cast<double>(plan.figures.arena_lower_bound));
+      PrintPasses(plan);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace pocketune
+
+int main(int argc, char** argv) {
+  const int blocks = argc > 1 ? std::atoi(argv[1]) : 4;
+  const int runs = argc > 2 ? std::atoi(argv[2]) : 3;
+  if (blocks < 1 || runs < 1) {
+    std::fprintf(stderr, "bench_compile [BLOCKS [RUNS]]: want numbers above 0\n");
+    return 2;
+  }
+  pocketune::Run(blocks, runs);
+}
