@@ -106,7 +106,8 @@ TEST_F(ProfileTest, RatesFollowFromTimesAndPeaks) {
 }
 
 TEST_F(ProfileTest, CountsEachOperandAndResultOnce) {
-  for (const Json& op : Profile({})["profile"]["ops"]) {
+  const Json ops = Profile({})["profile"]["ops"];
+  for (const Json& op : ops) {
     if (op["op"] != "relu_grad") continue;
     EXPECT_EQ(op["operands"].size(), 2u);
     EXPECT_EQ(op["operands"][0], op["results"][0]);
