@@ -39,6 +39,8 @@ void AddCompile(CLI::App& app, Run* run) {
   AddTrainFlags(command, spec.get());
   command->add_option("--out", *out, "The plan file to write")->required();
   AddTuningFlag(command, flags.get());
+  command->add_flag("--keep-order", flags->keep_order,
+                    "Run operators in the order of the model, all updates last (to compare with)");
   AddCommonFlags(command, flags.get());
   command->callback([=] {
     spec->seed = flags->seed;

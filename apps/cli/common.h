@@ -18,6 +18,7 @@ struct CommonFlags {
   bool quiet = false;
   std::string isa = "auto";
   std::string tuning;  // path, empty for none
+  bool keep_order = false;
 };
 
 // A number in [min, max]; unlike CLI::Range not "nan".

@@ -89,7 +89,10 @@ absl::StatusOr<Plan> CompileModel(const Model& model, RunSpec spec, const Common
   const Json metadata = {{"run", ToJson(spec)}, {"class_names", class_names}};
   const absl::StatusOr<std::unique_ptr<Tuning>> tuning = LoadTuning(flags);
   if (!tuning.ok()) return tuning.status();
-  const Target target = {.threads = flags.threads, .isa = flags.isa, .tuning = tuning->get()};
+  const Target target = {.threads = flags.threads,
+                         .isa = flags.isa,
+                         .keep_order = flags.keep_order,
+                         .tuning = tuning->get()};
   Outcome<Plan> plan = Compile(model, spec.train, target,
                                metadata.dump(-1, ' ', false, Json::error_handler_t::replace));
   if (!plan.ok()) return As(ExitCode::kUsage, plan);

@@ -93,6 +93,27 @@ PT_REFERENCE(ClampGrad) {
   MapGrad<T>(args, [&a](double dy, double x) { return x >= a.lo && x <= a.hi ? dy : 0; });
 }
 
+PT_REFERENCE(GateMask) {
+  const GateAttrs& a = args.Attr<GateAttrs>();
+  const T* x = In<T>(args, 0);
+  uint8_t* mask = Out<uint8_t>(args, 0);
+  std::fill_n(mask, args.results[0].shape.elems(), uint8_t{0});
+  for (int64_t i = 0; i < args.operands[0].shape.elems(); ++i) {
+    const double v = double{x[i]};
+    const bool passes =
+        a.act == Act::kNone ? v >= a.lo && v <= a.hi : v > 0 && (a.act == Act::kRelu || v < 6);
+    if (passes) mask[i / 8] = static_cast<uint8_t>(mask[i / 8] | 1u << i % 8);
+  }
+}
+PT_REFERENCE(GateGrad) {
+  const T* dy = In<T>(args, 0);
+  const uint8_t* mask = In<uint8_t>(args, 1);
+  T* dx = Out<T>(args, 0);
+  for (int64_t i = 0; i < args.results[0].shape.elems(); ++i) {
+    dx[i] = (mask[i / 8] >> i % 8 & 1) != 0 ? dy[i] : T{0};
+  }
+}
+
 PT_REFERENCE(Add) {
   Combine<T>(args, [](double a, double b) { return a + b; });
 }

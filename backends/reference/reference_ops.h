@@ -20,7 +20,7 @@ namespace pocketune::reference {
   static void kind##Of(const KernelArgs& args); \
   void Run##kind(const KernelArgs& args) {      \
     if (!AnyResult(args)) return;               \
-    if (args.results[0].dtype == DType::kF64) { \
+    if (InDouble(args)) {                       \
       kind##Of<double>(args);                   \
     } else {                                    \
       kind##Of<float>(args);                    \
@@ -34,6 +34,11 @@ inline bool AnyResult(const KernelArgs& args) {
     if (result.data != nullptr) return true;
   }
   return false;
+}
+
+inline bool InDouble(const KernelArgs& args) {
+  return args.results[0].dtype == DType::kF64 ||
+         (!args.operands.empty() && args.operands[0].dtype == DType::kF64);
 }
 
 // Data of operand i, nullptr where it is absent.

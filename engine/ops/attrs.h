@@ -190,6 +190,20 @@ struct ClampAttrs {
   }
 };
 
+// Where a clamp lets the gradient pass: relu and relu6 where their result (as well as their
+// operand) lies between the bounds, none where lo <= x <= hi, x the operand of a clamp.
+struct GateAttrs {
+  Act act = Act::kNone;  // none, relu or relu6
+  double lo = 0.0;       // of `none` alone
+  double hi = 0.0;
+  template <class Self, class V>
+  static void Visit(Self& s, V&& v) {
+    v("act", s.act);
+    v("hi", s.hi);
+    v("lo", s.lo);
+  }
+};
+
 // y = factor * x + offset.
 struct AffineAttrs {
   double factor = 1.0;
@@ -248,9 +262,9 @@ struct OptimizerAttrs {
   }
 };
 
-using Attrs =
-    std::variant<NoAttrs, ConvAttrs, ConvGradAttrs, MatmulAttrs, NormAttrs, NormUpdateAttrs,
-                 PoolAttrs, ReduceAttrs, ShapeAttrs, TransposeAttrs, AxisAttrs, PadAttrs,
-                 SliceAttrs, ClampAttrs, AffineAttrs, DropoutAttrs, LossAttrs, OptimizerAttrs>;
+using Attrs = std::variant<NoAttrs, ConvAttrs, ConvGradAttrs, MatmulAttrs, NormAttrs,
+                           NormUpdateAttrs, PoolAttrs, ReduceAttrs, ShapeAttrs, TransposeAttrs,
+                           AxisAttrs, PadAttrs, SliceAttrs, ClampAttrs, AffineAttrs, DropoutAttrs,
+                           LossAttrs, OptimizerAttrs, GateAttrs>;
 
 }  // namespace pocketune

@@ -104,6 +104,13 @@ Status Check(const ClampAttrs& a) {
   if (!(a.lo <= a.hi)) return Invalid("attributes: lo must not be above hi");
   return OkStatus();
 }
+Status Check(const GateAttrs& a) {
+  if (a.act != Act::kNone && a.act != Act::kRelu && a.act != Act::kRelu6) {
+    return Invalid("attributes: the activation is no gate", int64_t(a.act));
+  }
+  if (!(a.lo <= a.hi)) return Invalid("attributes: lo must not be above hi");
+  return OkStatus();
+}
 Status Check(const AffineAttrs& a) {
   if (!std::isfinite(a.factor) || !std::isfinite(a.offset)) {
     return Invalid("attributes: factor and offset must be finite");

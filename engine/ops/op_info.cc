@@ -124,6 +124,9 @@ int LabelOperand(OpKind kind) {
   return -1;
 }
 
+// The operand that holds a bit for each element of another, in bytes; -1: none.
+int MaskOperand(OpKind kind) { return kind == OpKind::kGateGrad ? 1 : -1; }
+
 Status CheckOperands(OpKind kind, std::span<const TensorType> operands) {
   for (int i = 0; i < int(operands.size()); ++i) {
     if (!ShapeInRange(operands[i].shape)) {
@@ -132,6 +135,8 @@ Status CheckOperands(OpKind kind, std::span<const TensorType> operands) {
     const DType dtype = operands[i].dtype;
     if (i == LabelOperand(kind)) {
       if (dtype != DType::kI32) return Invalid("operand: labels must be i32", i);
+    } else if (i == MaskOperand(kind)) {
+      if (dtype != DType::kU8) return Invalid("operand: a mask must be u8", i);
     } else if (dtype != operands[0].dtype || (dtype != DType::kF32 && dtype != DType::kF64)) {
       return Invalid("operand: operands must be all f32 or all f64", i);
     }
@@ -182,6 +187,20 @@ Status InferShapes(OpKind kind, std::span<const TensorType> operands, const Attr
     if (!ShapeInRange(results[i].shape)) return Invalid("result: has too many elements", i);
   }
   return OkStatus();
+}
+
+bool MayLieOver(OpKind kind, const TensorType& operand, const TensorType& result,
+                const Attrs& attrs) {
+  if (!InfoOf(kind).Has(kInplace)) return false;
+  if (kind != OpKind::kDepthwiseConv2d) return operand == result;
+  const ConvAttrs& a = As<ConvAttrs>(attrs);
+  if (a.act != Act::kNone && a.act != Act::kRelu && a.act != Act::kRelu6) return false;
+  // Result pixel i of a line takes the place of pixel i; later ones read from (i + 1) * stride -
+  // pad on, which is above i.
+  for (int i = 0; i < 2; ++i) {
+    if (a.pad[2 * i] >= a.stride[i] || result.shape[1 + i] > operand.shape[1 + i]) return false;
+  }
+  return true;
 }
 
 int64_t MacsOf(OpKind kind, std::span<const TensorType> operands,

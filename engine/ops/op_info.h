@@ -26,7 +26,7 @@ inline constexpr int kOpCount = 0
 
 enum OpTrait : uint32_t {
   kElementwise = 1,  // element i of a result needs element i of each operand alone
-  kInplace = 2,      // result 0 may share the bytes of operand 0 of the same shape
+  kInplace = 2,      // result 0 may lie over operand 0 (MayLieOver)
   kView = 4,         // result 0 is operand 0's bytes under another shape
   kUpdate = 8,       // result i overwrites operand i, a parameter or state
   kFusesAct = 16,    // its attributes have an `act` that is applied to result 0
@@ -71,6 +71,12 @@ const OpInfo* FindOp(std::string_view name);
 // What comes in with `results` is overwritten; fill alone, which has no operand, keeps its dtype.
 Status InferShapes(OpKind kind, std::span<const TensorType> operands, const Attrs& attrs,
                    std::span<TensorType> results);
+
+// May result 0 of an op that is kInplace start where operand 0 does? As a rule where both have the
+// same type. A depthwise convolution may where each result, one after the other, overwrites only
+// what no later one reads; its result may then be smaller.
+bool MayLieOver(OpKind kind, const TensorType& operand, const TensorType& result,
+                const Attrs& attrs);
 
 // Multiply-accumulates of one execution (the whole batch); 0 for ops without kHasMacs.
 int64_t MacsOf(OpKind kind, std::span<const TensorType> operands,

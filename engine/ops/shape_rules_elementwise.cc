@@ -1,6 +1,7 @@
 // Elementwise ops and reductions.
 #include <algorithm>
 
+#include "engine/base/math.h"
 #include "engine/ops/shape_rules.h"
 
 namespace pocketune {
@@ -26,6 +27,19 @@ PT_SHAPE_RULE(Same) {
     if (operands[i] != operands[0]) {
       return Invalid("elementwise: operands differ in shape", int64_t(i));
     }
+  }
+  results[0] = operands[0];
+  return OkStatus();
+}
+
+PT_SHAPE_RULE(GateMask) {
+  results[0] = {{CeilDiv(operands[0].shape.elems(), 8)}, DType::kU8};
+  return OkStatus();
+}
+
+PT_SHAPE_RULE(GateGrad) {
+  if (operands[1].shape != Shape({CeilDiv(operands[0].shape.elems(), 8)})) {
+    return Invalid("gate_grad: the mask has not one bit for each element of dy");
   }
   results[0] = operands[0];
   return OkStatus();

@@ -79,8 +79,9 @@ class LivenessVerifier {
   }
   // Does result 0 of the step overwrite operand 0?
   bool IsInPlace(const fb::Step& step) const {
-    return FindOp(TextOf(step.op()))->Has(kInplace) &&
-           SameBytes(step.operands()->Get(0), step.results()->Get(0));
+    if (!FindOp(TextOf(step.op()))->Has(kInplace)) return false;
+    const int32_t operand = step.operands()->Get(0), result = step.results()->Get(0);
+    return InArena(operand) && InArena(result) && At(operand).offset() == At(result).offset();
   }
 
   // First round: each value is produced once, before it is read; nobody reads a parameter's old
@@ -165,12 +166,21 @@ class LivenessVerifier {
     return OkStatus();
   }
 
+  // The attributes have been found to be sound.
+  bool MayOverwrite(const fb::Step& step) const {
+    std::span<const uint8_t> bytes;
+    if (step.attrs() != nullptr) bytes = {step.attrs()->data(), step.attrs()->size()};
+    const OpKind op = FindOp(TextOf(step.op()))->kind;
+    return MayLieOver(op, TypeOf(At(step.operands()->Get(0))), TypeOf(At(step.results()->Get(0))),
+                      AttrsFromBytes(op, bytes).value());
+  }
+
   // Result 0 takes operand 0's bytes: nobody may want the old value later, and another operand may
   // share them only element for element.
   Status Overwrite(const fb::Step& step, int64_t s) {
     const int32_t old = step.operands()->Get(0);
     const TensorType type = TypeOf(At(old));
-    if (TypeOf(At(step.results()->Get(0))) != type) {
+    if (!MayOverwrite(step)) {
       return Unsound("plan: a step overwrites an operand of another shape", s);
     }
     if (last_read_[size_t(owner_[size_t(old)])] != s) {

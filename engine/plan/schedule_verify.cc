@@ -59,8 +59,8 @@ class ScheduleVerifier {
       const fb::Tensor& tensor = *tensors_[i];
       PT_RETURN_IF_ERROR(CheckDims(*tensor.dims(), i));
       const DType dtype = static_cast<DType>(tensor.dtype());
-      if (dtype != DType::kF32 && dtype != DType::kI32) {
-        return Unsound("plan: a tensor is neither f32 nor i32", i);
+      if (dtype != DType::kF32 && dtype != DType::kI32 && dtype != DType::kU8) {
+        return Unsound("plan: a tensor is neither f32, i32 nor u8", i);
       }
       types_.push_back(TypeOf(tensor));
       PT_RETURN_IF_ERROR(CheckPlace(tensor, types_.back(), i));

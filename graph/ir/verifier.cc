@@ -211,7 +211,7 @@ absl::Status CheckMarks(const Graph& graph, size_t n) {
   if (graph.value(operand).kind != ValueKind::kResult) {
     return Broken(graph, n, absl::StrCat("overwrites ", NameOf(graph, operand)));
   }
-  if (graph.type(operand) != graph.type(node.results[0])) {
+  if (!MayLieOver(node.op, graph.type(operand), graph.type(node.results[0]), node.attrs)) {
     return Broken(graph, n, "overwrites an operand of another type");
   }
   return absl::OkStatus();

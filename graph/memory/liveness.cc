@@ -78,7 +78,10 @@ bool FitsInPlace(const Graph& graph, const std::vector<ValueId>& roots, const No
   if (!node.info().Has(kInplace) || operand >= static_cast<int>(node.operands.size())) return false;
   if (operand > (commutes ? 1 : 0)) return false;
   const ValueId id = node.operands[operand];
-  if (graph.type(id) != graph.type(node.results[0])) return false;
+  const TensorType& result = graph.type(node.results[0]);
+  if (graph.type(id) != result || !MayLieOver(node.op, graph.type(id), result, node.attrs)) {
+    return false;
+  }
   if (graph.type(id) != graph.type(node.operands[0])) return false;  // the kernel is chosen already
   if (graph.value(roots[id]).kind != ValueKind::kResult) return false;
   // Another operand may be the same bytes only where each element is read before it is written.
@@ -88,6 +91,17 @@ bool FitsInPlace(const Graph& graph, const std::vector<ValueId>& roots, const No
   }
   return node.info().Has(kElementwise) ||
          std::count(node.operands.begin(), node.operands.end(), id) == 1;
+}
+
+bool ShrinksInPlace(const Graph& graph, const std::vector<ValueId>& roots, const Node& node) {
+  if (node.in_place || !node.info().Has(kInplace)) return false;
+  const TensorType& operand = graph.type(node.operands[0]);
+  const TensorType& result = graph.type(node.results[0]);
+  const ValueId root = roots[node.operands[0]];
+  if (operand == result || !MayLieOver(node.op, operand, result, node.attrs)) return false;
+  if (graph.value(root).kind != ValueKind::kResult) return false;
+  return std::none_of(node.operands.begin() + 1, node.operands.end(),
+                      [&](ValueId other) { return roots[other] == root; });
 }
 
 Liveness LivenessOf(const Graph& graph) {

@@ -40,6 +40,11 @@ std::vector<ValueId> AliasRootsOf(const Graph& graph);
 bool FitsInPlace(const Graph& graph, const std::vector<ValueId>& roots, const Node& node,
                  int operand);
 
+// May `node` write a smaller result over operand 0? The same, but for the types. The group keeps
+// the operand's bytes as long as the result lives, so it pays at a peak alone: LiveSet, and so the
+// search for an order, does not count on it.
+bool ShrinksInPlace(const Graph& graph, const std::vector<ValueId>& roots, const Node& node);
+
 // Inputs are alive from node 0 to their last reader, read or not, outputs from their producer to
 // the last node, other results from their producer to the last reader of their group. Results that
 // nobody reads have no buffer; neither have parameters and constants, which live outside the arena.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -5,6 +6,42 @@
 #include "graph/passes/pass.h"
 
 namespace pocketune {
+namespace {
+
+// Does nobody need the bytes of operand 0 of node `n` behind it?
+bool DiesAt(const Graph& graph, const std::vector<ValueId>& roots, NodeId n) {
+  const ValueId root = roots[graph.nodes[n].operands[0]];
+  for (size_t later = static_cast<size_t>(n) + 1; later < graph.nodes.size(); ++later) {
+    for (ValueId id : graph.nodes[later].operands) {
+      if (roots[id] == root) return false;
+    }
+  }
+  return std::none_of(graph.outputs.begin(), graph.outputs.end(),
+                      [&](const Output& output) { return roots[output.value] == root; });
+}
+
+// Where the most is alive a smaller result takes the place of its operand, as long as that lowers
+// the peak.
+void ShrinkAtPeak(Graph& graph) {
+  if (graph.nodes.empty()) return;
+  const int64_t before = LivenessOf(graph).lower_bound_bytes;
+  std::vector<NodeId> marked;
+  for (;;) {
+    const Liveness live = LivenessOf(graph);
+    const auto peak = std::max_element(live.live_bytes.begin(), live.live_bytes.end());
+    const NodeId n = static_cast<NodeId>(peak - live.live_bytes.begin());
+    if (ShrinksInPlace(graph, live.roots, graph.nodes[n]) && DiesAt(graph, live.roots, n)) {
+      graph.nodes[n].in_place = true;
+      marked.push_back(n);
+      continue;
+    }
+    if (*peak < before) return;
+    break;
+  }
+  for (NodeId n : marked) graph.nodes[n].in_place = false;
+}
+
+}  // namespace
 
 // Lets a result take the bytes of an operand that nobody reads later. The order must be final. A
 // result that nobody reads stays without bytes, so that its kernel can leave it out.
@@ -28,6 +65,7 @@ absl::Status RunMarkInplace(Graph& graph, PassContext&) {
       break;
     }
   }
+  ShrinkAtPeak(graph);
   return absl::OkStatus();
 }
 

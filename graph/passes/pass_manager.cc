@@ -118,6 +118,8 @@ absl::Status PlanGraph(Graph& graph, PassContext& context) {
                     "recompute_norm",
                     // What the passes above left without readers.
                     "dce",
+                    // All readers are known: who else needs a value that a gate asks.
+                    "save_masks",
                 });
   if (!status.ok()) return status;
   graph.stage = Stage::kOptimized;

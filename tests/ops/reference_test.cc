@@ -57,6 +57,22 @@ TEST_F(ReferenceTest, ActivationsAtTheirCorners) {
   EXPECT_TRUE(std::isnan(Unary(OpKind::kRelu, {std::nan("")})[0]));
 }
 
+TEST_F(ReferenceTest, MasksHaveABitForEachElementThatAGateLetsThrough) {
+  const TensorData x({10}, {-1, 0, 1e-9, 6, kInf, -kInf, std::nan(""), 5, 2, 0}, kF64);
+  const auto mask = [&](const GateAttrs& gate) {
+    return run_.Run1(OpKind::kGateMask, {x}, gate).Values();
+  };
+  EXPECT_THAT(mask({Act::kRelu}), ElementsAre(0b10011100, 0b01));
+  EXPECT_THAT(mask({Act::kRelu6}), ElementsAre(0b10000100, 0b01));
+  EXPECT_THAT(mask({Act::kNone, -1, 5}), ElementsAre(0b10000111, 0b11));
+  const TensorData dy({9}, {1, 2, 3, 4, 5, 6, 7, 8, 9}, kF64);
+  const TensorData bits({2}, {0b01000101, 1}, DType::kU8);
+  EXPECT_THAT(run_.Run1(OpKind::kGateGrad, {dy, bits}, NoAttrs{}).Values(),
+              ElementsAre(1, 0, 3, 0, 0, 0, 7, 0, 9));
+  EXPECT_EQ(run_.Run1(OpKind::kGateGrad, {dy, bits}, NoAttrs{}, {.in_place = true}),
+            run_.Run1(OpKind::kGateGrad, {dy, bits}, NoAttrs{}));
+}
+
 TEST_F(ReferenceTest, GradientsOfActivationsAtTheirCorners) {
   EXPECT_THAT(Grad(OpKind::kReluGrad, {0, 1}), ElementsAre(0, 1));
   EXPECT_THAT(Grad(OpKind::kRelu6Grad, {0, 3, 6}), ElementsAre(0, 1, 0));
@@ -174,7 +190,7 @@ TEST_F(ReferenceTest, InPlaceGivesTheSameBits) {
   int checked = 0;
   for (int i = 0; i < kOpCount; ++i) {
     const OpInfo& op = InfoOf(static_cast<OpKind>(i));
-    if (!op.Has(kInplace) || op.max_operands > 2) continue;
+    if (!op.Has(kInplace) || op.max_operands > 2 || op.kind == OpKind::kGateGrad) continue;
     std::vector<TensorData> operands{TensorData::Uniform(type, "a", 0.1, 2)};
     if (op.min_operands == 2) operands.push_back(TensorData::Uniform(type, "b", 0.1, 2));
     RunOptions options;

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backends/api/kernel.h"
@@ -20,7 +22,7 @@ struct RunOptions {
   uint32_t constant_operands = 0;
   // Bit i: nobody reads result i.
   uint32_t unread_results = 0;
-  // Result 0 lies over operand 0. The results of updates always lie over their operands.
+  // Result 0 lies at the start of operand 0. The results of updates always lie over their operands.
   bool in_place = false;
 };
 
@@ -83,7 +85,8 @@ class KernelRunner {
     }
     for (size_t i = 0; i < results.size(); ++i) {
       result_views.push_back(results[i].view());
-      if (update || (options.in_place && i == 0)) operand_views[i] = result_views[i];
+      result_views[i].shape = query.results[i].shape;
+      if (update || (options.in_place && i == 0)) operand_views[i] = results[i].view();
       if ((options.unread_results >> i & 1) != 0) result_views[i].data = nullptr;
     }
     AlignedBytes scratch(kernel.scratch_bytes != nullptr ? kernel.scratch_bytes(query) : 0);
@@ -106,6 +109,12 @@ class KernelRunner {
     for (size_t i = 0; i < inputs.size(); ++i) {
       EXPECT_TRUE(inputs[i] == operands[i]) << kernel.name << " writes operand " << i;
       EXPECT_TRUE(inputs[i].bytes().GuardIntact()) << kernel.name << " writes past operand " << i;
+    }
+    if (options.in_place && results[0].type() != query.results[0]) {
+      TensorData smaller(query.results[0]);
+      std::memcpy(smaller.bytes().data(), results[0].bytes().data(),
+                  static_cast<size_t>(smaller.bytes().size()));
+      results[0] = std::move(smaller);
     }
     return results;
   }

@@ -48,10 +48,11 @@ struct GatherRow {
   int64_t height, width, channels, kernel_w;
   const float* from;
   const float* weights;
-  const float* bias;  // [channels] or null
-  float* to;          // the row of the result
-  Bounds bounds;      // of the result
-  TapRange rows;      // taps of h that are inside
+  const float* bias;                    // [channels] or null
+  float* to;                            // the row of the result
+  Bounds bounds;                        // of the result
+  TapRange rows;                        // taps of h that are inside
+  int64_t first_channel, last_channel;  // of what is computed: [first, last)
 
   const float* Pixel(int64_t s, int64_t i, int64_t j, int64_t t) const {
     const int64_t y = i * h.stride + h.origin + s * h.step;
@@ -126,11 +127,11 @@ HWY_INLINE void GatherPixels(const GatherRow& g, int64_t i, int64_t j, TapRange 
                      g.w.stride * channels,
                      g.w.out_stride * channels,
                      g.to + (g.w.out_first + j * g.w.out_stride) * channels};
-  int64_t c = 0;
-  for (; c + kLanes <= channels; c += kLanes) {
+  int64_t c = g.first_channel;
+  for (; c + kLanes <= g.last_channel; c += kLanes) {
     GatherVector<kPixels, true>(taps, g, c, kLanes);
   }
-  if (c < channels) GatherVector<kPixels, false>(taps, g, c, channels - c);
+  if (c < g.last_channel) GatherVector<kPixels, false>(taps, g, c, g.last_channel - c);
 }
 
 // All pixels of the row at point i of g.h.
@@ -149,9 +150,12 @@ void GatherAll(GatherRow& g, int64_t i) {
   for (; j < g.w.points; ++j) GatherPixels<1>(g, i, j, TapsInside(g.w, j, g.width));
 }
 
-void ForwardRow(const DepthwiseArgs& a, int64_t row) {
+// Channels [first_channel, last_channel) of one row, but for activations that are no clamps.
+void ForwardRow(const DepthwiseArgs& a, int64_t row, int64_t first_channel, int64_t last_channel) {
   const int64_t n = row / a.out_h, i = row % a.out_h;
   GatherRow g{};
+  g.first_channel = first_channel;
+  g.last_channel = last_channel;
   g.h = ForwardLine(a.out_h, a.kernel_h, a.stride_h, a.pad_top, a.dilation_h);
   g.w = ForwardLine(a.out_w, a.kernel_w, a.stride_w, a.pad_left, a.dilation_w);
   g.height = a.in_h;
@@ -164,7 +168,20 @@ void ForwardRow(const DepthwiseArgs& a, int64_t row) {
   g.to = a.y + row * a.out_w * a.channels;
   g.bounds = BoundsOf(a.act);
   GatherAll(g, i);
-  if (!IsClamp(a.act)) ActInPlace(a.act, g.to, a.out_w * a.channels);
+}
+
+void ForwardWholeRow(const DepthwiseArgs& a, int64_t row) {
+  ForwardRow(a, row, 0, a.channels);
+  const int64_t floats = a.out_w * a.channels;
+  if (!IsClamp(a.act)) ActInPlace(a.act, a.y + row * floats, floats);
+}
+
+// y lies at the start of x: rows go one after the other, since each overwrites pixels that only
+// those before it read (MayLieOver).
+void ForwardInPlace(const DepthwiseArgs& a, int64_t first_channel, int64_t last_channel) {
+  for (int64_t row = 0; row < a.batch * a.out_h; ++row) {
+    ForwardRow(a, row, first_channel, last_channel);
+  }
 }
 
 void GradInputRow(const DepthwiseArgs& a, int64_t row) {
@@ -173,7 +190,7 @@ void GradInputRow(const DepthwiseArgs& a, int64_t row) {
   g.h = GradLine(h % a.stride_h, a.in_h, a.kernel_h, a.stride_h, a.pad_top, a.dilation_h);
   g.height = a.out_h;
   g.width = a.out_w;
-  g.channels = a.channels;
+  g.channels = g.last_channel = a.channels;
   g.kernel_w = a.kernel_w;
   g.from = a.dy + n * a.out_h * a.out_w * a.channels;
   g.weights = a.w;
@@ -281,7 +298,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace pocketune {
 
-HWY_EXPORT(ForwardRow);
+HWY_EXPORT(ForwardWholeRow);
+HWY_EXPORT(ForwardInPlace);
 HWY_EXPORT(GradInputRow);
 HWY_EXPORT(GradFilterRows);
 HWY_EXPORT(AddPartials);
@@ -297,6 +315,16 @@ int64_t PartsOf(const DepthwiseArgs& a) {
   return std::max<int64_t>(1, std::min({kMaxParts, rows, kMaxPartialFloats / size}));
 }
 
+// Channels do not meet: they are what may run at once.
+void RunInPlace(const DepthwiseArgs& a, ThreadPool* pool) {
+  constexpr int64_t kLine = 16;  // channels of a pixel that share a line of the cache
+  const int64_t block = pool->slots() == 1 ? a.channels : kLine;
+  pool->ParallelFor(CeilDiv(a.channels, block), [&](int64_t i, int) {
+    HWY_DYNAMIC_DISPATCH(ForwardInPlace)
+    (a, i * block, std::min(a.channels, (i + 1) * block));
+  });
+}
+
 }  // namespace
 
 void RunDepthwiseConv2d(const KernelArgs& args) {
@@ -308,8 +336,9 @@ void RunDepthwiseConv2d(const KernelArgs& args) {
   a.bias = args.operands.size() > 2 ? args.operands[2].as<float>() : nullptr;
   a.y = args.results[0].as<float>();
   a.act = attrs.act;
+  if (a.y == a.x) return RunInPlace(a, args.pool);
   args.pool->ParallelFor(a.batch * a.out_h, [&](int64_t row, int) {
-    HWY_DYNAMIC_DISPATCH(ForwardRow)(a, row);
+    HWY_DYNAMIC_DISPATCH(ForwardWholeRow)(a, row);
   });
 }
 

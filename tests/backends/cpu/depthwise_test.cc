@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
 #include "tests/backends/cpu/conv_cases.h"
+#include "tests/backends/cpu/isa_levels.h"
 #include "tests/backends/cpu/kernel_check.h"
+#include "tests/support/kernel_runner.h"
 
 namespace pocketune::test {
 namespace {
@@ -10,6 +12,7 @@ std::vector<ConvCase> DepthwiseCases() {
   std::vector<ConvCase> cases = Windows();
   cases.push_back({"WholeVectors", 1, 9, 23, 32, 32, 3, 3, Attributes({1, 1}, {1, 1, 1, 1})});
   cases.push_back({"Kernel6", 1, 9, 11, 20, 20, 6, 6, Attributes({1, 1}, {2, 3, 3, 2})});
+  cases.push_back({"Wide", 3, 13, 16, 67, 67, 3, 3, Attributes({2, 2}, {1, 1, 1, 1})});
   cases.push_back({"ManyRows", 3, 29, 7, 43, 43, 5, 5, Attributes({2, 1}, {2, 2, 2, 2})});
   return cases;
 }
@@ -37,6 +40,25 @@ TEST_P(DepthwiseTest, AddsTheBiasAndAppliesTheActivation) {
     attrs.act = static_cast<Act>(act);
     CheckOwnKernel(OpKind::kDepthwiseConv2d, {Input(), Filter(), bias}, attrs, 1);
   }
+}
+
+TEST_P(DepthwiseTest, OverItsOperandItGivesTheSameBits) {
+  const TensorData bias = TensorData::Uniform({{GetParam().in}}, "bias");
+  const std::vector<TensorData> operands = {Input(), Filter(), bias};
+  const TensorType result = {GetParam().OutputShape(GetParam().in)};
+  ConvAttrs attrs = GetParam().attrs;
+  attrs.act = Act::kRelu6;
+  if (!MayLieOver(OpKind::kDepthwiseConv2d, operands[0].type(), result, attrs)) return;
+  for (const Isa isa : IsaLevels()) {
+    ASSERT_TRUE(SetIsa(isa).ok());
+    for (int threads = 1; threads <= 3; ++threads) {
+      KernelRunner cpu(CpuKernels(), threads);
+      const TensorData apart = cpu.Run1(OpKind::kDepthwiseConv2d, operands, attrs);
+      EXPECT_EQ(cpu.Run1(OpKind::kDepthwiseConv2d, operands, attrs, {.in_place = true}), apart)
+          << NameOf(isa) << ", " << threads << " threads";
+    }
+  }
+  ASSERT_TRUE(SetIsa(Isa::kAuto).ok());
 }
 
 TEST_P(DepthwiseTest, InputGradientAgreesWithTheReference) {

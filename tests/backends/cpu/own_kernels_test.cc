@@ -35,6 +35,10 @@ TensorData Labels(int64_t n, int64_t classes) {
   for (int64_t i = 0; i < n; ++i) labels.Set(i, double(i * 7 % classes));
   return labels;
 }
+// A random bit for each of n elements.
+TensorData Bits(int64_t n) {
+  return TensorData::Uniform({{CeilDiv(n, 8)}, DType::kU8}, "bits", 0, 256);
+}
 // Every third sample is padding.
 TensorData Weights(int64_t n) {
   TensorData weights({{n}});
@@ -59,6 +63,11 @@ void AddElementwise(std::vector<Case>* cases) {
     }
     cases->push_back({OpKind::kClamp, clamp, {X(s)}});
     cases->push_back({OpKind::kClampGrad, clamp, {X(s), Y(s)}});
+    for (const GateAttrs& gate :
+         {GateAttrs{Act::kRelu}, GateAttrs{Act::kRelu6}, GateAttrs{Act::kNone, -0.5, 1.25}}) {
+      cases->push_back({OpKind::kGateMask, gate, {X(s, "x", -8, 8)}});
+    }
+    cases->push_back({OpKind::kGateGrad, NoAttrs(), {X(s), Bits(s.elems())}});
     cases->push_back({OpKind::kLog, NoAttrs(), {X(s, "x", 0.01, 8)}});
     cases->push_back({OpKind::kSqrt, NoAttrs(), {X(s, "x", 0, 8)}});
     cases->push_back({OpKind::kAffine, AffineAttrs{-1.5, 0.25}, {X(s)}});

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/base/rng.h"
+
 namespace pocketune {
 namespace {
 
@@ -165,6 +167,54 @@ TEST(MacsTest, CountsDepthwiseConvolutionsAndMatmuls) {
   const TensorType product{{3, 5, 7}};
   EXPECT_EQ(MacsOf(OpKind::kMatmul, ab, {&product, 1}, transposed), 3 * 5 * 7 * 11);
   EXPECT_EQ(MacsOf(OpKind::kRelu, {&x, 1}, {&x, 1}, NoAttrs{}), 0);
+}
+
+// Does a depthwise convolution over its operand, one result pixel after the other, read a pixel
+// that an earlier result has overwritten?
+bool ReadsWhatItHasOverwritten(const Shape& x, const Shape& w, const Shape& y, const ConvAttrs& a) {
+  for (int64_t pixel = 1; pixel < y.elems() / y[3]; ++pixel) {
+    const int64_t n = pixel / (y[1] * y[2]), i = pixel / y[2] % y[1], j = pixel % y[2];
+    for (int64_t tap = 0; tap < w[0] * w[1]; ++tap) {
+      const int64_t row = i * a.stride[0] - a.pad[0] + tap / w[1] * a.dilation[0];
+      const int64_t column = j * a.stride[1] - a.pad[2] + tap % w[1] * a.dilation[1];
+      if (row < 0 || row >= x[1] || column < 0 || column >= x[2]) continue;
+      if ((n * x[1] + row) * x[2] + column < pixel) return true;
+    }
+  }
+  return false;
+}
+
+TEST(MayLieOverTest, ADepthwiseConvolutionNeverReadsWhatItHasOverwritten) {
+  int allowed = 0;
+  const RandomStream random(1, "depthwise");
+  for (uint64_t at = 0; at < 9 * 3000;) {
+    const auto below = [&](uint32_t n) { return int32_t(random.Below(at++, n)); };
+    const Shape x{1 + below(2), 1 + below(9), 1 + below(9), 1};
+    const Shape w{1 + below(4), 1 + below(4), 1};
+    ConvAttrs a;
+    for (int32_t& stride : a.stride) stride = 1 + below(3);
+    for (int32_t& pad : a.pad) pad = below(3);
+    TensorType y;
+    const std::vector<TensorType> operands{{x}, {w}};
+    if (!InferShapes(OpKind::kDepthwiseConv2d, operands, a, {&y, 1}).ok()) continue;
+    if (!MayLieOver(OpKind::kDepthwiseConv2d, {x}, y, a)) continue;
+    ++allowed;
+    ASSERT_FALSE(ReadsWhatItHasOverwritten(x, w, y.shape, a)) << "at " << at;
+  }
+  EXPECT_GT(allowed, 300);
+}
+
+TEST(MayLieOverTest, OthersLieOverOperandsOfTheirOwnTypeAlone) {
+  const TensorType x{{2, 6, 6, 3}}, y{{2, 3, 3, 3}};
+  EXPECT_TRUE(MayLieOver(OpKind::kRelu, x, x, NoAttrs{}));
+  EXPECT_FALSE(MayLieOver(OpKind::kRelu, x, y, NoAttrs{}));
+  EXPECT_FALSE(MayLieOver(OpKind::kConv2d, x, x, ConvAttrs{}));
+  ConvAttrs same{.pad = {1, 1, 1, 1}};
+  EXPECT_FALSE(MayLieOver(OpKind::kDepthwiseConv2d, x, x, same));
+  ConvAttrs down{.stride = {2, 2}, .pad = {1, 1, 1, 1}};
+  EXPECT_TRUE(MayLieOver(OpKind::kDepthwiseConv2d, x, y, down));
+  down.act = Act::kSilu;  // applied to whole rows
+  EXPECT_FALSE(MayLieOver(OpKind::kDepthwiseConv2d, x, y, down));
 }
 
 }  // namespace

@@ -86,6 +86,21 @@ TEST(InferShapesTest, RefusesMixedElementTypes) {
   EXPECT_EQ(Infer(OpKind::kAdd, {F64({2}), F64({2})}).results[0].dtype, DType::kF64);
 }
 
+TEST(GateRuleTest, AMaskHasABitForEachElement) {
+  const TensorType mask = {{4}, DType::kU8};
+  const Inferred made = Infer(OpKind::kGateMask, {F32({5, 5})}, GateAttrs{Act::kRelu});
+  ASSERT_TRUE(made.status.ok()) << made.status.message();
+  EXPECT_EQ(made.results[0], mask);
+  EXPECT_EQ(Infer(OpKind::kGateMask, {F32({})}, GateAttrs{}).results[0].shape, Shape({1}));
+  ExpectShape(Infer(OpKind::kGateGrad, {F32({5, 5}), mask}), {5, 5});
+  ExpectError(Infer(OpKind::kGateGrad, {F32({5, 7}), mask}), "not one bit for each element");
+  ExpectError(Infer(OpKind::kGateGrad, {F32({5, 5}), F32({4})}), "a mask must be u8");
+  ExpectError(Infer(OpKind::kGateGrad, {mask, mask}), "all f32 or all f64");
+  ExpectError(Infer(OpKind::kGateMask, {F32({5})}, GateAttrs{Act::kTanh}), "is no gate");
+  ExpectError(Infer(OpKind::kGateMask, {F32({5})}, GateAttrs{Act::kNone, 1, 0}),
+              "lo must not be above hi");
+}
+
 TEST(ConvRuleTest, GivesTheSizeOfBothKindsOfSamePadding) {
   const std::vector<TensorType> xw{F32({2, 8, 7, 3}), F32({5, 3, 3, 3})};
   ExpectShape(Infer(OpKind::kConv2d, xw, Conv(1, {1, 1, 1, 1})), {2, 8, 7, 5});

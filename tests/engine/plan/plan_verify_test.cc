@@ -77,7 +77,7 @@ const Spoilt kParams[] = {
     {"SevenDims", [](PlanSpec& p) { p.params[0].dims.assign(7, 1); }, "too many dimensions"},
 };
 const Spoilt kTensors[] = {
-    {"Dtype", [](PlanSpec& p) { Tensor(p, 0).dtype = DType::kF64; }, "neither f32 nor i32"},
+    {"Dtype", [](PlanSpec& p) { Tensor(p, 0).dtype = DType::kF64; }, "neither f32, i32 nor u8"},
     {"Storage", [](PlanSpec& p) { Tensor(p, 0).storage = fb::Storage(4); }, "storage is unknown"},
     {"OtherParamShape",
      [](PlanSpec& p) {
