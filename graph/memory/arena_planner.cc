@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "engine/base/rng.h"
 #include "graph/memory/range_max.h"
 
 namespace pocketune {
@@ -18,6 +19,10 @@ constexpr int64_t kMaxRounds = 400;
 // between others stay empty, but time grows as n log n.
 constexpr size_t kMaxCompared = 2048;
 constexpr int64_t kStackingBudget = 500'000;  // for improving, in buffers stacked
+// Searching orders by chance is for what is left: layouts this far above the lower bound.
+constexpr double kGoodEnough = 1.01;
+constexpr int64_t kSearchBudget = 120'000'000;  // in pairs of buffers
+constexpr int64_t kMaxSearchRounds = 24'000;
 
 // Live bytes of the most crowded node in each buffer's life, and their maximum.
 struct Crowding {
@@ -135,6 +140,75 @@ std::vector<int> HighestFirst(const std::vector<Buffer>& buffers, const ArenaLay
   return order;
 }
 
+// How far a layout is from its goal: what it takes, then how much stands above the goal how long.
+struct Excess {
+  int64_t bytes = 0;
+  int64_t above = 0;
+  friend bool operator<(const Excess& a, const Excess& b) {
+    return a.bytes != b.bytes ? a.bytes < b.bytes : a.above < b.above;
+  }
+};
+
+int64_t BytesAbove(const Buffer& buffer, int64_t offset, int64_t goal_bytes) {
+  const int64_t above = std::max<int64_t>(0, offset + buffer.bytes - goal_bytes);
+  return above * (buffer.last - buffer.first + 1);
+}
+
+Excess ExcessOf(const std::vector<Buffer>& buffers, const ArenaLayout& layout, int64_t goal_bytes) {
+  Excess excess = {layout.bytes, 0};
+  for (size_t i = 0; i < buffers.size(); ++i) {
+    excess.above += BytesAbove(buffers[i], layout.offsets[i], goal_bytes);
+  }
+  return excess;
+}
+
+// A buffer that stands above the goal, or any, moves to another place in the order, more often
+// forward than back; what is no worse stays. Chance comes from `random`, from draw `*drawn` on.
+ArenaLayout SearchOrders(const std::vector<Buffer>& buffers, std::vector<int> order,
+                         int64_t goal_bytes, int64_t rounds, const RandomStream& random,
+                         uint64_t* drawn) {
+  const auto below = [&](size_t n) { return random.Below((*drawn)++, static_cast<uint32_t>(n)); };
+  ArenaLayout layout = BestFit(buffers, order);
+  Excess lowest = ExcessOf(buffers, layout, goal_bytes);
+  for (int64_t round = 0; round < rounds && layout.bytes > goal_bytes; ++round) {
+    std::vector<size_t> high;
+    for (size_t k = 0; k < order.size(); ++k) {
+      if (BytesAbove(buffers[order[k]], layout.offsets[order[k]], goal_bytes) > 0)
+        high.push_back(k);
+    }
+    const size_t from = below(5) < 3 ? high[below(high.size())] : below(order.size());
+    const size_t to = below(2) == 0 ? below(from + 1) : below(order.size());
+    std::vector<int> moved = order;
+    const auto at = [&](size_t k) { return moved.begin() + static_cast<int64_t>(k); };
+    if (to < from) std::rotate(at(to), at(from), at(from + 1));
+    if (from < to) std::rotate(at(from), at(from + 1), at(to + 1));
+    ArenaLayout other = BestFit(buffers, moved);
+    const Excess excess = ExcessOf(buffers, other, goal_bytes);
+    if (lowest < excess) continue;
+    lowest = excess;
+    order = std::move(moved);
+    layout = std::move(other);
+  }
+  return layout;
+}
+
+// From each of `orders` in turn.
+ArenaLayout SearchFromAll(const std::vector<Buffer>& buffers,
+                          const std::vector<std::vector<int>>& orders, ArenaLayout best,
+                          int64_t goal_bytes) {
+  const int64_t count = static_cast<int64_t>(buffers.size());
+  const int64_t rounds = std::min(kMaxSearchRounds, kSearchBudget / (count * count + 1));
+  const RandomStream random(1, "arena orders");
+  uint64_t drawn = 0;
+  for (const std::vector<int>& order : orders) {
+    const int64_t share = rounds / static_cast<int64_t>(orders.size());
+    ArenaLayout layout = SearchOrders(buffers, order, goal_bytes, share, random, &drawn);
+    if (layout.bytes < best.bytes) best = std::move(layout);
+    if (best.bytes <= kGoodEnough * static_cast<double>(goal_bytes)) break;
+  }
+  return best;
+}
+
 }  // namespace
 
 ArenaLayout PlanArena(const std::vector<Buffer>& buffers) {
@@ -161,7 +235,9 @@ ArenaLayout PlanArena(const std::vector<Buffer>& buffers) {
       if (layout.bytes < best.bytes) best = layout;
     }
   }
-  return best;
+  const int64_t bound = crowding.lower_bound_bytes;
+  if (!compares || best.bytes <= kGoodEnough * static_cast<double>(bound)) return best;
+  return SearchFromAll(buffers, orders, std::move(best), bound);
 }
 
 }  // namespace pocketune

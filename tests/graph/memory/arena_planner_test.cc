@@ -66,6 +66,19 @@ TEST(ArenaPlannerTest, NothingThatLivesTogetherOverlaps) {
   }
 }
 
+TEST(ArenaPlannerTest, RandomBuffersAreCloseToTheLowerBound) {
+  double sum = 0, worst = 1;
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    const std::vector<Buffer> buffers = RandomBuffers(seed, 61, 43);
+    const double gap = double(PlanArena(buffers).bytes) / double(LowerBoundOf(buffers));
+    sum += gap;
+    worst = std::max(worst, gap);
+  }
+  RecordProperty("mean_gap", std::to_string(sum / 30));
+  RecordProperty("worst_gap", std::to_string(worst));
+  EXPECT_LE(sum / 30, 1.01) << "worst " << worst;
+}
+
 TEST(ArenaPlannerTest, BuffersThatNeverMeetShareTheirPlace) {
   std::vector<Buffer> buffers(5);
   for (int i = 0; i < 5; ++i) buffers[i] = {i, kNone, 64 * (i + 1), i, i};
