@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds and tests all that CI checks, on a fresh Debian 12 machine too: ./test.sh [--all]
 #   without arguments: presets release and dev (ASan, UBSan), every test but the label "slow"
-#   --all:             the presets tsan and clang too, the label "slow" in release, and the unit tests
-#                      of aarch64 under emulation
+#   --all:             the presets tsan, clang, minsize and minsize-all too, the label "slow" in release,
+#                      and the unit tests of aarch64 under emulation
 # The last line is "N passed, N failed, N skipped" over all presets; the exit code says the same.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
@@ -20,7 +20,7 @@ esac
 presets=(release dev)
 tools=(qemu-user clang-format-14)
 if $all; then
-  presets+=(tsan clang aarch64)
+  presets+=(tsan clang aarch64 minsize minsize-all)
   tools+=(clang-14 g++-aarch64-linux-gnu)
 fi
 cmake/install_packages.sh "${tools[@]}" || exit 1

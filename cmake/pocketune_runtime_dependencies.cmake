@@ -33,8 +33,7 @@ find_library(HWY_LIBRARY hwy REQUIRED)
 pocketune_dependency(highway INCLUDE ${HWY_INCLUDE} LIBS ${HWY_LIBRARY})
 
 find_path(XXHASH_INCLUDE xxhash.h REQUIRED)
-find_library(XXHASH_LIBRARY xxhash REQUIRED)
-pocketune_dependency(xxhash INCLUDE ${XXHASH_INCLUDE} LIBS ${XXHASH_LIBRARY})
+pocketune_dependency(xxhash INCLUDE ${XXHASH_INCLUDE})
 
 find_path(FLATBUFFERS_INCLUDE flatbuffers/flatbuffers.h REQUIRED)
 pocketune_dependency(flatbuffers INCLUDE ${FLATBUFFERS_INCLUDE})

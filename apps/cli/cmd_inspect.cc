@@ -1,8 +1,10 @@
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
 #include "apps/cli/target.h"
@@ -20,6 +22,7 @@ struct InspectFlags {
   bool ir = false;
   bool memory = false;
   bool ops = false;
+  bool kernels = false;
 };
 
 struct OpTotals {
@@ -54,6 +57,15 @@ Json SayOps(const CommonFlags& flags, const std::string& schedule, const Graph& 
   return rows;
 }
 
+// Names of the kernels that any step of the plan calls.
+std::set<std::string> KernelsOf(const fb::Plan& plan) {
+  std::set<std::string> names;
+  for (const fb::Schedule* schedule : *plan.schedules()) {
+    for (const fb::Step* step : *schedule->steps()) names.insert(step->kernel()->str());
+  }
+  return names;
+}
+
 std::string PlanPathOf(const std::string& target) {
   std::error_code error;
   return std::filesystem::is_directory(target, error) ? target + "/plan.ptplan" : target;
@@ -65,15 +77,21 @@ absl::Status InspectPlan(const std::string& path, const InspectFlags& inspect,
   if (!file.ok()) return As(ExitCode::kModel, path, file.status());
   const fb::Plan& plan = file->plan();
   const bool all = !inspect.ir && !inspect.memory && !inspect.ops;
+  const std::set<std::string> kernels = KernelsOf(plan);
   Json json = {{"name", plan.name()->str()},
                {"arena_bytes", plan.arena_bytes()},
                {"param_bytes", plan.param_bytes()},
                {"optimizer_bytes", plan.optimizer_bytes()},
                {"packed_bytes", plan.packed_bytes()},
                {"predicted_peak_bytes", plan.predicted_peak_bytes()},
-               {"threads", plan.slots()}};
+               {"threads", plan.slots()},
+               {"kernels", kernels}};
   if (plan.metadata() != nullptr) {
     json["metadata"] = Json::parse(plan.metadata()->str(), nullptr, /*allow_exceptions=*/false);
+  }
+  if (inspect.kernels) {
+    Say(flags, absl::StrJoin(kernels, "\n"));
+    return EmitJson(flags, json);
   }
   Say(flags, absl::StrFormat("plan %s: arena %s, learning parameters %s, optimizer %s,\n"
                              "packed weights %s, predicted peak %s, for up to %d threads",
@@ -124,12 +142,14 @@ void AddInspect(CLI::App& app, Run* run) {
       app.add_subcommand("inspect", "Show a compiled plan: operators, memory map, IR text");
   command->footer(
       "Examples:\n  pocketune inspect run1\n"
-      "  pocketune inspect mcunet-5fps --scheme bias:7 --memory");
+      "  pocketune inspect mcunet-5fps --scheme bias:7 --memory\n"
+      "  pocketune inspect run1 --kernels > kernels.txt");
   command->add_option("target", inspect->target, "A run folder, a plan or a model's name")
       ->required();
   command->add_flag("--ir", inspect->ir, "The IR text alone");
   command->add_flag("--memory", inspect->memory, "The memory map alone");
   command->add_flag("--ops", inspect->ops, "The operators alone");
+  command->add_flag("--kernels", inspect->kernels, "The kernels' names alone, for a small build");
   AddModelFlags(command, spec.get(), false);
   AddTrainFlags(command, spec.get());
   AddCommonFlags(command, flags.get());

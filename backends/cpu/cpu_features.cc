@@ -3,7 +3,9 @@
 #include <atomic>
 
 #include "backends/cpu/cpu_kernels.h"
+#include "backends/cpu/hwy_targets.h"
 #include "hwy/targets.h"
+#include "pocketune/cpu.h"
 
 namespace pocketune {
 namespace {
@@ -31,15 +33,15 @@ Isa HighestOf(int64_t targets) {
   return best;
 }
 
-// What the processor has. Highway is asked once: SupportedTargets() of 1.0 forgets what
-// DisableTargets chose for the dispatch, until the next update.
+// What both the processor and this build have. Highway is asked once: SupportedTargets() of 1.0
+// forgets what DisableTargets chose for the dispatch, until the next update.
 int64_t MachineTargets() {
 #if HWY_ARCH_ARM_A64
   // Every such processor has NEON. Highway 1.0 would ask for AES, too, which these kernels do not
   // use and a Raspberry Pi 4 does not have.
   return HWY_NEON;
 #else
-  static const int64_t targets = hwy::SupportedTargets();
+  static const int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
   return targets;
 #endif
 }
@@ -56,14 +58,22 @@ Isa CurrentIsa() {
   return isa == Isa::kAuto ? MachineIsa() : isa;
 }
 
+Status CheckCpu() {
+  if (MachineIsa() != Isa::kAuto) return OkStatus();
+  return Status(StatusCode::kFailedPrecondition,
+                "this processor has none of the instruction sets of this build");
+}
+
 Status SetIsa(Isa isa) {
+  PT_RETURN_IF_ERROR(CheckCpu());
   int64_t targets = MachineTargets();
   bool found = isa == Isa::kAuto;
   for (const Level& level : kLevels) {
     if (level.isa == isa) found = (targets & level.target) != 0;
   }
   if (!found) {
-    return Status(StatusCode::kFailedPrecondition, "this processor lacks the instruction set");
+    return Status(StatusCode::kFailedPrecondition,
+                  "this processor or build lacks the instruction set");
   }
   for (const Level& level : kLevels) {
     if (isa != Isa::kAuto && level.isa > isa) targets &= ~level.target;

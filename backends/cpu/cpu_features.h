@@ -5,7 +5,8 @@
 
 namespace pocketune {
 
-// The machine's highest level, whatever SetIsa asked for.
+// The machine's highest level of those that this build has, whatever SetIsa asked for; kAuto where
+// it has none of them.
 Isa MachineIsa();
 
 }  // namespace pocketune

@@ -1,7 +1,6 @@
 #include "backends/cpu/cpu_kernels.h"
 
-#include <array>
-
+#include "backends/cpu/cpu_features.h"
 #include "backends/cpu/cpu_kernel_functions.h"
 #ifdef POCKETUNE_XNNPACK
 #include "backends/cpu/xnn_kernels.h"
@@ -28,7 +27,11 @@ constexpr KernelInfo kRows[] = {
 #define PT_CPU_KERNEL(kind, name) {name, OpKind::k##kind, Run##kind, HasNoDoubles, nullptr},
 #define PT_CPU_KERNEL_SCRATCH(kind, name) \
   {name, OpKind::k##kind, Run##kind, HasNoDoubles, Scratch##kind},
+#ifdef POCKETUNE_SELECTED_KERNELS
+#include "backends/cpu/selected_kernels_generated.def"  // the rows that POCKETUNE_KERNELS names
+#else
 #include "backends/cpu/cpu_kernels.def"
+#endif
 #undef PT_XNN_KERNEL
 #undef PT_CPU_KERNEL
 #undef PT_CPU_KERNEL_SCRATCH
@@ -36,6 +39,9 @@ constexpr KernelInfo kRows[] = {
 
 }  // namespace
 
-KernelTable CpuKernels() { return kRows; }
+KernelTable CpuKernels() {
+  if (MachineIsa() == Isa::kAuto) return {};
+  return kRows;
+}
 
 }  // namespace pocketune

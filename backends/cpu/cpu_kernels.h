@@ -8,13 +8,14 @@
 
 namespace pocketune {
 
-// Rows in order of preference: XNNPACK's first, then own kernels ("cpu.<op>").
+// Rows in order of preference: XNNPACK's first, then own kernels ("cpu.<op>"). None on a processor
+// that CheckCpu (cpu.h) refuses.
 KernelTable CpuKernels();
 
 // The level that own kernels run at: the machine's highest, or a lower one that SetIsa asked for.
 Isa CurrentIsa();
 // Caps own kernels at `isa` for the whole process. Call before any plan runs. Fails with
-// kFailedPrecondition where the machine does not have it.
+// kFailedPrecondition where the machine or the build does not have it.
 Status SetIsa(Isa isa);
 // "auto", "sse4", "avx2", "avx512", "neon", and back.
 const char* NameOf(Isa isa);

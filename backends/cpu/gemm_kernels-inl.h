@@ -341,31 +341,60 @@ struct TileOutput {
   Bounds bounds;
 };
 
-// Writes sum[r][v] to row r, vector v. The last vector may be a part.
-template <class D, int kRows, int kVecs>
-HWY_INLINE void StoreTile(D d, hn::Vec<D> (&sum)[kRows][kVecs], const TileOutput& out) {
+// Writes one row of a tile to `to`. The last vector may be a part.
+template <class D, int kVecs>
+HWY_INLINE void StoreRow(D d, hn::Vec<D> (&sum)[kVecs], float* to, const TileOutput& out) {
   constexpr int64_t kStep = hn::MaxLanes(D());
   constexpr int64_t kLast = (kVecs - 1) * kStep;
   const int64_t rest = out.cols - kLast;
   const bool whole = rest == kStep;
-  PT_UNROLL for (int r = 0; r < kRows; ++r) {
-    if (r >= out.rows) return;
-    float* to = out.c[r] + out.column;
-    if (out.accumulate) {
-      PT_UNROLL for (int v = 0; v < kVecs - 1; ++v) {
-        sum[r][v] = hn::Add(sum[r][v], hn::LoadU(d, to + v * kStep));
-      }
-      const auto before = whole ? hn::LoadU(d, to + kLast) : LoadSome(to + kLast, rest, d);
-      sum[r][kVecs - 1] = hn::Add(sum[r][kVecs - 1], before);
+  if (out.accumulate) {
+    PT_UNROLL for (int v = 0; v < kVecs - 1; ++v) {
+      sum[v] = hn::Add(sum[v], hn::LoadU(d, to + v * kStep));
     }
-    PT_UNROLL for (int v = 0; v < kVecs; ++v) sum[r][v] = out.bounds(d, sum[r][v]);
-    PT_UNROLL for (int v = 0; v < kVecs - 1; ++v) hn::StoreU(sum[r][v], d, to + v * kStep);
-    if (whole) {
-      hn::StoreU(sum[r][kVecs - 1], d, to + kLast);
-    } else {
-      StoreSome(sum[r][kVecs - 1], to + kLast, rest, d);
+    const auto before = whole ? hn::LoadU(d, to + kLast) : LoadSome(to + kLast, rest, d);
+    sum[kVecs - 1] = hn::Add(sum[kVecs - 1], before);
+  }
+  PT_UNROLL for (int v = 0; v < kVecs; ++v) sum[v] = out.bounds(d, sum[v]);
+  PT_UNROLL for (int v = 0; v < kVecs - 1; ++v) hn::StoreU(sum[v], d, to + v * kStep);
+  if (whole) {
+    hn::StoreU(sum[kVecs - 1], d, to + kLast);
+  } else {
+    StoreSome(sum[kVecs - 1], to + kLast, rest, d);
+  }
+}
+
+// The same for out.rows rows from memory, kVecs vectors each.
+template <class D, int kVecs>
+HWY_NOINLINE void StoreRows(const float* sums, const TileOutput& out) {
+  const D d;
+  constexpr int64_t kStep = hn::MaxLanes(D());
+  for (int64_t r = 0; r < out.rows; ++r, sums += kVecs * kStep) {
+    hn::Vec<D> row[kVecs];
+    PT_UNROLL for (int v = 0; v < kVecs; ++v) row[v] = hn::Load(d, sums + v * kStep);
+    StoreRow(d, row, out.c[r] + out.column, out);
+  }
+}
+
+// Writes sum[r][v] to row r, vector v.
+template <class D, int kRows, int kVecs>
+HWY_INLINE void StoreTile(D d, hn::Vec<D> (&sum)[kRows][kVecs], const TileOutput& out) {
+#ifdef POCKETUNE_SMALL_CODE
+  // One way through memory for tiles of any number of rows.
+  constexpr int kStep = hn::MaxLanes(D());
+  HWY_ALIGN float sums[kRows * kVecs * kStep];
+  PT_UNROLL for (int r = 0; r < kRows; ++r) {
+    PT_UNROLL for (int v = 0; v < kVecs; ++v) {
+      hn::Store(sum[r][v], d, sums + (r * kVecs + v) * kStep);
     }
   }
+  StoreRows<D, kVecs>(sums, out);
+#else
+  PT_UNROLL for (int r = 0; r < kRows; ++r) {
+    if (r >= out.rows) return;
+    StoreRow(d, sum[r], out.c[r] + out.column, out);
+  }
+#endif
 }
 
 // What a tile's sums start from.
@@ -451,6 +480,16 @@ HWY_INLINE void RunTiles(const TileRows* a, int64_t tiles, const float* b, int64
   run(a, tiles, b, b_step, kc, out);
 }
 
+// What less than a vector at the end of k adds to the totals [rows, cols] of a DotTile.
+HWY_NOINLINE inline void AddDotTails(const float* a, int64_t lda, int rows, const float* b,
+                                     int64_t ldb, int cols, int64_t k, float* totals) {
+  for (int r = 0; r < rows; ++r) {
+    for (int j = 0; j < cols; ++j) {
+      for (int64_t t = 0; t < k; ++t) totals[r * cols + j] += a[r * lda + t] * b[j * ldb + t];
+    }
+  }
+}
+
 // c[r * ldc + j] = dot(a + r * lda, b + j * ldb) over k (+ bias[j]) for kRows x kCols.
 template <int kRows, int kCols>
 HWY_INLINE void DotTile(const float* a, int64_t lda, const float* b, int64_t ldb, int64_t k,
@@ -469,11 +508,16 @@ HWY_INLINE void DotTile(const float* a, int64_t lda, const float* b, int64_t ldb
       PT_UNROLL for (int j = 0; j < kCols; ++j) sum[r][j] = hn::MulAdd(av, bv[j], sum[r][j]);
     }
   }
+  float totals[kRows * kCols];
   PT_UNROLL for (int r = 0; r < kRows; ++r) {
     PT_UNROLL for (int j = 0; j < kCols; ++j) {
-      float total = hn::GetLane(hn::SumOfLanes(d, sum[r][j]));
-      for (int64_t t = i; t < k; ++t) total += a[r * lda + t] * b[j * ldb + t];
-      c[r * ldc + j] = total + (bias != nullptr ? bias[j] : 0.0f);
+      totals[r * kCols + j] = hn::GetLane(hn::SumOfLanes(d, sum[r][j]));
+    }
+  }
+  if (i < k) AddDotTails(a + i, lda, kRows, b + i, ldb, kCols, k - i, totals);
+  PT_UNROLL for (int r = 0; r < kRows; ++r) {
+    PT_UNROLL for (int j = 0; j < kCols; ++j) {
+      c[r * ldc + j] = totals[r * kCols + j] + (bias != nullptr ? bias[j] : 0.0f);
     }
   }
 }

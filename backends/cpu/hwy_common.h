@@ -28,13 +28,8 @@
 // it is a product and a sum. Shared code for all levels goes into *-inl.h, guarded by
 // HWY_TARGET_TOGGLE as in gemm_kernels-inl.h.
 
-// Exactly SSE4, AVX2, AVX3 (AVX-512) on x86 and NEON on Arm, whatever the compiler could do.
-#ifndef HWY_DISABLED_TARGETS
-#define HWY_DISABLED_TARGETS \
-  (HWY_SSSE3 | HWY_AVX3_DL | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128)
-#endif
-
-// clang-format off: the first must come before the second.
+// clang-format off: each must come before the next.
+#include "backends/cpu/hwy_targets.h"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 // clang-format on

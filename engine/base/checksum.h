@@ -1,7 +1,5 @@
-// Checksums of plans and checkpoints, on libxxhash (XXH3, 64 bit): against damage, not malice.
+// Checksums of plans and checkpoints (XXH3, 64 bit): against damage, not malice.
 #pragma once
-
-#include <xxhash.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -9,20 +7,20 @@
 
 namespace pocketune {
 
-inline uint64_t Checksum(const void* data, size_t bytes) { return XXH3_64bits(data, bytes); }
+uint64_t Checksum(const void* data, size_t bytes);
 
 // The same of bytes that come in pieces.
 class ChecksumStream {
  public:
-  ChecksumStream() { XXH3_64bits_reset(state_.get()); }
-  void Add(const void* data, size_t bytes) { XXH3_64bits_update(state_.get(), data, bytes); }
-  uint64_t Value() const { return XXH3_64bits_digest(state_.get()); }
+  ChecksumStream();
+  void Add(const void* data, size_t bytes);
+  uint64_t Value() const;
 
  private:
   struct Free {
-    void operator()(XXH3_state_t* state) const { XXH3_freeState(state); }
+    void operator()(void* state) const;
   };
-  std::unique_ptr<XXH3_state_t, Free> state_{XXH3_createState()};
+  std::unique_ptr<void, Free> state_;
 };
 
 }  // namespace pocketune

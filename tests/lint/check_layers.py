@@ -39,7 +39,7 @@ class Layers:
             if (self.root / (folder + name)).is_file():
                 return folder + name
         # Generated headers lie in the build folder under their source's path.
-        return name if name.endswith("_generated.h") else None
+        return name if name.endswith(("_generated.h", "_generated.def")) else None
 
     def check_own(self, module, name):
         path = self.resolve(name)

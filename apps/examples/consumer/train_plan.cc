@@ -1,6 +1,7 @@
-// Trains a compiled plan for two steps on made-up data: train_plan FILE
+// Trains a compiled plan for some steps on made-up data: train_plan PLAN [STEPS [CHECKPOINT]]
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -55,8 +56,9 @@ Status Bind(Session& session, const Batch& batch) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: train_plan FILE\n");
+  const int steps = argc > 2 ? std::atoi(argv[2]) : 2;
+  if (argc < 2 || argc > 4 || steps < 1) {
+    std::fprintf(stderr, "usage: train_plan PLAN [STEPS [CHECKPOINT]]\n");
     return 2;
   }
   Result<std::unique_ptr<Session>> opened = pocketune::OpenCpuSession(argv[1], {.threads = 2});
@@ -69,11 +71,15 @@ int main(int argc, char** argv) {
   }
   if (const Status bound = Bind(session, batch); !bound.ok()) return Fail("bind", bound);
 
-  for (int step = 1; step <= 2; ++step) {
+  for (int step = 1; step <= steps; ++step) {
     float loss = 0.0f;
     const Status trained = session.TrainStep(/*learning_rate=*/0.01, &loss);
     if (!trained.ok()) return Fail("train", trained);
     std::printf("step %d: loss %.4f\n", step, loss);
+  }
+  if (argc == 4) {
+    const Status saved = session.Save(argv[3], /*user=*/"");
+    if (!saved.ok()) return Fail(argv[3], saved);
   }
   std::printf("arena %lld bytes\n", static_cast<long long>(session.memory().arena_bytes));
   return 0;

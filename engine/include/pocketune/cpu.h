@@ -9,12 +9,19 @@
 
 namespace pocketune {
 
-// The CPU backend's kernels, for SessionOptions::kernels.
+// The CPU backend's kernels, for SessionOptions::kernels. A build may have some of them only
+// (docs/small_builds.md); a plan with a step of another is UNIMPLEMENTED. None where CheckCpu
+// fails.
 std::span<const KernelInfo> CpuKernels();
 
-// Session::Open with the CPU backend's kernels after those of `options`.
+// FAILED_PRECONDITION where the processor has none of the instruction sets that the kernels of this
+// build were compiled for.
+Status CheckCpu();
+
+// Session::Open with the CPU backend's kernels after those of `options`. Errors: CheckCpu's too.
 inline Result<std::unique_ptr<Session>> OpenCpuSession(const char* plan_path,
                                                        SessionOptions options = {}) {
+  PT_RETURN_IF_ERROR(CheckCpu());
   options.kernels.push_back(CpuKernels());
   return Session::Open(plan_path, options);
 }

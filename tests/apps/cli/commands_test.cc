@@ -128,6 +128,19 @@ TEST_F(CommandsTest, ADryRunWritesNothing) {
   EXPECT_TRUE(FilesBelow(temp_.path()) == before);
 }
 
+TEST_F(CommandsTest, InspectNamesEachKernelOfAllSchedulesOnce) {
+  const Json json = JsonOf({"inspect", "ds-cnn", "--scheme", "head"});
+  std::set<std::string> called;
+  for (const Json& schedule : json["schedules"]) {
+    for (const Json& row : schedule["ops"]) called.insert(row["kernel"].get<std::string>());
+  }
+  EXPECT_GT(called.size(), 5u);
+  EXPECT_EQ(json["kernels"], Json(called));
+  std::string lines;
+  for (const std::string& name : called) lines += name + "\n";
+  EXPECT_EQ(RunPocketune({"inspect", "ds-cnn", "--scheme", "head", "--kernels"}).out, lines);
+}
+
 TEST_F(CommandsTest, QuietSaysNothing) {
   Args args = TrainArgs(File("data"), File("run"));
   args.push_back("--quiet");

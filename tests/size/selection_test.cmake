@@ -1,0 +1,60 @@
+# What the functions of cmake/pocketune_selection.cmake make of lists, good and bad: cmake -P FILE
+cmake_minimum_required(VERSION 3.25)
+set(selection ${CMAKE_CURRENT_LIST_DIR}/../../cmake/pocketune_selection.cmake)
+set(table ${CMAKE_CURRENT_LIST_DIR}/../../backends/cpu/cpu_kernels.def)
+
+# A bad list ends CMake: those cases run this file once more, with CASE.
+if(CASE)
+  include(${selection})
+  set(CMAKE_SYSTEM_PROCESSOR x86_64)
+  file(WRITE ${FOLDER}/list "# a comment\ncpu.relu\n${NAME}\n")
+  if(CASE STREQUAL "kernels")
+    pocketune_kernel_rows(rows ${table} OFF ${FOLDER}/list)
+  else()
+    pocketune_targets_of_isas(left_out lowest ${NAME})
+  endif()
+  return()
+endif()
+
+function(expect_equal what got want)
+  if(NOT got STREQUAL want)
+    message(SEND_ERROR "${what}: got \"${got}\", want \"${want}\"")
+  endif()
+endfunction()
+
+execute_process(COMMAND mktemp -d OUTPUT_VARIABLE folder OUTPUT_STRIP_TRAILING_WHITESPACE
+                COMMAND_ERROR_IS_FATAL ANY)
+function(expect_refused case name why)
+  execute_process(COMMAND ${CMAKE_COMMAND} -DCASE=${case} -DNAME=${name} -DFOLDER=${folder}
+                          -P ${CMAKE_CURRENT_LIST_FILE}
+                  RESULT_VARIABLE code ERROR_VARIABLE text)
+  if(code EQUAL 0 OR NOT text MATCHES "${why}")
+    message(SEND_ERROR "${name}: want a refusal, \"${why}\", got ${code}: ${text}")
+  endif()
+endfunction()
+
+include(${selection})
+# Several files, a kernel twice, comments and empty lines.
+file(WRITE ${folder}/one "# pocketune inspect ...\ncpu.matmul\ncpu.relu\n")
+file(WRITE ${folder}/two "\ncpu.relu\n xnn.conv2d\n")
+pocketune_kernel_rows(rows ${table} ON ${folder}/one ${folder}/two)
+expect_equal(rows "${rows}" "PT_XNN_KERNEL(Conv2d, Conv2d, \"xnn.conv2d\")
+PT_CPU_KERNEL_SCRATCH(Matmul, \"cpu.matmul\")
+PT_CPU_KERNEL(Relu, \"cpu.relu\")
+")
+expect_refused(kernels cpu.rellu "no such kernel \\(got cpu.rellu\\)")
+expect_refused(kernels xnn.conv2d "needs POCKETUNE_XNNPACK=ON")
+
+set(CMAKE_SYSTEM_PROCESSOR x86_64)
+pocketune_targets_of_isas(left_out lowest)
+expect_equal("no list" "${left_out},${lowest}" ",")
+pocketune_targets_of_isas(left_out lowest avx512 avx2 neon)
+expect_equal("two levels" "${left_out},${lowest}" "HWY_SSE4,HWY_AVX2")
+pocketune_targets_of_isas(left_out lowest sse4)
+expect_equal("the lowest level" "${left_out},${lowest}" "HWY_AVX2|HWY_AVX3,HWY_SSE4")
+expect_refused(isas avx "no such level \\(got avx")
+expect_refused(isas neon "none is of x86_64")
+set(CMAKE_SYSTEM_PROCESSOR aarch64)
+pocketune_targets_of_isas(left_out lowest avx2 neon)
+expect_equal(Arm "${left_out},${lowest}" ",")
+file(REMOVE_RECURSE ${folder})
