@@ -1,138 +1,167 @@
-// Own kernels and XNNPACK's on the shapes of small vision models, one thread. GFLOP/s count a
-// multiply-accumulate as two.
-#include <benchmark/benchmark.h>
-
+// Kernels against what the processor can do: matrix products and convolutions as a share of the
+// multiply-add peak, ops that memory bounds as a share of the copy bandwidth. In each turn the peak
+// is measured anew, then each kernel runs: what slows the machine down slows both.
+#include <cstdio>
+#include <fstream>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "CLI/CLI.hpp"
 #include "backends/cpu/cpu_kernels.h"
+#include "backends/cpu/cpu_peak.h"
+#include "bench/kernel_cases.h"
+#include "engine/base/median.h"
+#include "nlohmann/json.hpp"
 
-namespace pocketune {
+namespace pocketune::bench {
 namespace {
 
-struct Case {
-  const char* name;
-  OpKind op;
-  Attrs attrs;
-  std::vector<TensorType> operands;
+using Json = nlohmann::json;
+
+struct Options {
+  std::vector<std::string> isas = {"avx512", "avx2", "neon"};
+  std::string filter;
+  std::string json;
+  int threads = 1;
+  int turns = 7;
+  double seconds = 0.05;
 };
 
-ConvAttrs Window(int stride, int pad) {
-  ConvAttrs a;
-  a.stride[0] = a.stride[1] = stride;
-  for (int32_t& p : a.pad) p = pad;
-  return a;
-}
-
-ConvGradAttrs GradWindow(int stride, int pad, int size) {
-  ConvGradAttrs a;
-  a.stride[0] = a.stride[1] = stride;
-  for (int32_t& p : a.pad) p = pad;
-  a.size[0] = a.size[1] = size;
-  return a;
-}
-
-std::vector<Case> Cases() {
-  const MatmulAttrs nn{false, false, Act::kNone}, nt{false, true, Act::kNone},
-      tn{true, false, Act::kNone};
-  const TensorType square{{512, 512}};
-  const TensorType x56{{8, 56, 56, 144}}, x28{{8, 28, 28, 144}}, x64{{8, 56, 56, 64}};
-  return {
-      {"512x512x512/nn", OpKind::kMatmul, nn, {square, square}},
-      {"512x512x512/nt", OpKind::kMatmul, nt, {square, square}},
-      {"512x512x512/tn", OpKind::kMatmul, tn, {square, square}},
-      {"784x96x576/nt", OpKind::kMatmul, nt, {{{784, 576}}, {{96, 576}}}},
-      {"8x1000x512/nt", OpKind::kMatmul, nt, {{{8, 512}}, {{1000, 512}}}},
-      {"pointwise_56_24_144",
-       OpKind::kConv2d,
-       Window(1, 0),
-       {{{8, 56, 56, 24}}, {{144, 1, 1, 24}}}},
-      {"pointwise_56_24_144",
-       OpKind::kConv2dGradInput,
-       GradWindow(1, 0, 56),
-       {x56, {{144, 1, 1, 24}}}},
-      {"pointwise_56_24_144",
-       OpKind::kConv2dGradFilter,
-       GradWindow(1, 0, 1),
-       {x56, {{8, 56, 56, 24}}}},
-      {"3x3_56_64_64", OpKind::kConv2d, Window(1, 1), {x64, {{64, 3, 3, 64}}}},
-      {"3x3_56_64_64", OpKind::kConv2dGradInput, GradWindow(1, 1, 56), {x64, {{64, 3, 3, 64}}}},
-      {"3x3_56_64_64", OpKind::kConv2dGradFilter, GradWindow(1, 1, 3), {x64, x64}},
-      {"3x3_56_144", OpKind::kDepthwiseConv2d, Window(1, 1), {x56, {{3, 3, 144}}}},
-      {"3x3_56_144", OpKind::kDepthwiseConv2dGradInput, GradWindow(1, 1, 56), {x56, {{3, 3, 144}}}},
-      {"3x3_56_144", OpKind::kDepthwiseConv2dGradFilter, GradWindow(1, 1, 3), {x56, x56}},
-      {"3x3_56_144_s2",
-       OpKind::kDepthwiseConv2dGradInput,
-       GradWindow(2, 1, 56),
-       {x28, {{3, 3, 144}}}},
-      {"7x7_28_144", OpKind::kDepthwiseConv2d, Window(1, 3), {x28, {{7, 7, 144}}}},
-      {"7x7_28_144", OpKind::kDepthwiseConv2dGradFilter, GradWindow(1, 3, 7), {x28, x28}},
-  };
-}
-
-// 64-byte aligned, with room that XNNPACK may read past the end.
-struct Buffer {
-  explicit Buffer(int64_t floats) : data(static_cast<size_t>(floats) + 64, 0.5f) {}
-  void* aligned() {
-    return reinterpret_cast<void*>((reinterpret_cast<uintptr_t>(data.data()) + 63) / 64 * 64);
-  }
-  std::vector<float> data;
+// A kernel's turns: seconds a call, and what share of the turn's peak that is.
+struct Series {
+  std::string kernel;
+  std::vector<double> seconds, shares;
 };
 
-void RunCase(benchmark::State& state, const Case& c, const KernelInfo* kernel) {
-  std::vector<TensorType> results(1);
-  if (!InferShapes(c.op, c.operands, c.attrs, results).ok()) {
-    state.SkipWithError("shapes do not fit");
-    return;
-  }
-  const KernelQuery query{c.op, c.operands, results, &c.attrs, ~1u, Isa::kAuto, 1};
-  std::vector<Buffer> buffers;
-  std::vector<TensorView> views;
-  for (const TensorType& t : c.operands) buffers.emplace_back(t.shape.elems());
-  buffers.emplace_back(results[0].shape.elems());
-  buffers.emplace_back(kernel->scratch_bytes != nullptr ? kernel->scratch_bytes(query) / 4 + 1 : 1);
-  for (const TensorType& t : c.operands) {
-    views.push_back({buffers[views.size()].aligned(), t.shape, t.dtype});
-  }
-  const TensorView result{buffers[views.size()].aligned(), results[0].shape, results[0].dtype};
-  ThreadPool pool(1);
-  KernelArgs args;
-  args.operands = views;
-  args.results = {&result, 1};
-  args.attrs = AttrsBytes(c.attrs).data();
-  args.scratch = buffers.back().aligned();
-  args.pool = &pool;
-  if (kernel->prepare != nullptr && !kernel->prepare(args, &args.state).ok()) {
-    state.SkipWithError("cannot be prepared");
-    return;
-  }
-  for (auto _ : state) kernel->run(args);
-  if (kernel->release != nullptr) kernel->release(args.state);
-  const double flops = 2.0 * static_cast<double>(MacsOf(c.op, c.operands, results, c.attrs));
-  state.counters["GFLOP/s"] = benchmark::Counter(
-      flops * 1e-9 * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
-}
+class Bench {
+ public:
+  explicit Bench(const Options& options) : options_(options), pool_(options.threads) {}
 
-void RegisterAll() {
-  for (const Case& c : Cases()) {
-    for (const KernelInfo& row : CpuKernels()) {
-      if (row.op != c.op) continue;
-      std::vector<TensorType> results(1);
-      const bool valid = InferShapes(c.op, c.operands, c.attrs, results).ok();
-      const KernelQuery query{c.op, c.operands, results, &c.attrs, ~1u, Isa::kAuto, 1};
-      if (!valid || (row.supports != nullptr && !row.supports(query))) continue;
-      benchmark::RegisterBenchmark((std::string(row.name) + "/" + c.name).c_str(),
-                                   [c, &row](benchmark::State& state) { RunCase(state, c, &row); })
-          ->Unit(benchmark::kMicrosecond);
+  // Of the cases whose name, "<group>/<case>", holds the filter.
+  void RunGroup(const std::string& group, const std::vector<KernelCase>& cases) {
+    bool first = true;
+    for (const KernelCase& c : cases) {
+      if ((group + "/" + c.name).find(options_.filter) == std::string::npos) continue;
+      if (first) {
+        std::printf("\n%-36s %-34s %10s %6s %8s %9s %5s\n", (isa_ + " " + group).c_str(), "kernel",
+                    "us", "+-", group == "memory" ? "GB/s" : "GFLOP/s",
+                    group == "memory" ? "of copy" : "of peak", "goal");
+      }
+      first = false;
+      RunCase(group, c);
     }
   }
+
+  // False where the machine does not have the level.
+  bool UseIsa(const std::string& isa) {
+    const std::optional<Isa> level = IsaNamed(isa);
+    if (!level) Die("--isa: no such level (got " + isa + ")");
+    isa_ = isa;
+    return SetIsa(*level).ok();
+  }
+
+  Json Result() const {
+    return {{"threads", options_.threads}, {"turns", options_.turns}, {"rows", rows_}};
+  }
+
+ private:
+  // 10^9 bytes or operations a second.
+  double Peak(bool memory) {
+    if (!memory) return MeasureFmaGflops(pool_);
+    const pocketune::Result<double> copy = MeasureCopyGbs(pool_);
+    if (!copy.ok()) Die(copy.status().message());
+    return copy.value();
+  }
+
+  void RunCase(const std::string& group, const KernelCase& c) {
+    const CaseData data(c);
+    const KernelQuery query = data.Query(options_.threads);
+    std::vector<std::unique_ptr<KernelRun>> runs;
+    for (const KernelInfo& row : CpuKernels()) {
+      if (row.op != c.op || (row.supports != nullptr && !row.supports(query))) continue;
+      runs.push_back(std::make_unique<KernelRun>(row, data, pool_));
+    }
+    const bool memory = data.Flops() == 0;
+    const double work = (memory ? data.Bytes() : data.Flops()) * 1e-9;
+    std::vector<Series> series(runs.size());
+    std::vector<double> peaks;
+    for (int turn = 0; turn < options_.turns; ++turn) {
+      peaks.push_back(Peak(memory));
+      for (size_t i = 0; i < runs.size(); ++i) {
+        const double seconds = TimeTurn([&] { runs[i]->Run(); }, options_.seconds);
+        series[i].seconds.push_back(seconds);
+        series[i].shares.push_back(work / seconds / peaks.back());
+      }
+    }
+    for (size_t i = 0; i < runs.size(); ++i) {
+      series[i].kernel = runs[i]->name();
+      Report(group, c, series[i], work, Median(peaks));
+    }
+  }
+
+  void Report(const std::string& group, const KernelCase& c, const Series& series, double work,
+              double peak) {
+    const double seconds = Median(series.seconds), share = Median(series.shares);
+    const double deviation = MedianDeviation(series.seconds) / seconds;
+    const bool below = c.goal > 0 && share < c.goal;
+    std::printf("%-36s %-34s %10.1f %5.1f%% %8.1f %8.1f%%", c.name.c_str(), series.kernel.c_str(),
+                seconds * 1e6, 100 * deviation, work / seconds, 100 * share);
+    if (c.goal > 0) std::printf(" %3.0f%%%s", 100 * c.goal, below ? " below" : "");
+    std::printf("\n");
+    std::fflush(stdout);
+    rows_.push_back({{"isa", isa_},
+                     {"group", group},
+                     {"case", c.name},
+                     {"kernel", series.kernel},
+                     {"seconds", seconds},
+                     {"deviation", deviation},
+                     {group == "memory" ? "gbs" : "gflops", work / seconds},
+                     {"peak", peak},
+                     {"share", share},
+                     {"goal", c.goal}});
+  }
+
+  const Options& options_;
+  ThreadPool pool_;
+  std::string isa_;
+  Json rows_ = Json::array();
+};
+
+int Main(int argc, char** argv) {
+  Options options;
+  CLI::App app("Times kernels against the processor's peaks");
+  app.add_option("--isa", options.isas, "Levels; one that the machine lacks is skipped")
+      ->delimiter(',')
+      ->capture_default_str();
+  app.add_option("--filter", options.filter, "Part of \"<gemm|conv|memory>/<case>\"");
+  app.add_option("--threads", options.threads, "Threads")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  app.add_option("--turns", options.turns, "Turns; the table has medians over them")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  app.add_option("--seconds", options.seconds, "Of each turn of each kernel")
+      ->check(CLI::Range(1e-4, 60.0))
+      ->capture_default_str();
+  app.add_option("--json", options.json, "File to write");
+  CLI11_PARSE(app, argc, argv);
+
+  Bench bench(options);
+  for (const std::string& isa : options.isas) {
+    if (!bench.UseIsa(isa)) continue;
+    bench.RunGroup("gemm", GemmCases());
+    bench.RunGroup("conv", ConvCases());
+    bench.RunGroup("memory", MemoryCases());
+  }
+  if (options.json.empty()) return 0;
+  std::ofstream file(options.json);
+  file << bench.Result().dump(1) << "\n";
+  if (!file.flush()) Die(options.json + ": cannot be written");
+  return 0;
 }
 
 }  // namespace
-}  // namespace pocketune
+}  // namespace pocketune::bench
 
-int main(int argc, char** argv) {
-  pocketune::RegisterAll();
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-}
+int main(int argc, char** argv) { return pocketune::bench::Main(argc, argv); }

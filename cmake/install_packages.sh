@@ -12,8 +12,8 @@ packages=(
   libcpuinfo-dev libxxhash-dev
   # compile side and command line
   libabsl-dev nlohmann-json3-dev libcli11-dev libjpeg-dev libpng-dev zlib1g-dev
-  # tests and benchmarks
-  libgtest-dev libgmock-dev libbenchmark-dev
+  # tests
+  libgtest-dev libgmock-dev
   # data of the quick start
   dataset-fashion-mnist
   "$@"

@@ -7,9 +7,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "apps/cli/figures.h"
+#include "apps/cli/common.h"
 #include "apps/train/trainer.h"
 #include "backends/cpu/cpu_kernels.h"
+#include "engine/base/median.h"
 #include "engine/base/pages.h"
 #include "engine/base/rng.h"
 #include "engine/base/step_page.h"

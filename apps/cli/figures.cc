@@ -1,10 +1,8 @@
 #include "apps/cli/figures.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "absl/strings/str_format.h"
 #include "backends/cpu/cpu_kernels.h"
+#include "engine/base/median.h"
 
 namespace pocketune::cli {
 
@@ -38,20 +36,6 @@ std::vector<std::string> FigureLines(const PlanFigures& f) {
                           HumanBytes(f.optimizer_bytes), HumanBytes(f.packed_bytes),
                           HumanBytes(f.predicted_peak_bytes)),
           absl::StrFormat("compiled    %d operators a step, in %.0f ms", f.steps, f.compile_ms)};
-}
-
-double Median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  const auto middle = values.begin() + static_cast<int64_t>(values.size() / 2);
-  std::nth_element(values.begin(), middle, values.end());
-  return *middle;
-}
-
-double MedianDeviation(const std::vector<double>& values) {
-  const double median = Median(values);
-  std::vector<double> deviations;
-  for (double value : values) deviations.push_back(std::abs(value - median));
-  return Median(deviations);
 }
 
 nlohmann::json RunJson(const RunSpec& spec, const CommonFlags& flags, const PlanFigures& figures,

@@ -14,10 +14,6 @@ namespace pocketune::cli {
 nlohmann::json ToJson(const PlanFigures& figures);
 std::vector<std::string> FigureLines(const PlanFigures& figures);
 
-// Median and median absolute deviation; 0 for no values.
-double Median(std::vector<double> values);
-double MedianDeviation(const std::vector<double>& values);
-
 // The fields that `bench` and `train` share: model, scheme, flags, figures, memory and step times.
 nlohmann::json RunJson(const RunSpec& spec, const CommonFlags& flags, const PlanFigures& figures,
                        const Measurement& memory, const std::vector<double>& step_ms);

@@ -94,7 +94,19 @@ double BestSeconds(const Fn& run) {
   return best;
 }
 
-double MeasureGflops(ThreadPool& pool) {
+// Each array as large as the last cache: what one round leaves in it, the next has no use for.
+int64_t ArrayBytes() {
+#ifdef _SC_LEVEL3_CACHE_SIZE
+  const int64_t cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
+#else
+  const int64_t cache = 0;
+#endif
+  return std::clamp(cache, kMinArrayBytes, kMaxArrayBytes);
+}
+
+}  // namespace
+
+double MeasureFmaGflops(ThreadPool& pool) {
   const int64_t items = pool.slots() * kItemsPerThread;
   std::atomic<float> sink{0.0f};
   const double seconds = BestSeconds([&] {
@@ -106,17 +118,7 @@ double MeasureGflops(ThreadPool& pool) {
   return static_cast<double>(flops) / seconds * 1e-9;
 }
 
-// Each array as large as the last cache: what one round leaves in it, the next has no use for.
-int64_t ArrayBytes() {
-#ifdef _SC_LEVEL3_CACHE_SIZE
-  const int64_t cache = sysconf(_SC_LEVEL3_CACHE_SIZE);
-#else
-  const int64_t cache = 0;
-#endif
-  return std::clamp(cache, kMinArrayBytes, kMaxArrayBytes);
-}
-
-Result<double> MeasureCopy(ThreadPool& pool) {
+Result<double> MeasureCopyGbs(ThreadPool& pool) {
   const int64_t blocks = ArrayBytes() / (kBlockFloats * int64_t{sizeof(float)});
   const int64_t bytes = blocks * kBlockFloats * int64_t{sizeof(float)};
   Result<Pages> from = Pages::Allocate(bytes);
@@ -137,11 +139,9 @@ Result<double> MeasureCopy(ThreadPool& pool) {
   return 2.0 * static_cast<double>(bytes) / BestSeconds(copy) * 1e-9;
 }
 
-}  // namespace
-
 Result<CpuPeak> MeasureCpuPeak(ThreadPool& pool) {
-  const double gflops = MeasureGflops(pool);
-  const Result<double> copy = MeasureCopy(pool);
+  const double gflops = MeasureFmaGflops(pool);
+  const Result<double> copy = MeasureCopyGbs(pool);
   if (!copy.ok()) return copy.status();
   return CpuPeak{gflops, copy.value()};
 }

@@ -16,4 +16,8 @@ struct CpuPeak {
 // and up to 512 MiB meanwhile. RESOURCE_EXHAUSTED where there is too little memory.
 Result<CpuPeak> MeasureCpuPeak(ThreadPool& pool);
 
+// One of the two alone.
+double MeasureFmaGflops(ThreadPool& pool);
+Result<double> MeasureCopyGbs(ThreadPool& pool);
+
 }  // namespace pocketune

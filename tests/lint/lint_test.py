@@ -55,6 +55,17 @@ class LayersTest(unittest.TestCase):
         self.assertEqual(cycles, ["cycle: b -> c -> b"])
 
 
+class SourceTreeTest(unittest.TestCase):
+    def test_skips_what_is_installed_in_hidden_folders(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            for name in ("bench/a.py", "bench/peers/b.py", "bench/.venv/lib/c.py"):
+                (root / name).parent.mkdir(parents=True, exist_ok=True)
+                (root / name).write_text("")
+            self.assertEqual(source_tree.files((".py",), ("bench",), root),
+                             ["bench/a.py", "bench/peers/b.py"])
+
+
 class LengthsTest(unittest.TestCase):
     def test_counts_functions_in_namespaces_and_classes(self):
         text = ('namespace a {\nclass B : public C {\n  int D() const {\n    return 1;\n  }\n};\n'

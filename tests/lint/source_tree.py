@@ -9,12 +9,14 @@ PRODUCT_FOLDERS = tuple(folder for folder in CODE_FOLDERS if folder not in ("tes
 
 
 def files(suffixes, folders=CODE_FOLDERS, root=ROOT):
-    """Paths below `folders` relative to `root`, sorted, with one of `suffixes`."""
+    """Paths below `folders` relative to `root`, sorted, with one of `suffixes`. Not those in hidden
+    folders: what is installed there, as the benchmarks' peers, is not ours."""
     found = []
     for folder in folders:
         for path in (root / folder).rglob("*"):
-            if path.suffix in suffixes and path.is_file():
-                found.append(path.relative_to(root).as_posix())
+            name = path.relative_to(root).as_posix()
+            if path.suffix in suffixes and "/." not in name and path.is_file():
+                found.append(name)
     return sorted(found)
 
 
