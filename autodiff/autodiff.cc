@@ -53,6 +53,8 @@ absl::StatusOr<std::vector<ParamGrad>> BuildBackward(Graph& graph, ValueId loss,
   GradState state;
   state.wanted = MarkDependents(graph, wanted);
   state.grads.assign(graph.values.size(), kNone);
+  state.slices.resize(graph.values.size());
+  for (ValueId id : wanted) state.slices[id] = graph.value(id).slices;
 
   const NodeId forward_nodes = static_cast<NodeId>(graph.nodes.size());
   GraphBuilder builder(&graph, Phase::kBackward);
@@ -72,8 +74,10 @@ absl::StatusOr<std::vector<ParamGrad>> BuildBackward(Graph& graph, ValueId loss,
                                                      graph.value(id).name,
                                                      ", whose gradient is wanted"));
     }
-    grads.push_back({id, state.grads[id]});
+    grads.push_back({id, state.grads[id], kNone});
+    if (state.slices[id] != nullptr) grads.back().index = SliceIndex(id, 1, &builder, &state);
   }
+  if (!builder.status().ok()) return builder.status();
   graph.stage = Stage::kTraining;
   return grads;
 }

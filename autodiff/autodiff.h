@@ -10,7 +10,8 @@ namespace pocketune {
 
 struct ParamGrad {
   ValueId param = kNone;
-  ValueId grad = kNone;  // of the same shape
+  ValueId grad = kNone;   // of the same shape; of a parameter of which slices learn, of theirs
+  ValueId index = kNone;  // the constant that numbers these slices; kNone: all of it learns
 };
 
 // Appends to `graph` (its nodes in topological order, no activation fused yet) the nodes that
@@ -18,6 +19,8 @@ struct ParamGrad {
 // Stage::kTraining, and returns the gradients in that order. Visits only nodes on a path from a
 // wanted value to the loss; what else the forward graph holds costs nothing. Where several nodes
 // read a value, their contributions are added from the last reader to the first.
+// Of a wanted parameter with Value::slices only theirs is computed. Of the input of its convolution
+// or matrix product only the channels that they need are kept, by a gather in the forward phase.
 // Errors: a loss that is no f32 scalar; a wanted value that the loss does not depend on; an op on
 // the way that has no gradient rule. The graph is then half extended and of no use.
 absl::StatusOr<std::vector<ParamGrad>> BuildBackward(Graph& graph, ValueId loss,

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -15,7 +17,14 @@ namespace pocketune {
 struct GradState {
   std::vector<ValueId> wanted;  // first wanted value that a value depends on; kNone: none
   std::vector<ValueId> grads;   // gradient of the loss so far; kNone: none
+  // Of wanted values of which only slices learn.
+  std::vector<std::shared_ptr<const LearningSlices>> slices;
+  std::map<std::pair<ValueId, int>, ValueId> indices;  // SliceIndex by its arguments
 };
+
+// The constant that numbers the slices of `value` that learn, `repeat` times over: those of the
+// first group of channels, of the second, and so on.
+ValueId SliceIndex(ValueId value, int repeat, GraphBuilder* builder, GradState* state);
 
 // Rules ask for gradients of results, emit nodes with builder(), and set gradients of operands.
 // Lives for one call of a rule.
@@ -41,9 +50,25 @@ class GradContext {
   ValueId result_grad(int i = 0) const { return state_.grads[result(i)]; }
   // Does a wanted value lie upstream of operand i? False for an absent optional operand.
   bool needs_grad(int i) const { return i < operands() && state_.wanted[operand(i)] != kNone; }
-  // Adds `grad`, shaped as the operand, to the operand's gradient. Needs needs_grad(i).
+  // Do only slices of operand i along `axis` learn? Rules that then compute theirs alone save work
+  // and memory; Pick says what they need.
+  bool learns_slices(int i, int axis) const {
+    const auto& slices = state_.slices[operand(i)];
+    return slices != nullptr && slices->axis == axis;
+  }
+  // The slices of x along `axis` that meet those of operand i that learn, in each of `groups`
+  // groups. Of an operand of the node, they are picked in the forward pass, so that the rest of it
+  // need not be kept.
+  ValueId Pick(ValueId x, int axis, int i, int groups = 1);
+
+  // Adds `grad`, shaped as the operand or as its slices that learn, to the operand's gradient.
+  // Needs needs_grad(i).
   void set_grad(int i, ValueId grad) {
     PT_CHECK(needs_grad(i));
+    const auto& slices = state_.slices[operand(i)];
+    if (slices != nullptr && shape(grad) == shape(operand(i))) {
+      grad = Pick(grad, slices->axis, i);
+    }
     ValueId& sum = state_.grads[operand(i)];
     sum = sum == kNone ? grad : builder_.Op(OpKind::kAdd, {sum, grad});
     given_ |= 1u << i;

@@ -65,9 +65,10 @@ absl::Status CheckGroups(const Graph& graph, const OptimizerSpec& spec) {
   return absl::OkStatus();
 }
 
-ValueId AddState(Graph& graph, ValueId param, const char* suffix) {
-  const Value model = graph.value(param);
-  const ValueId id = graph.AddParam(absl::StrCat(model.name, "/", suffix), model.type.shape,
+// Of the gradient's shape: where only slices of the parameter learn, they alone have a state.
+ValueId AddState(Graph& graph, const ParamGrad& item, const char* suffix) {
+  const Value model = graph.value(item.param);
+  const ValueId id = graph.AddParam(absl::StrCat(model.name, "/", suffix), graph.shape(item.grad),
                                     ParamRole::kState, nullptr);
   Value& state = graph.value(id);
   state.section = model.section;
@@ -99,8 +100,9 @@ absl::Status AppendUpdates(Graph& graph, const std::vector<ParamGrad>& grads,
   for (const ParamGrad& item : grads) {
     const OptimizerAttrs attrs = AttrsFor(spec, graph.value(item.param));
     std::vector<ValueId> operands = {item.param};
-    for (const char* suffix : row.states) operands.push_back(AddState(graph, item.param, suffix));
+    for (const char* suffix : row.states) operands.push_back(AddState(graph, item, suffix));
     operands.push_back(item.grad);
+    operands.push_back(item.index);
     graph.value(item.param).trainable = true;
     builder.set_loc(graph.value(item.param).name);
     builder.Multi(row.op, std::move(operands), attrs);

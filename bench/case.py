@@ -92,7 +92,7 @@ class Case:
             "model": workload.model, "size": height if height == width else 0,
             "batch": workload.batch, "shape": [workload.batch, *workload.shape],
             "threads": threads, "lr": LEARNING_RATE,
-            "scheme": str(workload.scheme_file) if scheme == "pockengine" else scheme,
+            "scheme": workload.sparse if scheme == "pockengine" else scheme,
             "batch_norm": "train" if scheme == "full" else "frozen",
             "weights": f"{folder}/weights.safetensors", "image": f"{folder}/image.f32",
             "label": f"{folder}/label.i32", "plan": f"{folder}/{scheme}.ptplan"}

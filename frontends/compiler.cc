@@ -144,7 +144,7 @@ PlanFigures FiguresOf(const Compilation& c, const PlanSizes& sizes) {
   PlanFigures figures;
   figures.params = CountParams(c.model.forward);
   // Statistics and states are no parameters.
-  for (ValueId id : LearningParams(c.train)) figures.trainable_params += c.train.shape(id).elems();
+  figures.trainable_params = CountTrainableParams(c.train);
   figures.forward_macs = MacsOf(c.train, Phase::kForward) / batch;
   figures.backward_macs = MacsOf(c.train, Phase::kBackward) / batch;
   figures.arena_bytes = sizes.arena_bytes;

@@ -1,15 +1,14 @@
 #include "sparse_bp/scheme.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "autodiff/autodiff.h"
 #include "autodiff/glob.h"
-#include "sparse_bp/scheme_json.h"
+#include "graph/ir/text_distance.h"
+#include "sparse_bp/channels.h"
+#include "sparse_bp/layers.h"
 
 namespace pocketune {
 namespace {
@@ -26,10 +25,6 @@ bool IsModelParam(const Value& value) {
          (IsBias(value) || value.role == ParamRole::kWeight || value.role == ParamRole::kNormScale);
 }
 
-bool Learns(Update update, const Value& param) {
-  return update == Update::kAll || (update == Update::kBias && IsBias(param));
-}
-
 int CountBlocks(const Graph& graph) {
   int blocks = 0;
   for (const Value& value : graph.values) {
@@ -40,24 +35,63 @@ int CountBlocks(const Graph& graph) {
   return blocks;
 }
 
-// `first_block`: of the last K that the scheme names.
-Update UpdateOf(const UpdateScheme& scheme, const Value& param, int first_block) {
-  if (param.section == Section::kClassifier) return Update::kAll;
-  const bool in_last = param.section == Section::kBlock && param.block >= first_block;
+absl::Status Refuse(const UpdateScheme& scheme, const std::string& fact) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("scheme ", absl::Utf8SafeCEscape(scheme.text), ": ", fact));
+}
+
+// Each rule must match something: a misspelt one would freeze what it meant, in silence.
+absl::Status CheckRules(const Graph& graph, const UpdateScheme& scheme) {
+  std::vector<std::string> names;
+  for (const Value& value : graph.values) {
+    if (IsModelParam(value)) names.push_back(value.name);
+  }
+  for (const UpdateRule& rule : scheme.rules) {
+    const bool matched = std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+      return MatchesGlob(rule.pattern, name);
+    });
+    if (matched) continue;
+    const std::string nearest = Nearest(rule.pattern, names);
+    return Refuse(scheme,
+                  absl::StrCat("no parameter matches (got ", absl::Utf8SafeCEscape(rule.pattern),
+                               nearest.empty() ? "" : ", nearest is ", nearest, ")"));
+  }
+  return absl::OkStatus();
+}
+
+// Are there as many blocks or layers as the scheme names?
+absl::Status CheckCount(const UpdateScheme& scheme, const char* what, int count) {
+  if (count == 0) return Refuse(scheme, absl::StrCat("the model has no ", what));
+  if (scheme.count >= 1 && scheme.count <= count) return absl::OkStatus();
+  return Refuse(scheme, absl::StrCat("the model has ", count, " ", what, " (got ", scheme.count,
+                                     ", want 1 to ", count, ")"));
+}
+
+absl::Status CheckModel(const Graph& graph, const UpdateScheme& scheme) {
+  if (scheme.model.empty() || scheme.model == graph.name) return absl::OkStatus();
+  return Refuse(scheme,
+                absl::StrCat("is for another model (got ", absl::Utf8SafeCEscape(graph.name),
+                             ", want ", absl::Utf8SafeCEscape(scheme.model), ")"));
+}
+
+// Of the parameter alone, whatever its role: by section and block.
+Update UpdateBySection(const UpdateScheme& scheme, const Value& param, int blocks) {
+  const bool in_last = param.section == Section::kBlock && param.block >= blocks - scheme.count;
   switch (scheme.kind) {
     case Kind::kFull:
       return Update::kAll;
-    case Kind::kHead:
-      return Update::kNone;
     case Kind::kBias:
       return Update::kBias;
     case Kind::kBiasBlocks:
       return in_last ? Update::kBias : Update::kNone;
     case Kind::kBlocks:
       return in_last || param.section == Section::kTail ? Update::kAll : Update::kNone;
-    case Kind::kRules:
-      break;
+    default:
+      return Update::kNone;
   }
+}
+
+Update UpdateByRule(const UpdateScheme& scheme, const Value& param) {
   Update update = scheme.fallback;
   for (const UpdateRule& rule : scheme.rules) {
     if (MatchesGlob(rule.pattern, param.name)) update = rule.update;
@@ -65,107 +99,88 @@ Update UpdateOf(const UpdateScheme& scheme, const Value& param, int first_block)
   return update;
 }
 
-size_t CommonPrefix(const std::string& a, const std::string& b) {
-  const size_t length = std::min(a.size(), b.size());
-  return std::mismatch(a.begin(), a.begin() + length, b.begin()).first - a.begin();
+// What the scheme says of the model's layers.
+absl::StatusOr<std::vector<LayerUpdate>> LayerUpdatesOf(const UpdateScheme& scheme,
+                                                        const Graph& graph, int layers) {
+  if (scheme.kind == Kind::kPockEngine) {
+    absl::StatusOr<std::vector<LayerUpdate>> updates = PockEngineScheme(graph);
+    if (!updates.ok()) return Refuse(scheme, std::string(updates.status().message()));
+    return updates;
+  }
+  if (scheme.kind == Kind::kLayers) {
+    const int want = static_cast<int>(scheme.layers.size());
+    if (want == layers) return scheme.layers;
+    return Refuse(scheme, absl::StrCat("is for a model with other layers (got ", layers, ", want ",
+                                       want, ")"));
+  }
+  if (absl::Status status = CheckCount(scheme, "layers", layers); !status.ok()) return status;
+  std::vector<LayerUpdate> updates(static_cast<size_t>(layers));
+  for (int i = layers - scheme.count; i < layers; ++i) updates[i] = {true, Update::kAll};
+  return updates;
 }
 
-// Each rule must match something: a misspelt one would freeze what it meant, in silence. The name
-// with the longest common beginning is suggested: names and patterns are paths.
-absl::Status CheckRules(const Graph& graph, const UpdateScheme& scheme) {
-  for (const UpdateRule& rule : scheme.rules) {
-    const Value* nearest = nullptr;
-    bool matched = false;
-    for (const Value& value : graph.values) {
-      if (!IsModelParam(value)) continue;
-      matched = matched || MatchesGlob(rule.pattern, value.name);
-      if (nearest == nullptr ||
-          CommonPrefix(rule.pattern, value.name) > CommonPrefix(rule.pattern, nearest->name)) {
-        nearest = &value;
-      }
+// The update of each value; of what is no parameter of the model none.
+absl::StatusOr<std::vector<Update>> UpdatesOf(const Graph& graph, const UpdateScheme& scheme) {
+  std::vector<Update> updates(graph.values.size());
+  const bool by_layer = scheme.kind == Kind::kLast || scheme.kind == Kind::kLayers ||
+                        scheme.kind == Kind::kPockEngine;
+  if (by_layer) {
+    const std::vector<Layer> layers = LayersOf(graph);
+    const absl::StatusOr<std::vector<LayerUpdate>> of_layers =
+        LayerUpdatesOf(scheme, graph, static_cast<int>(layers.size()));
+    if (!of_layers.ok()) return of_layers.status();
+    for (size_t i = 0; i < layers.size(); ++i) {
+      updates[layers[i].weight] = (*of_layers)[i].weight;
+      if (layers[i].bias != kNone && (*of_layers)[i].bias) updates[layers[i].bias] = Update::kBias;
     }
-    if (matched) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("scheme ", scheme.text, ": no parameter matches (got ",
-                     absl::Utf8SafeCEscape(rule.pattern), nearest == nullptr ? "" : ", nearest is ",
-                     nearest == nullptr ? "" : nearest->name.c_str(), ")"));
+    return updates;
   }
+  const int blocks = CountBlocks(graph);
+  if (scheme.kind == Kind::kBiasBlocks || scheme.kind == Kind::kBlocks) {
+    if (absl::Status status = CheckCount(scheme, "blocks", blocks); !status.ok()) return status;
+  }
+  for (size_t i = 0; i < updates.size(); ++i) {
+    const Value& value = graph.values[i];
+    if (!IsModelParam(value)) continue;
+    updates[i] = scheme.kind == Kind::kRules ? UpdateByRule(scheme, value)
+                                             : UpdateBySection(scheme, value, blocks);
+  }
+  return updates;
+}
+
+// Marks what of one parameter learns. `axis` numbers its input channels; kNone: it has none.
+absl::Status Mark(Value& param, int axis, const Update& update, const UpdateScheme& scheme) {
+  param.slices = nullptr;
+  param.trainable = update.kind == Update::kAll || (update.kind != Update::kNone && IsBias(param));
+  if (update.kind != Update::kChannels || param.role != ParamRole::kWeight) return absl::OkStatus();
+  if (axis == kNone) {
+    return Refuse(scheme, absl::StrCat(param.name,
+                                       " has no input channels: it is no weight of a convolution "
+                                       "or a linear layer"));
+  }
+  const int64_t channels = param.type.shape[axis];
+  const int64_t count = CountOf(update.ratio, channels);
+  param.trainable = count > 0;
+  if (count > 0 && count < channels) param.slices = PickChannels(param, axis, update);
   return absl::OkStatus();
-}
-
-absl::Status CheckBlocks(const UpdateScheme& scheme, int blocks) {
-  if (scheme.kind != Kind::kBiasBlocks && scheme.kind != Kind::kBlocks) return absl::OkStatus();
-  if (blocks == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("scheme ", scheme.text, ": the model has no blocks"));
-  }
-  if (scheme.blocks < 1 || scheme.blocks > blocks) {
-    return absl::InvalidArgumentError(absl::StrCat("scheme ", scheme.text, ": the model has ",
-                                                   blocks, " blocks (got ", scheme.blocks,
-                                                   ", want 1 to ", blocks, ")"));
-  }
-  return absl::OkStatus();
-}
-
-// The names that the contract has and that a later issue builds.
-bool IsPlanned(const std::string& text) {
-  return text == "auto" || text == "pockengine" || text == "lora" ||
-         absl::StartsWith(text, "mcunetv3:") || absl::StartsWith(text, "channels(") ||
-         absl::StartsWith(text, "lora(");
-}
-
-// K of "<prefix>K"; nothing where `text` has another form.
-std::optional<int> BlocksAfter(const char* prefix, const std::string& text) {
-  int blocks = 0;
-  if (!absl::StartsWith(text, prefix)) return std::nullopt;
-  if (text.find_first_of(" \t\n\v\f\r") != std::string::npos)
-    return std::nullopt;  // SimpleAtoi skips it
-  if (!absl::SimpleAtoi(text.substr(std::char_traits<char>::length(prefix)), &blocks)) {
-    return std::nullopt;
-  }
-  return blocks;
 }
 
 }  // namespace
 
-absl::StatusOr<UpdateScheme> ParseScheme(const std::string& text) {
-  UpdateScheme scheme;
-  scheme.text = text;
-  if (text == "full" || text == "head" || text == "bias") {
-    scheme.kind = text == "full" ? Kind::kFull : text == "head" ? Kind::kHead : Kind::kBias;
-    return scheme;
-  }
-  if (const std::optional<int> blocks = BlocksAfter("bias:", text)) {
-    scheme.kind = Kind::kBiasBlocks;
-    scheme.blocks = *blocks;
-    return scheme;
-  }
-  if (const std::optional<int> blocks = BlocksAfter("blocks:", text)) {
-    scheme.kind = Kind::kBlocks;
-    scheme.blocks = *blocks;
-    return scheme;
-  }
-  if (absl::EndsWith(text, ".json")) return ReadSchemeFile(text);
-  if (IsPlanned(text)) {
-    return absl::UnimplementedError(
-        absl::StrCat("scheme ", absl::Utf8SafeCEscape(text), ": not built yet"));
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("scheme: unknown (got ", absl::Utf8SafeCEscape(text),
-                   ", want full, head, bias, bias:K, blocks:K or FILE.json)"));
-}
-
 absl::Status ApplyScheme(Graph& forward, const UpdateScheme& scheme) {
-  const int blocks = CountBlocks(forward);
-  if (absl::Status status = CheckBlocks(scheme, blocks); !status.ok()) return status;
+  if (absl::Status status = CheckModel(forward, scheme); !status.ok()) return status;
   if (absl::Status status = CheckRules(forward, scheme); !status.ok()) return status;
-  for (Value& value : forward.values) {
+  const absl::StatusOr<std::vector<Update>> updates = UpdatesOf(forward, scheme);
+  if (!updates.ok()) return updates.status();
+  const std::vector<int> axes = ChannelAxes(forward);
+  for (size_t i = 0; i < forward.values.size(); ++i) {
+    Value& value = forward.values[i];
     if (!IsModelParam(value)) continue;
-    value.trainable = Learns(UpdateOf(scheme, value, blocks - scheme.blocks), value);
+    const Update update = value.section == Section::kClassifier ? Update::kAll : (*updates)[i];
+    if (absl::Status status = Mark(value, axes[i], update, scheme); !status.ok()) return status;
   }
   if (LearningParams(forward).empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("scheme ", scheme.text, ": nothing would learn: the model has no classifier"));
+    return Refuse(scheme, "nothing would learn: the model has no classifier");
   }
   return absl::OkStatus();
 }
@@ -174,7 +189,7 @@ bool UsesBatchStatistics(const UpdateScheme& scheme) { return scheme.kind == Kin
 
 int64_t CountTrainableParams(const Graph& graph) {
   int64_t count = 0;
-  for (ValueId id : LearningParams(graph)) count += graph.shape(id).elems();
+  for (ValueId id : LearningParams(graph)) count += LearningElems(graph.value(id));
   return count;
 }
 

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
 
@@ -64,23 +63,11 @@ absl::StatusOr<UpdateRule> ParseRule(const Json& json, const std::string& where)
 
 }  // namespace
 
-absl::StatusOr<Update> ParseUpdate(const std::string& text) {
-  if (text == "none") return Update::kNone;
-  if (text == "bias") return Update::kBias;
-  if (text == "all") return Update::kAll;
-  if (absl::StartsWith(text, "channels(") || absl::StartsWith(text, "lora(")) {
-    return absl::UnimplementedError(
-        absl::StrCat("update ", absl::Utf8SafeCEscape(text), ": not built yet"));
-  }
-  return absl::InvalidArgumentError(absl::StrCat(
-      "unknown update (got ", absl::Utf8SafeCEscape(text), ", want none, bias or all)"));
-}
-
 absl::StatusOr<UpdateScheme> ParseSchemeJson(const std::string& json, const std::string& where) {
   const Json root = Json::parse(json, nullptr, /*allow_exceptions=*/false);
   if (root.is_discarded()) return Bad(where, "is no valid JSON");
   if (!root.is_object()) return Bad(where, "must be a JSON object");
-  if (absl::Status status = CheckKeys(root, {"default", "params"}, where); !status.ok()) {
+  if (absl::Status status = CheckKeys(root, {"default", "model", "params"}, where); !status.ok()) {
     return status;
   }
   UpdateScheme scheme;
@@ -90,6 +77,11 @@ absl::StatusOr<UpdateScheme> ParseSchemeJson(const std::string& json, const std:
     absl::StatusOr<Update> fallback = UpdateAt(root, "default", where);
     if (!fallback.ok()) return fallback.status();
     scheme.fallback = *fallback;
+  }
+  if (root.contains("model")) {
+    absl::StatusOr<std::string> model = StringAt(root, "model", where);
+    if (!model.ok()) return model.status();
+    scheme.model = *std::move(model);
   }
   const auto params = root.find("params");
   if (params == root.end()) return scheme;

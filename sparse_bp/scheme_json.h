@@ -5,9 +5,6 @@
 
 namespace pocketune {
 
-// An update in text: "none", "bias" or "all"; UNIMPLEMENTED for "channels(r)" and "lora(r)".
-absl::StatusOr<Update> ParseUpdate(const std::string& text);
-
 // Reads a file of at most 1 MiB and parses it.
 absl::StatusOr<UpdateScheme> ReadSchemeFile(const std::string& path);
 

@@ -9,8 +9,11 @@
 #include "apps/cli/common.h"
 #include "apps/cli/target.h"
 #include "engine/plan/plan_file.h"
+#include "frontends/model.h"
 #include "graph/lower/plan_text.h"
 #include "graph/memory/memory_report.h"
+#include "sparse_bp/memory_model.h"
+#include "sparse_bp/scheme.h"
 
 namespace pocketune::cli {
 namespace {
@@ -18,7 +21,8 @@ namespace {
 using Json = nlohmann::json;
 
 struct InspectFlags {
-  std::string target;
+  std::string target;        // a run folder, a plan or a model's name
+  std::string memory_model;  // empty: none
   bool ir = false;
   bool memory = false;
   bool ops = false;
@@ -113,8 +117,49 @@ absl::Status InspectPlan(const std::string& path, const InspectFlags& inspect,
   return EmitJson(flags, json);
 }
 
-absl::Status Inspect(const RunSpec& spec, const InspectFlags& inspect, CommonFlags flags) {
+// What a published model says that the scheme's training costs. Its MACs are those of the plan.
+absl::Status InspectMemoryModel(const RunSpec& spec, const CommonFlags& flags) {
+  WeightsReport report;
+  absl::StatusOr<Model> model = LoadModel(spec, &report);
+  if (!model.ok()) return model.status();
+  const absl::StatusOr<UpdateScheme> scheme = ParseScheme(spec.train.scheme);
+  if (!scheme.ok()) return As(ExitCode::kUsage, scheme.status());
+  Graph forward = model->impl().forward;
+  if (absl::Status status = ApplyScheme(forward, *scheme); !status.ok()) {
+    return As(ExitCode::kUsage, status);
+  }
+  const ExtraMemory memory = McunetV3Memory(forward);
+  absl::StatusOr<Plan> plan = CompileModel(*model, spec, flags, {});
+  if (!plan.ok()) return plan.status();
+  const PlanFigures& figures = plan->figures;
+  Say(flags,
+      absl::StrFormat("%s under %s, after MCUNetV3, per sample in int8: %s beyond inference\n"
+                      "%d weights and %d biases learn beside the classifier\n"
+                      "%s MACs forward, %s backward",
+                      model->spec().name, spec.train.scheme, HumanBytes(memory.bytes),
+                      memory.trained_weights, memory.trained_biases,
+                      HumanCount(figures.forward_macs), HumanCount(figures.backward_macs)));
+  return EmitJson(flags, {{"model", model->spec().name},
+                          {"resolution", model->spec().resolution},
+                          {"scheme", spec.train.scheme},
+                          {"memory_model", "mcunetv3"},
+                          {"extra_memory_bytes", memory.bytes},
+                          {"trained_weights", memory.trained_weights},
+                          {"trained_biases", memory.trained_biases},
+                          {"forward_macs", figures.forward_macs},
+                          {"backward_macs", figures.backward_macs}});
+}
+
+absl::Status Inspect(RunSpec spec, InspectFlags inspect, CommonFlags flags) {
   PT_TRY(ApplyCommonFlags(&flags));
+  if (inspect.target.empty() == spec.model.name.empty()) {
+    return Fail(ExitCode::kUsage, "inspect: one of TARGET and --model is required");
+  }
+  if (!inspect.memory_model.empty()) {
+    if (spec.model.name.empty()) spec.model.name = inspect.target;
+    return InspectMemoryModel(spec, flags);
+  }
+  if (inspect.target.empty()) inspect.target = spec.model.name;
   const std::string path = PlanPathOf(inspect.target);
   std::error_code error;
   if (std::filesystem::exists(path, error)) return InspectPlan(path, inspect, flags);
@@ -143,9 +188,14 @@ void AddInspect(CLI::App& app, Run* run) {
   command->footer(
       "Examples:\n  pocketune inspect run1\n"
       "  pocketune inspect mcunet-5fps --scheme bias:7 --memory\n"
-      "  pocketune inspect run1 --kernels > kernels.txt");
-  command->add_option("target", inspect->target, "A run folder, a plan or a model's name")
-      ->required();
+      "  pocketune inspect run1 --kernels > kernels.txt\n"
+      "  pocketune inspect --model mcunet-5fps --scheme mcunetv3:mcunet-5fps-49 \\\n"
+      "      --memory-model mcunetv3 --json -");
+  command->add_option("target", inspect->target, "A run folder, a plan or a model's name");
+  command
+      ->add_option("--memory-model", inspect->memory_model,
+                   "What a published model says that training costs: mcunetv3")
+      ->check(CLI::IsMember({"mcunetv3"}));
   command->add_flag("--ir", inspect->ir, "The IR text alone");
   command->add_flag("--memory", inspect->memory, "The memory map alone");
   command->add_flag("--ops", inspect->ops, "The operators alone");

@@ -85,7 +85,8 @@ void AddModelFlags(CLI::App* command, RunSpec* spec, bool model_required) {
 
 void AddTrainFlags(CLI::App* command, RunSpec* spec) {
   command->add_option("--scheme", spec->train.scheme,
-                      "What learns: full, head, bias, bias:K, blocks:K, or a JSON file");
+                      "What learns: full, head, bias, bias:K, blocks:K, last:K, channels(R),\n"
+                      "mcunetv3:MODEL-KIB, pockengine, PATTERN=UPDATE,..., or a JSON file");
   command->add_option("--optimizer", spec->train.optimizer, "sgd, momentum, nesterov or adamw")
       ->check(CLI::IsMember({"sgd", "momentum", "nesterov", "adamw"}));
   command->add_option("--momentum", spec->train.momentum, "Momentum (default 0.9)")

@@ -19,6 +19,18 @@ ConvGradAttrs ConvGradOf(const ConvAttrs& a, int64_t height, int64_t width) {
   return grad;
 }
 
+// Gradient of the filter. Of input channels of which some learn, these alone are read; a depthwise
+// filter has them in its result as well.
+ValueId ConvGradFilter(GradContext& ctx, OpKind op, ValueId dy, const ConvGradAttrs& attrs) {
+  const bool depthwise = op == OpKind::kDepthwiseConv2dGradFilter;
+  ValueId x = ctx.operand(0);
+  if (ctx.learns_slices(1, depthwise ? 2 : 3)) {
+    x = ctx.Pick(x, 3, 1, attrs.groups);
+    if (depthwise) dy = ctx.Pick(dy, 3, 1);
+  }
+  return ctx.builder().Op(op, {dy, x}, attrs);
+}
+
 // `kernel_dim` is the filter's dimension that holds the kernel's height; the width follows.
 absl::Status ConvGrad(GradContext& ctx, OpKind grad_input, OpKind grad_filter, int kernel_dim) {
   const ConvAttrs& a = ctx.attrs<ConvAttrs>();
@@ -29,7 +41,7 @@ absl::Status ConvGrad(GradContext& ctx, OpKind grad_input, OpKind grad_filter, i
   const Shape xs = ctx.shape(x), ws = ctx.shape(w);
   if (ctx.needs_grad(1)) {
     const ConvGradAttrs attrs = ConvGradOf(a, ws[kernel_dim], ws[kernel_dim + 1]);
-    ctx.set_grad(1, b.Op(grad_filter, {dy, x}, attrs));
+    ctx.set_grad(1, ConvGradFilter(ctx, grad_filter, dy, attrs));
   }
   if (ctx.needs_grad(2)) ctx.set_grad(2, b.SumToChannels(dy));
   if (ctx.needs_grad(0)) ctx.set_grad(0, b.Op(grad_input, {dy, w}, ConvGradOf(a, xs[1], xs[2])));
@@ -61,7 +73,12 @@ ValueId MatmulGradA(GradContext& ctx, const MatmulAttrs& at, ValueId dy) {
 ValueId MatmulGradB(GradContext& ctx, const MatmulAttrs& at, ValueId dy) {
   GraphBuilder& b = ctx.builder();
   ValueId lhs = ctx.operand(0);
-  const Shape target = ctx.shape(ctx.operand(1));
+  Shape target = ctx.shape(ctx.operand(1));
+  const int inner = target.rank() - (at.trans_b ? 1 : 2);
+  if (ctx.learns_slices(1, inner)) {
+    lhs = ctx.Pick(lhs, ctx.shape(lhs).rank() - (at.trans_a ? 2 : 1), 1);
+    target[inner] = ctx.shape(lhs)[at.trans_a ? -2 : -1];
+  }
   if (!at.trans_a && target.rank() < ctx.shape(lhs).rank()) {
     const int64_t k = ctx.shape(lhs)[-1], n = ctx.shape(dy)[-1];
     lhs = b.Reshape(lhs, {ctx.shape(lhs).elems() / k, k});

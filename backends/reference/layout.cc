@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "backends/reference/reference_ops.h"
+#include "engine/ops/slice_index.h"
 
 namespace pocketune::reference {
 namespace {
@@ -65,6 +66,18 @@ PT_REFERENCE(Pad) {
   std::fill_n(Out<T>(args, 0), args.results[0].shape.elems(), static_cast<T>(a.value));
   for (int64_t i = 0; i < shape.elems(); ++i) {
     Out<T>(args, 0)[begin + Dot(Coordinates(shape, i), strides)] = In<T>(args, 0)[i];
+  }
+}
+
+PT_REFERENCE(Gather) {
+  const int axis = args.Attr<AxisAttrs>().axis;
+  const Shape& whole = args.operands[0].shape;
+  const Shape& shape = args.results[0].shape;
+  const Index strides = Strides(whole);
+  for (int64_t i = 0; i < shape.elems(); ++i) {
+    Index at = Coordinates(shape, i);
+    at[axis] = SliceAt(In<T>(args, 1)[at[axis]], whole[axis]);
+    Out<T>(args, 0)[i] = In<T>(args, 0)[Dot(at, strides)];
   }
 }
 

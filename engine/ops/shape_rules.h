@@ -10,6 +10,7 @@
 #include <span>
 
 #include "engine/ops/op_info.h"
+#include "engine/ops/slice_index.h"
 
 namespace pocketune {
 
@@ -52,13 +53,15 @@ PT_SHAPE_RULE(Transpose);
 PT_SHAPE_RULE(Concat);
 PT_SHAPE_RULE(Pad);
 PT_SHAPE_RULE(Slice);
+PT_SHAPE_RULE(Gather);
 PT_SHAPE_RULE(SoftmaxCrossEntropy);
 PT_SHAPE_RULE(SoftmaxCrossEntropyGrad);
 PT_SHAPE_RULE(MeanSquaredError);
 PT_SHAPE_RULE(MeanSquaredErrorGrad);
-PT_SHAPE_RULE(Update1);
-PT_SHAPE_RULE(Update2);
-PT_SHAPE_RULE(Update3);
+PT_SHAPE_RULE(BatchNormUpdate);
+PT_SHAPE_RULE(Sgd);
+PT_SHAPE_RULE(Momentum);
+PT_SHAPE_RULE(AdamW);
 
 constexpr Status Invalid(const char* message, int64_t detail = 0) {
   return Status(StatusCode::kInvalidArgument, message, static_cast<int32_t>(detail));
@@ -68,6 +71,12 @@ constexpr Status Invalid(const char* message, int64_t detail = 0) {
 template <class A>
 const A& As(const Attrs& attrs) {
   return *std::get_if<A>(&attrs);
+}
+
+// May an index number the slices of a dimension of that length?
+constexpr Status CheckIndexRange(int64_t slices) {
+  if (slices <= kMaxIndexed) return OkStatus();
+  return Invalid("index: the dimension is too long to be numbered by floats", slices);
 }
 
 // Is `type` a vector [n]?

@@ -82,6 +82,20 @@ PT_SHAPE_RULE(Pad) {
   return OkStatus();
 }
 
+PT_SHAPE_RULE(Gather) {
+  const int axis = As<AxisAttrs>(attrs).axis;
+  Shape y = operands[0].shape;
+  if (axis < 0 || axis >= y.rank()) return Invalid("gather: axis is not below the rank", axis);
+  if (operands[1].shape.rank() != 1) {
+    return Invalid("gather: the index is no vector", operands[1].shape.rank());
+  }
+  PT_RETURN_IF_ERROR(CheckIndexRange(y[axis]));
+  y[axis] = operands[1].shape[0];
+  if (!ShapeInRange(y)) return Invalid("gather: the result is too large", y[axis]);
+  results[0] = {y, operands[0].dtype};
+  return OkStatus();
+}
+
 PT_SHAPE_RULE(Slice) {
   const SliceAttrs& a = As<SliceAttrs>(attrs);
   const Shape& x = operands[0].shape;

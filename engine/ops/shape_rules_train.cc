@@ -38,14 +38,31 @@ Status CheckScalarGradient(const TensorType& dloss) {
   return OkStatus();
 }
 
-// Every operand is shaped as operand 0; result i is operand i.
+// `part` is `whole` but for one dimension, which is shorter, and `index` numbers its elements.
+Status CheckIndexed(const TensorType& whole, const TensorType& part, const TensorType& index) {
+  const int axis = IndexedAxis(whole.shape, part.shape);
+  if (axis < 0) return Invalid("update: the gradient is no slice of the parameter");
+  if (!IsVector(index, part.shape[axis])) {
+    return Invalid("update: the index is not one number per slice", part.shape[axis]);
+  }
+  return CheckIndexRange(whole.shape[axis]);
+}
+
+// The parameter, its states and the gradient are of one shape; result i is operand i. An operand
+// more is an index: then the states and the gradient are slices of the parameter.
 Status Update(std::span<const TensorType> operands, std::span<TensorType> results) {
-  for (size_t i = 1; i < operands.size(); ++i) {
-    if (operands[i] != operands[0]) {
-      return Invalid("update: operand is not shaped as the parameter", int64_t(i));
+  const size_t values = results.size();
+  if (operands.size() > values + 1) {
+    PT_RETURN_IF_ERROR(CheckIndexed(operands[0], operands[values], operands[values + 1]));
+  } else if (operands[values] != operands[0]) {
+    return Invalid("update: the gradient is not shaped as the parameter", int64_t(values));
+  }
+  for (size_t i = 1; i < values; ++i) {
+    if (operands[i] != operands[values]) {
+      return Invalid("update: a state is not shaped as the gradient", int64_t(i));
     }
   }
-  for (TensorType& result : results) result = operands[0];
+  for (size_t i = 0; i < values; ++i) results[i] = operands[i];
   return OkStatus();
 }
 
@@ -77,8 +94,19 @@ PT_SHAPE_RULE(MeanSquaredErrorGrad) {
   return OkStatus();
 }
 
-PT_SHAPE_RULE(Update1) { return Update(operands, results); }
-PT_SHAPE_RULE(Update2) { return Update(operands, results); }
-PT_SHAPE_RULE(Update3) { return Update(operands, results); }
+// Both running statistics and both of the batch are of one shape.
+PT_SHAPE_RULE(BatchNormUpdate) {
+  for (size_t i = 1; i < operands.size(); ++i) {
+    if (operands[i] != operands[0]) {
+      return Invalid("update: operand is not shaped as the parameter", int64_t(i));
+    }
+  }
+  for (TensorType& result : results) result = operands[0];
+  return OkStatus();
+}
+
+PT_SHAPE_RULE(Sgd) { return Update(operands, results); }
+PT_SHAPE_RULE(Momentum) { return Update(operands, results); }
+PT_SHAPE_RULE(AdamW) { return Update(operands, results); }
 
 }  // namespace pocketune

@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/rng.h"
-#include "frontends/text_distance.h"
 #include "frontends/zoo/models.h"
+#include "graph/ir/text_distance.h"
 
 namespace pocketune {
 namespace {

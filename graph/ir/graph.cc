@@ -164,6 +164,13 @@ std::vector<std::vector<NodeId>> PredecessorsOf(const Graph& graph) {
   return predecessors;
 }
 
+int64_t LearningElems(const Value& param) {
+  const Shape& shape = param.type.shape;
+  if (param.slices == nullptr) return shape.elems();
+  const auto learning = static_cast<int64_t>(param.slices->numbers.size());
+  return shape.elems() / shape[param.slices->axis] * learning;
+}
+
 std::vector<TensorType> TypesOf(const Graph& graph, const std::vector<ValueId>& ids) {
   std::vector<TensorType> types;
   types.reserve(ids.size());

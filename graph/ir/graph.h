@@ -44,6 +44,14 @@ enum class Section : uint8_t { kStem, kBlock, kTail, kClassifier };
 
 using HostData = std::shared_ptr<const std::vector<float>>;
 
+// The slices of a parameter along one dimension that learn, where not all do: input channels of a
+// convolution's or a linear layer's weight. Ascending, at least one, fewer than there are.
+struct LearningSlices {
+  int axis = 0;
+  std::vector<int32_t> numbers;
+  friend bool operator==(const LearningSlices&, const LearningSlices&) = default;
+};
+
 struct Value {
   std::string name;  // of inputs, parameters and constants: unique; of results: a hint or empty
   TensorType type;
@@ -57,6 +65,7 @@ struct Value {
   Section section = Section::kStem;
   int block = kNone;       // 0-based, where section == kBlock
   bool trainable = false;  // learns: an update node overwrites it (states and statistics included)
+  std::shared_ptr<const LearningSlices> slices;  // trainable: null where all of it learns
 
   int64_t bytes() const { return type.shape.elems() * SizeOf(type.dtype); }
 };
@@ -128,6 +137,9 @@ std::vector<std::vector<NodeId>> UsersOf(const Graph& graph);
 // the loss (where it is not finite, nothing may change) and all other readers of what it
 // overwrites. Sorted, each once.
 std::vector<std::vector<NodeId>> PredecessorsOf(const Graph& graph);
+
+// Elements of a parameter that learn: all, or those of its slices.
+int64_t LearningElems(const Value& param);
 
 // Types of operands or results, in order.
 std::vector<TensorType> TypesOf(const Graph& graph, const std::vector<ValueId>& ids);

@@ -1,4 +1,5 @@
 #include <charconv>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -156,6 +157,7 @@ class Parser {
   bool ParseStatement();
   bool ParseDeclaration(Value value);
   bool ParseParam(Value* value);
+  bool ParseSlices(Value* value);
   bool ParseNode(std::vector<Value> results, const std::vector<int64_t>& offsets);
   bool ParseOperands(Node* node);
   bool ParseFacts(Node* node);
@@ -266,7 +268,19 @@ bool Parser::ParseParam(Value* value) {
   }
   if (value->section == Section::kBlock && !ParseNumber(&value->block)) return false;
   value->trainable = AcceptWord("train");
-  return true;
+  return !AcceptWord("slices") || ParseSlices(value);
+}
+
+// "3 [0,4,7]"
+bool Parser::ParseSlices(Value* value) {
+  LearningSlices slices;
+  if (!ParseNumber(&slices.axis) || !Punct("[")) return false;
+  do {
+    slices.numbers.push_back(0);
+    if (!ParseNumber(&slices.numbers.back())) return false;
+  } while (AcceptPunct(","));
+  value->slices = std::make_shared<const LearningSlices>(std::move(slices));
+  return Punct("]");
 }
 
 bool Parser::ParseNode(std::vector<Value> results, const std::vector<int64_t>& offsets) {

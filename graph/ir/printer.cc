@@ -100,6 +100,10 @@ class Printer {
       absl::StrAppend(&out_, " ", NameOf(value.role), " ", NameOf(value.section));
       if (value.section == Section::kBlock) absl::StrAppend(&out_, " ", value.block);
       if (value.trainable) out_ += " train";
+      if (value.slices != nullptr) {
+        absl::StrAppend(&out_, " slices ", value.slices->axis, " [",
+                        absl::StrJoin(value.slices->numbers, ","), "]");
+      }
     }
     if (options_.checksums && value.data != nullptr) {
       absl::StrAppend(&out_, " data=",

@@ -1,5 +1,7 @@
 #include "graph/ir/verifier.h"
 
+#include <algorithm>
+#include <functional>
 #include <set>
 #include <utility>
 
@@ -134,6 +136,23 @@ absl::Status CheckData(const Graph& graph) {
     if (value.data == nullptr || static_cast<int64_t>(value.data->size()) == elems) continue;
     return Broken(value.name, absl::StrCat("data has another size (got ", value.data->size(),
                                            ", want ", elems, " elements)"));
+  }
+  return absl::OkStatus();
+}
+
+// Ascending numbers of some but not all slices, of a parameter that learns.
+absl::Status CheckSlices(const Graph& graph) {
+  for (const Value& value : graph.values) {
+    if (value.slices == nullptr) continue;
+    const auto& [axis, numbers] = *value.slices;
+    const Shape& shape = value.type.shape;
+    const bool learns = value.kind == ValueKind::kParam && value.trainable;
+    if (!learns || axis < 0 || axis >= shape.rank() || numbers.empty() || numbers.front() < 0 ||
+        numbers.back() >= shape[axis] || static_cast<int64_t>(numbers.size()) >= shape[axis] ||
+        std::adjacent_find(numbers.begin(), numbers.end(), std::greater_equal<>()) !=
+            numbers.end()) {
+      return Broken(value.name, "the slices that learn are not some of its own");
+    }
   }
   return absl::OkStatus();
 }
@@ -388,11 +407,12 @@ struct Law {
 
 // In order: a law may rely on those above it.
 constexpr Law kLaws[] = {
-    {Stage::kForward, CheckIds},    {Stage::kForward, CheckNames},
-    {Stage::kForward, CheckOrder},  {Stage::kForward, CheckTypes},
-    {Stage::kForward, CheckData},   {Stage::kForward, CheckUpdates},
-    {Stage::kForward, CheckPhases}, {Stage::kForward, CheckInPlace},
-    {Stage::kPlanned, CheckPlaces}, {Stage::kPlanned, CheckBytes},
+    {Stage::kForward, CheckIds},     {Stage::kForward, CheckNames},
+    {Stage::kForward, CheckOrder},   {Stage::kForward, CheckTypes},
+    {Stage::kForward, CheckData},    {Stage::kForward, CheckSlices},
+    {Stage::kForward, CheckUpdates}, {Stage::kForward, CheckPhases},
+    {Stage::kForward, CheckInPlace}, {Stage::kPlanned, CheckPlaces},
+    {Stage::kPlanned, CheckBytes},
 };
 
 }  // namespace

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "frontends/text_distance.h"
+#include "graph/ir/text_distance.h"
 
 namespace pocketune {
 namespace {

@@ -165,6 +165,8 @@ TEST_F(ReferenceTest, LayoutOpsMoveElements) {
               ElementsAre(1, 2, 3, 4, 5, 6));
   EXPECT_THAT(run_.Run1(OpKind::kSlice, {x}, SliceAttrs{{0, 1}, {2, 2}}).Values(),
               ElementsAre(2, 3, 5, 6));
+  EXPECT_THAT(run_.Run1(OpKind::kGather, {x, TensorData({2}, {2, 0})}, AxisAttrs{1}).Values(),
+              ElementsAre(3, 1, 6, 4));
   EXPECT_THAT(run_.Run1(OpKind::kPad, {x}, PadAttrs{{0, 1}, {1, 0}, -1}).Values(),
               ElementsAre(-1, 1, 2, 3, -1, 4, 5, 6, -1, -1, -1, -1));
   EXPECT_THAT(run_.Run1(OpKind::kConcat, {x, TensorData({2, 1}, {7, 8})}, AxisAttrs{1}).Values(),

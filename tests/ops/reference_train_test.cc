@@ -112,6 +112,14 @@ TEST_F(ReferenceUpdateTest, SgdAddsTheDecayToTheGradient) {
   EXPECT_DOUBLE_EQ(run_.Run1(OpKind::kSgd, {w, g}, a)[0], 2 - 0.1 * (3 + 0.1 * 2));
 }
 
+TEST_F(ReferenceUpdateTest, OnlyTheSlicesThatTheIndexNumbersChange) {
+  run_.page.learning_rate = 1;
+  const TensorData w({2, 3}, {1, 2, 3, 4, 5, 6}, kF64), index({2}, {0, 2}, kF64);
+  const TensorData g({2, 2}, {0.1, 0.3, 0.4, 0.6}, kF64);
+  EXPECT_EQ(run_.Run1(OpKind::kSgd, {w, g, index}, OptimizerAttrs{}).Values(),
+            (std::vector<double>{1 - 0.1, 2, 3 - 0.3, 4 - 0.4, 5, 6 - 0.6}));
+}
+
 TEST_F(ReferenceUpdateTest, MomentumAndNesterovFollowPyTorch) {
   OptimizerAttrs a;
   a.momentum = 0.9;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <set>
 
 #include "autodiff/autodiff.h"
 #include "tests/sparse_bp/small_model.h"
@@ -134,9 +135,126 @@ TEST(SchemeTest, OnlyFullUsesBatchStatistics) {
   EXPECT_FALSE(UsesBatchStatistics(*ParseSchemeJson(R"({"default": "all"})", "a.json")));
 }
 
+// "<numbers>" of the slices of a weight that learn under a scheme; "all" or "none".
+std::string SlicesOf(const std::string& text, const std::string& name) {
+  Graph graph = SmallModel::Build(false);
+  const auto scheme = ParseScheme(text);
+  EXPECT_TRUE(scheme.ok()) << scheme.status();
+  const absl::Status status = ApplyScheme(graph, *scheme);
+  EXPECT_TRUE(status.ok()) << status;
+  const Value& value = graph.value(graph.FindValue(name, ValueKind::kParam));
+  if (value.slices == nullptr) return value.trainable ? "all" : "none";
+  std::string numbers;
+  for (int32_t number : value.slices->numbers) numbers += std::to_string(number);
+  return numbers;
+}
+
+TEST(SchemeTest, ChannelsLearnBiasesAndSlicesOfWeightsButNoScales) {
+  const auto names = Learning("channels(0.5)");
+  EXPECT_EQ(names.size(), 11u * 2 + 2);
+  EXPECT_THAT(names, Not(testing::Contains("blocks.1.expand.bn.weight")));
+  EXPECT_EQ(SlicesOf("channels(0.5,first)", "stem.weight"), "0");              // of 3
+  EXPECT_EQ(SlicesOf("channels(0.5,first)", "blocks.1.expand.weight"), "01");  // of 5
+  EXPECT_EQ(SlicesOf("channels(0.5,first)", "blocks.1.dw.weight"), "012");     // of 7
+  EXPECT_EQ(SlicesOf("channels(0.5,first)", "classifier.weight"), "all");
+  EXPECT_EQ(SlicesOf("channels(1)", "stem.weight"), "all");
+  EXPECT_EQ(SlicesOf("channels(0.3)", "stem.weight"), "none");  // floor(0.9)
+}
+
+TEST(SchemeTest, NoChannelsAreTheBiases) { EXPECT_EQ(Learning("channels(0)"), Learning("bias")); }
+
+TEST(SchemeTest, ChannelsOfTheLargestNormAreTaken) {
+  Graph graph = SmallModel::Build(false);
+  const ValueId id = graph.FindValue("blocks.0.dw.weight", ValueKind::kParam);
+  std::vector<float> data(9 * 7, 0.0f);
+  data[4 * 7 + 5] = -3.0f;  // of channel 5
+  data[2 * 7 + 1] = 2.0f;
+  data[3 * 7 + 1] = 2.0f;
+  data[0] = 2.5f;
+  graph.value(id).data = std::make_shared<const std::vector<float>>(data);
+  ASSERT_TRUE(ApplyScheme(graph, *ParseScheme("blocks.0.dw.weight=channels(0.3)")).ok());
+  EXPECT_EQ(graph.value(id).slices->numbers, (std::vector<int32_t>{1, 5}));  // 8, 9 and 6.25
+}
+
+TEST(SchemeTest, RandomChannelsFollowTheSeed) {
+  std::set<std::string> seen;
+  for (int seed = 0; seed < 20; ++seed) {
+    const std::string text = "channels(0.5,random:" + std::to_string(seed) + ")";
+    EXPECT_EQ(SlicesOf(text, "blocks.0.dw.weight"), SlicesOf(text, "blocks.0.dw.weight"));
+    seen.insert(SlicesOf(text, "blocks.0.dw.weight"));
+  }
+  EXPECT_GT(seen.size(), 10u);  // of 35
+  EXPECT_EQ(SlicesOf("channels(0.5,random)", "blocks.0.dw.weight"),
+            SlicesOf("channels(0.5,random:1)", "blocks.0.dw.weight"));
+}
+
+TEST(SchemeTest, BadChannelsAreClearErrors) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"channels(1.01)", "channels: the ratio is out of range (got 1.01, want 0 to 1)"},
+      {"channels(-0.5)", "channels: the ratio is out of range (got -0.5, want 0 to 1)"},
+      {"channels(nan)", "channels: the ratio is out of range (got nan, want 0 to 1)"},
+      {"channels()", "channels: the ratio is out of range (got , want 0 to 1)"},
+      {"channels(0.5,random:x)", "channels: the seed is no whole number (got x)"},
+      {"channels(0.5",
+       "unknown update (got channels(0.5, want none, bias, all, channels(R) or "
+       "channels(R,ORDER))"},
+      {"=bias", "a rule has no pattern (got =bias, want PATTERN=UPDATE)"},
+      {"a=bias,b", "a rule has no pattern (got b, want PATTERN=UPDATE)"},
+  };
+  for (const auto& [text, fact] : cases) {
+    EXPECT_EQ(ParseScheme(text).status(),
+              absl::InvalidArgumentError("scheme " + std::string(text) + ": " + fact));
+  }
+}
+
+TEST(SchemeTest, ChannelsOfWhatHasNoneAreAnError) {
+  Graph graph;
+  graph.AddParam("table", {5, 3}, ParamRole::kWeight, nullptr);
+  EXPECT_EQ(ApplyScheme(graph, *ParseScheme("table=channels(0.5)")),
+            absl::InvalidArgumentError(
+                "scheme table=channels(0.5): table has no input channels: it is no weight of a "
+                "convolution or a linear layer"));
+}
+
+TEST(SchemeTest, RulesMayStandInTheText) {
+  EXPECT_EQ(
+      Learning("blocks.[12].dw.*=bias,blocks.2.dw.bn.bias=none,tail.weight=channels(0.5,first)"),
+      Plus({"blocks.1.dw.bn.bias", "tail.weight"}, kClassifier));
+}
+
+TEST(SchemeTest, TheLastLayersAreCountedFromTheClassifier) {
+  EXPECT_EQ(Learning("last:2"), Plus({"blocks.2.project.weight", "blocks.2.project.bn.bias",
+                                      "tail.weight", "tail.bn.bias"},
+                                     kClassifier));
+  EXPECT_EQ(Learning("last:11").size(), 11u * 2 + 2);
+  Graph graph = SmallModel::Build(false);
+  EXPECT_EQ(
+      ApplyScheme(graph, *ParseScheme("last:12")),
+      absl::InvalidArgumentError("scheme last:12: the model has 11 layers (got 12, want 1 to 11)"));
+}
+
+TEST(SchemeTest, PublishedSchemesAreForTheirModelsAlone) {
+  Graph graph = SmallModel::Build(false);
+  graph.name = "mcunet-5fps";
+  EXPECT_EQ(ApplyScheme(graph, *ParseScheme("mcunetv3:mbv2-w0.35-49")),
+            absl::InvalidArgumentError("scheme mcunetv3:mbv2-w0.35-49: is for another model (got "
+                                       "mcunet-5fps, want mbv2-w0.35)"));
+  EXPECT_EQ(ApplyScheme(graph, *ParseScheme("mcunetv3:mcunet-5fps-49")),
+            absl::InvalidArgumentError("scheme mcunetv3:mcunet-5fps-49: is for a model with other "
+                                       "layers (got 11, want 42)"));
+  EXPECT_EQ(ParseScheme("mcunetv3:mcunet-5fps-100").status(),
+            absl::InvalidArgumentError(
+                "scheme mcunetv3:mcunet-5fps-100: none of that name is published (got "
+                "mcunet-5fps-100, nearest is mcunet-5fps-124)"));
+  graph.name = "small";
+  EXPECT_EQ(ApplyScheme(graph, *ParseScheme("pockengine")),
+            absl::InvalidArgumentError(
+                "scheme pockengine: none is published for this model (got small, want "
+                "mobilenet_v2, mbv2-w0.35, resnet50, mcunet-5fps, mcunet-in1)"));
+}
+
 TEST(SchemeTest, WhatIsPlannedIsNotBuiltYet) {
-  for (const char* text :
-       {"auto", "pockengine", "mcunetv3:mcunet-5fps-100", "channels(0.5)", "lora(4)"}) {
+  for (const char* text : {"auto", "lora(4)"}) {
     EXPECT_EQ(ParseScheme(text).status(),
               absl::UnimplementedError("scheme " + std::string(text) + ": not built yet"));
   }
@@ -179,6 +297,18 @@ TEST(SchemeJsonTest, APatternThatMatchesNothingNamesTheNearest) {
                                        "blocks.1.expandd.*, nearest is blocks.1.expand.weight)"));
 }
 
+TEST(SchemeJsonTest, AFileForAnotherModelIsRefused) {
+  const auto scheme = ParseSchemeJson(R"({"model": "resnet8", "default": "bias"})", "s.json");
+  ASSERT_TRUE(scheme.ok()) << scheme.status();
+  Graph graph = SmallModel::Build(false);
+  graph.name = "resnet18";
+  EXPECT_EQ(ApplyScheme(graph, *scheme),
+            absl::InvalidArgumentError(
+                "scheme s.json: is for another model (got resnet18, want resnet8)"));
+  graph.name = "resnet8";
+  EXPECT_TRUE(ApplyScheme(graph, *scheme).ok());
+}
+
 TEST(SchemeJsonTest, BadFilesAreClearErrors) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "is no valid JSON"},
@@ -186,7 +316,14 @@ TEST(SchemeJsonTest, BadFilesAreClearErrors) {
       {"[]", "must be a JSON object"},
       {R"({"defualt": "all"})", "unknown key (got \"defualt\")"},
       {R"({"default": 1})", "\"default\" must be a string"},
-      {R"({"default": "some"})", "unknown update (got some, want none, bias or all)"},
+      {R"({"default": "some"})",
+       "unknown update (got some, want none, bias, all, channels(R) or "
+       "channels(R,ORDER))"},
+      {R"json({"default": "channels(0.5,last)"})json",
+       "channels: unknown order (got last, want magnitude, first, random or random:SEED)"},
+      {R"json({"default": "channels(2)"})json",
+       "channels: the ratio is out of range (got 2, want 0 to 1)"},
+      {R"({"model": 3})", "\"model\" must be a string"},
       {R"({"params": {}})", "\"params\" must be an array"},
       {R"({"params": [1]})", "each of \"params\" must be an object"},
       {R"({"params": [{"update": "all"}]})", "\"pattern\" must be a string"},

@@ -6,6 +6,7 @@
 #include "backends/cpu/cpu_kernel_functions.h"
 #include "backends/cpu/kernels/strided.h"
 #include "engine/base/math.h"
+#include "engine/ops/slice_index.h"
 #include "hwy/highway.h"
 
 namespace pocketune {
@@ -141,6 +142,34 @@ void Fill(const KernelArgs& args, double value) {
 
 Strides DenseStrides(const TensorView& view) { return Strides(view.shape, view.shape.rank()); }
 
+// Numbers of an index that are looked up at once.
+constexpr int64_t kIndexBlock = 256;
+
+// Row `o` of the picked slices, `inner` elements each. Offsets are worked out once for all rows of
+// an item, block by block.
+void GatherRows(const SliceGeometry& g, const float* index, const float* from, float* to,
+                int64_t begin, int64_t end) {
+  int64_t offsets[kIndexBlock];
+  for (int64_t first = 0; first < g.picked; first += kIndexBlock) {
+    const int64_t count = std::min(kIndexBlock, g.picked - first);
+    for (int64_t k = 0; k < count; ++k) {
+      offsets[k] = SliceAt(double{index[first + k]}, g.slices) * g.inner;
+    }
+    for (int64_t o = begin; o < end; ++o) {
+      const float* row = from + o * g.slices * g.inner;
+      float* result = to + (o * g.picked + first) * g.inner;
+      if (g.inner == 1) {
+        for (int64_t k = 0; k < count; ++k) result[k] = row[offsets[k]];
+        continue;
+      }
+      for (int64_t k = 0; k < count; ++k) {
+        std::memcpy(result + k * g.inner, row + offsets[k],
+                    static_cast<size_t>(g.inner) * sizeof(float));
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void RunReshape(const KernelArgs& args) {
@@ -192,6 +221,17 @@ void RunPad(const KernelArgs& args) {
   for (int i = 0; i < from.shape.rank(); ++i) to += attrs.before[i] * to_strides[i];
   Fill(args, attrs.value);
   CopyBox(args.pool, from.shape, DenseStrides(from), from.as<float>(), to_strides, to);
+}
+
+void RunGather(const KernelArgs& args) {
+  const TensorView& from = args.operands[0];
+  const TensorView& index = args.operands[1];
+  const SliceGeometry g = SlicesAlong(args.Attr<AxisAttrs>().axis, from.shape, index.shape.elems());
+  const int64_t rows = RunsPerItem(g.picked * g.inner);
+  args.pool->ParallelFor(CeilDiv(g.outer, rows), [&](int64_t item, int) {
+    GatherRows(g, index.as<float>(), from.as<float>(), args.results[0].as<float>(), item * rows,
+               std::min(g.outer, (item + 1) * rows));
+  });
 }
 
 void RunSlice(const KernelArgs& args) {

@@ -5,9 +5,11 @@
 #include "backends/cpu/hwy_common.h"
 // The header above stands first: it sets the target of this pass.
 #include <cmath>
+#include <cstring>
 
 #include "backends/cpu/cpu_kernel_functions.h"
 #include "backends/cpu/kernels/simd-inl.h"
+#include "engine/ops/slice_index.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace pocketune::HWY_NAMESPACE {
@@ -31,11 +33,66 @@ bool MayWrite(const KernelArgs& args, size_t first) {
   return !args.page->faulty();
 }
 
+// Elements of a slice that are updated at once.
+constexpr int64_t kSliceBlock = 256;
+
+// As Update, of row `o` of the slices that the index picks.
+template <int kValues, class F>
+void UpdateRowOfSlices(const KernelArgs& args, const F& f, const SliceGeometry& g, int64_t o) {
+  const float* index = args.operands[kValues + 1].as<float>();
+  float* weights = args.results[0].as<float>() + o * g.slices * g.inner;
+  const int64_t row = g.picked * g.inner;
+  HWY_ALIGN float block[kSliceBlock];
+  int64_t places[kSliceBlock];
+  for (int64_t first = 0; first < row; first += kSliceBlock) {
+    const int64_t n = std::min(kSliceBlock, row - first);
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t k = (first + i) / g.inner;
+      places[i] = SliceAt(double{index[k]}, g.slices) * g.inner + (first + i) % g.inner;
+      block[i] = weights[places[i]];
+    }
+    const int64_t at = o * row + first;
+    ForEachVector(n, [&](const auto& access, int64_t i) HWY_ATTR {
+      VF values[kValues];
+      values[0] = access.Load(block + i);
+      for (int k = 1; k < kValues; ++k) {
+        values[k] = access.Load(args.operands[k].as<float>() + at + i);
+      }
+      f(F32(), values, access.Load(args.operands[kValues].as<float>() + at + i));
+      access.Store(values[0], block + i);
+      for (int k = 1; k < kValues; ++k) {
+        access.Store(values[k], args.results[k].as<float>() + at + i);
+      }
+    });
+    for (int64_t i = 0; i < n; ++i) weights[places[i]] = block[i];
+  }
+}
+
+// The rest of the parameter stays as it is. Rows are independent: no index can make two threads
+// write the same element.
+template <int kValues, class F>
+void UpdateSlices(const KernelArgs& args, const F& f) {
+  const TensorView& w = args.operands[0];
+  const Shape& part = args.operands[kValues].shape;
+  const int axis = IndexedAxis(w.shape, part);
+  const SliceGeometry g = SlicesAlong(axis, w.shape, part[axis]);
+  if (args.results[0].data != w.data) {
+    std::memcpy(args.results[0].data, w.data, static_cast<size_t>(w.bytes()));
+  }
+  ParallelPieces(args.pool, g.outer, RowsPerItem(g.picked * g.inner),
+                 [&](int64_t begin, int64_t end) HWY_ATTR {
+                   for (int64_t o = begin; o < end; ++o) {
+                     UpdateRowOfSlices<kValues>(args, f, g, o);
+                   }
+                 });
+}
+
 // One pass of f(d, values, gradient) over the first kValues operands, which it turns into the
-// results, and the gradient, the operand after them.
+// results, and the gradient, the operand after them; with an index, over the slices that it picks.
 template <int kValues, class F>
 void Update(const KernelArgs& args, const F& f) {
   if (!MayWrite(args, kValues)) return;
+  if (args.operands.size() > kValues + 1) return UpdateSlices<kValues>(args, f);
   const float* gradient = args.operands[kValues].as<float>();
   const int64_t elems = args.operands[kValues].shape.elems();
   ParallelPieces(args.pool, elems, kItemElems, [&](int64_t begin, int64_t end) HWY_ATTR {

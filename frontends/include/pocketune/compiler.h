@@ -25,7 +25,8 @@ struct ParamGroupSpec {
 
 // How the model learns.
 struct TrainSpec {
-  // `full`, `head`, `bias`, `bias:K`, `blocks:K`, or a JSON file (docs/sparse_bp.md).
+  // `full`, `head`, `bias`, `bias:K`, `blocks:K`, `last:K`, `channels(R)`, a published scheme by
+  // name, rules by parameter, or a JSON file (docs/sparse_bp.md).
   std::string scheme = "full";
   std::string optimizer = "momentum";  // sgd | momentum | nesterov | adamw
   double momentum = 0.9;

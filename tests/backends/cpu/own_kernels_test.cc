@@ -1,5 +1,6 @@
 // Every own kernel but those on the GEMM against the reference in double, at every instruction-set
 // level: on memory poisoned with NaN, in place, with unread results, and with 1 to 4 threads.
+#include <cmath>
 #include <set>
 #include <string>
 #include <utility>
@@ -44,6 +45,13 @@ TensorData Weights(int64_t n) {
   TensorData weights({{n}});
   for (int64_t i = 0; i < n; ++i) weights.Set(i, i % 3 == 2 ? 0 : 1);
   return weights;
+}
+
+// An index of every second of `n` slices.
+TensorData SomeOf(int64_t n) {
+  TensorData index({{n / 2}});
+  for (int64_t i = 0; i < n / 2; ++i) index.Set(i, double(2 * i + 1));
+  return index;
 }
 
 const Shape kFlatShapes[] = {{}, {1}, {3}, {17}, {2, 3, 5, 7}, {70001}};
@@ -245,6 +253,14 @@ void AddMoves(std::vector<Case>* cases) {
   PadAttrs pad{{0, 1, 2, 0}, {0, 0, 3, 1}, 0.5};
   cases->push_back({OpKind::kPad, pad, {X({2, 3, 5, 7})}});
   cases->push_back({OpKind::kPad, PadAttrs{{0, 2}, {1, 3}, -1}, {X({3, 1})}});
+  const std::pair<Shape, int> gathers[] = {{{7}, 0},        {{5, 7, 11}, 2},      {{5, 7, 11}, 0},
+                                           {{3, 11, 1}, 1}, {{2, 97, 103, 5}, 3}, {{3, 1009}, 1}};
+  for (const auto& [s, axis] : gathers) {
+    cases->push_back({OpKind::kGather, AxisAttrs{axis}, {X(s), SomeOf(s[axis])}});
+  }
+  // What no number of a slice is means the first one.
+  cases->push_back(
+      {OpKind::kGather, AxisAttrs{1}, {X({3, 5}), TensorData({4}, {2, -1, 5, std::nan("")})}});
   cases->push_back({OpKind::kSlice, SliceAttrs{{0, 1, 2, 3}, {2, 2, 1, 4}}, {X({2, 3, 5, 7})}});
   cases->push_back({OpKind::kSlice, SliceAttrs{{1, 2}, {2, 1}}, {X({3, 5})}});
   cases->push_back({OpKind::kSlice, SliceAttrs{{3}, {50021}}, {X({70001})}});
@@ -276,6 +292,18 @@ void AddLossesAndUpdates(std::vector<Case>* cases) {
     cases->push_back({OpKind::kMomentum, plain, {w, m, g}});
     cases->push_back({OpKind::kMomentum, nesterov, {w, m, g}});
     cases->push_back({OpKind::kAdamW, plain, {w, m, v, g}});
+  }
+  for (const auto& [s, axis] : {std::pair{Shape{5, 3, 3, 7}, 3},
+                                {Shape{11, 67}, 0},
+                                {Shape{3, 2003}, 1},
+                                {Shape{40009, 3}, 1}}) {
+    Shape part = s;
+    part[axis] = s[axis] / 2;
+    const TensorData w = X(s, "w"), index = SomeOf(s[axis]), g = X(part, "g");
+    const TensorData m = X(part, "m"), v = X(part, "v", 0, 1);
+    cases->push_back({OpKind::kSgd, plain, {w, g, index}});
+    cases->push_back({OpKind::kMomentum, nesterov, {w, m, g, index}});
+    cases->push_back({OpKind::kAdamW, plain, {w, m, v, g, index}});
   }
 }
 

@@ -320,6 +320,17 @@ TEST(LayoutRuleTest, TransposesConcatenatesPadsAndSlices) {
   ExpectError(Infer(OpKind::kSlice, {b}, SliceAttrs{{0}, {2}}), "rank");
 }
 
+TEST(LayoutRuleTest, GathersAlongOneDimension) {
+  const TensorType x = F32({2, 5, 3}), index = F32({7});
+  ExpectShape(Infer(OpKind::kGather, {x, index}, AxisAttrs{1}), {2, 7, 3});
+  ExpectError(Infer(OpKind::kGather, {x, index}, AxisAttrs{3}), "axis");
+  ExpectError(Infer(OpKind::kGather, {x, index}, AxisAttrs{-1}), "axis");
+  ExpectError(Infer(OpKind::kGather, {x, F32({7, 1})}, AxisAttrs{1}), "vector");
+  ExpectError(Infer(OpKind::kGather, {F32({1 << 25}), index}, AxisAttrs{0}), "too long");
+  ExpectError(Infer(OpKind::kGather, {F32({int64_t{1} << 20, 1}), F32({1 << 25})}, AxisAttrs{1}),
+              "too large");
+}
+
 TEST(LossRuleTest, GivesAScalarAndTheGradientOfTheLogits) {
   const TensorType x = F32({3, 5}), labels = I32({3}), weight = F32({3}), scalar = F32({});
   ExpectShape(Infer(OpKind::kSoftmaxCrossEntropy, {x, labels, weight}, LossAttrs{}), {});
@@ -334,6 +345,19 @@ TEST(LossRuleTest, GivesAScalarAndTheGradientOfTheLogits) {
   ExpectShape(Infer(OpKind::kMeanSquaredErrorGrad, {scalar, x, x, weight}), {3, 5});
   ExpectError(Infer(OpKind::kMeanSquaredError, {x, F32({3, 4}), weight}), "differ");
   ExpectError(Infer(OpKind::kMeanSquaredErrorGrad, {weight, x, x, weight}), "scalar");
+}
+
+TEST(UpdateRuleTest, StatesAndGradientMayBeSlicesThatAnIndexNumbers) {
+  const TensorType w = F32({5, 3, 7}), g = F32({5, 3, 2}), index = F32({2});
+  ExpectShape(Infer(OpKind::kSgd, {w, g, index}, OptimizerAttrs{}), {5, 3, 7});
+  const Inferred adamw = Infer(OpKind::kAdamW, {w, g, g, g, index}, OptimizerAttrs{});
+  ExpectShape(adamw, w.shape);
+  EXPECT_EQ(adamw[2], g.shape);
+  ExpectError(Infer(OpKind::kSgd, {w, w, index}, OptimizerAttrs{}), "no slice");
+  ExpectError(Infer(OpKind::kSgd, {w, F32({5, 2, 2}), index}, OptimizerAttrs{}), "no slice");
+  ExpectError(Infer(OpKind::kSgd, {g, w, index}, OptimizerAttrs{}), "no slice");
+  ExpectError(Infer(OpKind::kSgd, {w, g, F32({3})}, OptimizerAttrs{}), "one number per slice");
+  ExpectError(Infer(OpKind::kMomentum, {w, w, g, index}, OptimizerAttrs{}), "state");
 }
 
 TEST(UpdateRuleTest, ResultsAreShapedAsTheParameters) {

@@ -74,6 +74,18 @@ TEST(VerifierTest, RejectsNamesThatAreTaken) {
             "verify: y: another output has the same name");
 }
 
+TEST(VerifierTest, RejectsSlicesThatAreNotSomeOfAParameters) {
+  const auto slices = [](const std::string& marks) {
+    return Forward("%0: f32[5,3] param \"w\" weight stem " + marks + "\n");
+  };
+  EXPECT_EQ(slices("train slices 1 [0,2]"), "ok");
+  for (const char* marks : {"slices 1 [0,2]", "train slices 2 [0]", "train slices -1 [0]",
+                            "train slices 1 [0,1,2]", "train slices 1 [3]", "train slices 1 [-1]",
+                            "train slices 1 [1,1]", "train slices 1 [2,0]"}) {
+    EXPECT_EQ(slices(marks), "verify: w: the slices that learn are not some of its own") << marks;
+  }
+}
+
 TEST(VerifierTest, RejectsDataOfAnotherSize) {
   Graph graph;
   graph.AddConst("c", {3}, std::make_shared<const std::vector<float>>(2));

@@ -1,4 +1,4 @@
-#include "frontends/text_distance.h"
+#include "graph/ir/text_distance.h"
 
 #include <algorithm>
 #include <numeric>
