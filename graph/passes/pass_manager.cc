@@ -116,10 +116,14 @@ absl::Status PlanGraph(Graph& graph, PassContext& context) {
                     "fuse_norm_grad",
                     // Gates that were fused read the result no longer.
                     "recompute_norm",
+                    // Before masks, which pay where nobody keeps a tensor to its end.
+                    "keep_slices",
                     // What the passes above left without readers.
                     "dce",
                     // All readers are known: who else needs a value that a gate asks.
                     "save_masks",
+                    // What masks did not free is kept as a whole.
+                    "pick_late",
                 });
   if (!status.ok()) return status;
   graph.stage = Stage::kOptimized;

@@ -15,6 +15,11 @@ inline bool IsPure(const Node& node) {
   return !node.info().Has(kUpdate) && node.op != OpKind::kDropout;
 }
 
+// Picks slices of what the forward pass made for the backward pass.
+inline bool IsPick(const Node& node) {
+  return node.op == OpKind::kGather && node.phase == Phase::kForward;
+}
+
 // Its data is known at compile time and no step changes it.
 inline bool IsFixed(const Value& value) {
   return value.data != nullptr &&
