@@ -5,14 +5,51 @@
 namespace pocketune {
 namespace {
 
-absl::StatusOr<ValueId> Attach(Graph& graph, ValueId prediction, OpKind op, const char* truth_name,
-                               TensorType truth_type, Attrs attrs) {
-  const Shape batch = {graph.shape(prediction)[0]};
+// Rows [begin, begin + count) of x.
+ValueId Rows(GraphBuilder& builder, ValueId x, int64_t begin, int64_t count) {
+  SliceAttrs attrs{.shape = builder.shape(x)};
+  attrs.begin[0] = static_cast<int32_t>(begin);
+  attrs.shape[0] = count;
+  return builder.Op(OpKind::kSlice, {x}, attrs);
+}
+
+ValueId Sum(GraphBuilder& builder, ValueId vector) {
+  return builder.Op(OpKind::kReduceSum, {vector}, ReduceAttrs{.axes = 1});
+}
+
+// The mean of the slices' losses, each by its share of the weights' sum.
+ValueId SlicedLoss(GraphBuilder& builder, const std::vector<ValueId>& predictions, OpKind op,
+                   ValueId truth, ValueId weight, const Attrs& attrs) {
+  constexpr double kTiny = 1e-30;  // for a batch of padding alone
+  constexpr double kHuge = 1e30;
+  const ValueId all =
+      builder.Op(OpKind::kClamp, {Sum(builder, weight)}, ClampAttrs{.lo = kTiny, .hi = kHuge});
+  ValueId loss = kNone;
+  int64_t begin = 0;
+  for (ValueId prediction : predictions) {
+    const int64_t count = builder.shape(prediction)[0];
+    const ValueId weights = Rows(builder, weight, begin, count);
+    const ValueId mean =
+        builder.Op(op, {prediction, Rows(builder, truth, begin, count), weights}, attrs);
+    const ValueId share = builder.Op(OpKind::kDiv, {Sum(builder, weights), all});
+    const ValueId part = builder.Op(OpKind::kMul, {mean, share});
+    loss = loss == kNone ? part : builder.Op(OpKind::kAdd, {loss, part});
+    begin += count;
+  }
+  return loss;
+}
+
+// `truth_type`: of one slice.
+absl::StatusOr<ValueId> Attach(Graph& graph, const std::vector<ValueId>& predictions, OpKind op,
+                               const char* truth_name, TensorType truth_type, const Attrs& attrs) {
+  truth_type.shape[0] *= static_cast<int64_t>(predictions.size());
   const ValueId truth = graph.AddInput(truth_name, truth_type);
-  const ValueId weight = graph.AddInput(kWeightInput, {batch, DType::kF32});
+  const ValueId weight = graph.AddInput(kWeightInput, {{truth_type.shape[0]}, DType::kF32});
   GraphBuilder builder(&graph);
   builder.set_loc("loss");
-  const ValueId loss = builder.Op(op, {prediction, truth, weight}, attrs);
+  const ValueId loss = predictions.size() == 1
+                           ? builder.Op(op, {predictions[0], truth, weight}, attrs)
+                           : SlicedLoss(builder, predictions, op, truth, weight, attrs);
   if (!builder.status().ok()) return builder.status();
   graph.outputs.push_back({kLossOutput, loss});
   return loss;
@@ -20,16 +57,25 @@ absl::StatusOr<ValueId> Attach(Graph& graph, ValueId prediction, OpKind op, cons
 
 }  // namespace
 
-absl::StatusOr<ValueId> AttachClassificationLoss(Graph& graph, ValueId logits,
+absl::StatusOr<ValueId> AttachClassificationLoss(Graph& graph, const std::vector<ValueId>& logits,
                                                  double label_smoothing) {
   return Attach(graph, logits, OpKind::kSoftmaxCrossEntropy, kLabelInput,
-                {{graph.shape(logits)[0]}, DType::kI32},
+                {{graph.shape(logits[0])[0]}, DType::kI32},
                 LossAttrs{.label_smoothing = label_smoothing});
 }
 
+absl::StatusOr<ValueId> AttachClassificationLoss(Graph& graph, ValueId logits,
+                                                 double label_smoothing) {
+  return AttachClassificationLoss(graph, std::vector<ValueId>{logits}, label_smoothing);
+}
+
+absl::StatusOr<ValueId> AttachSquaredLoss(Graph& graph, const std::vector<ValueId>& predictions) {
+  return Attach(graph, predictions, OpKind::kMeanSquaredError, kTargetInput,
+                graph.type(predictions[0]), NoAttrs{});
+}
+
 absl::StatusOr<ValueId> AttachSquaredLoss(Graph& graph, ValueId prediction) {
-  return Attach(graph, prediction, OpKind::kMeanSquaredError, kTargetInput, graph.type(prediction),
-                NoAttrs{});
+  return AttachSquaredLoss(graph, std::vector<ValueId>{prediction});
 }
 
 }  // namespace pocketune

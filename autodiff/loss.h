@@ -1,6 +1,8 @@
 // Losses at the end of a forward graph.
 #pragma once
 
+#include <vector>
+
 #include "absl/status/statusor.h"
 #include "graph/ir/graph.h"
 
@@ -18,7 +20,12 @@ inline constexpr char kLossOutput[] = "loss";
 absl::StatusOr<ValueId> AttachClassificationLoss(Graph& graph, ValueId logits,
                                                  double label_smoothing);
 
+// The same for a batch in equal slices, `logits` of each in order: the same mean over all samples.
+absl::StatusOr<ValueId> AttachClassificationLoss(Graph& graph, const std::vector<ValueId>& logits,
+                                                 double label_smoothing);
+
 // The same with "target", shaped as prediction[N,..], and the mean squared error.
 absl::StatusOr<ValueId> AttachSquaredLoss(Graph& graph, ValueId prediction);
+absl::StatusOr<ValueId> AttachSquaredLoss(Graph& graph, const std::vector<ValueId>& predictions);
 
 }  // namespace pocketune

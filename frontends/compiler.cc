@@ -4,16 +4,19 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "autodiff/autodiff.h"
-#include "autodiff/loss.h"
-#include "autodiff/optimizers.h"
 #include "backends/cpu/cpu_kernels.h"
 #include "engine/base/file_io.h"
+#include "frontends/auto_scheme.h"
+#include "frontends/micro_batch.h"
 #include "frontends/model.h"
+#include "frontends/training.h"
+#include "frontends/ways.h"
 #include "graph/lower/plan_writer.h"
 #include "graph/memory/liveness.h"
 #include "graph/memory/memory_report.h"
@@ -30,40 +33,6 @@ absl::StatusOr<Isa> ParseIsa(const std::string& text) {
       absl::StrCat("isa: unknown level (got ", text, ", want auto, avx512, avx2, sse4 or neon)"));
 }
 
-absl::StatusOr<OptimizerSpec> OptimizerOf(const TrainSpec& spec) {
-  absl::StatusOr<OptimizerKind> kind = ParseOptimizer(spec.optimizer);
-  if (!kind.ok()) return kind.status();
-  OptimizerSpec optimizer;
-  optimizer.kind = *kind;
-  optimizer.momentum = spec.momentum;
-  optimizer.weight_decay = spec.weight_decay;
-  for (const ParamGroupSpec& group : spec.groups) {
-    optimizer.groups.push_back({.pattern = group.pattern, .lr_scale = group.lr_scale});
-  }
-  return optimizer;
-}
-
-// The schedules of one plan while they are made.
-struct Compilation {
-  const Model::Impl& model;
-  const TrainSpec& spec;
-  PassContext context;
-  bool batch_statistics = false;
-  Graph train;
-  Graph eval;
-};
-
-absl::Status AttachLoss(const Compilation& c, Graph& graph, ValueId* loss) {
-  const ValueId logits = graph.FindOutput("logits");
-  absl::StatusOr<ValueId> attached =
-      c.model.task == Task::kReconstruction
-          ? AttachSquaredLoss(graph, logits)
-          : AttachClassificationLoss(graph, logits, c.spec.label_smoothing);
-  if (!attached.ok()) return attached.status();
-  *loss = *attached;
-  return absl::OkStatus();
-}
-
 // Evaluation drops nothing: dropout is the identity there.
 void RemoveDropout(Graph& graph) {
   std::vector<bool> keep(graph.nodes.size(), true);
@@ -77,38 +46,42 @@ void RemoveDropout(Graph& graph) {
   graph.Compact(keep);
 }
 
-absl::Status MakeTraining(Compilation& c) {
+// `c.forward` starts as the model with the parameters that learn marked.
+absl::Status MakeForward(Compilation& c) {
   if (c.batch_statistics) {
-    const absl::Status status = RunPasses(c.train, c.context, {"use_batch_statistics"});
+    const absl::Status status = RunPasses(c.forward, c.context, {"use_batch_statistics"});
     if (!status.ok()) return status;
   }
-  absl::Status status = OptimizeForward(c.train, c.context);
-  if (!status.ok()) return status;
-  ValueId loss = kNone;
-  status = AttachLoss(c, c.train, &loss);
-  if (!status.ok()) return status;
-  const absl::StatusOr<std::vector<ParamGrad>> grads =
-      BuildBackward(c.train, loss, LearningParams(c.train));
-  if (!grads.ok()) return grads.status();
-  const absl::StatusOr<OptimizerSpec> optimizer = OptimizerOf(c.spec);
-  if (!optimizer.ok()) return optimizer.status();
-  status = AppendUpdates(c.train, *grads, *optimizer);
-  if (!status.ok()) return status;
-  return PlanGraph(c.train, c.context);
+  return OptimizeForward(c.forward, c.context);
 }
 
-// `c.eval` starts as the model with the parameters that learn marked: statistics that follow the
-// batches must not be folded into it either.
-absl::Status MakeEvaluation(Compilation& c) {
-  RemoveDropout(c.eval);
-  absl::Status status = OptimizeForward(c.eval, c.context);
+// `graph`: the model with the parameters that learn marked: statistics that follow the batches must
+// not be folded into it either. Where memory matters, slices of the batch that need less are
+// offered.
+absl::Status MakeEvaluation(Compilation& c, Graph graph) {
+  RemoveDropout(graph);
+  absl::Status status = OptimizeForward(graph, c.context);
   if (!status.ok()) return status;
-  ValueId loss = kNone;
-  status = AttachLoss(c, c.eval, &loss);
-  if (!status.ok()) return status;
-  return PlanGraph(c.eval, c.context);
+  std::vector<int> numbers = {1};
+  if (c.slices_evaluation) {
+    const std::vector<int> more = SlicesOf(c.model.spec.batch);
+    numbers.insert(numbers.end(), more.begin(), more.end());
+  }
+  const std::vector<bool> all(graph.nodes.size(), true);
+  for (const int slices : numbers) {
+    absl::StatusOr<Graph> eval = slices == 1 ? graph : SlicePrefix(graph, all, slices);
+    if (absl::IsUnimplemented(eval.status())) continue;  // the model mixes samples
+    if (!eval.ok()) return eval.status();
+    const absl::StatusOr<ValueId> loss = AttachLoss(c, *eval, {eval->FindOutput(kPrediction)});
+    if (!loss.ok()) return loss.status();
+    status = PlanGraph(*eval, c.context);
+    if (!status.ok()) return status;
+    c.evals.push_back(*std::move(eval));
+  }
+  return absl::OkStatus();
 }
 
+// All but the training schedule.
 absl::Status MakeSchedules(Compilation& c) {
   const absl::StatusOr<UpdateScheme> scheme = ParseScheme(c.spec.scheme);
   if (!scheme.ok()) return scheme.status();
@@ -118,7 +91,7 @@ absl::Status MakeSchedules(Compilation& c) {
   Graph marked = c.model.forward;
   absl::Status status = ApplyScheme(marked, *scheme);
   if (!status.ok()) return status;
-  c.train = marked;
+  c.forward = marked;
   if (c.batch_statistics) {
     for (Value& value : marked.values) {
       const bool statistic =
@@ -126,9 +99,8 @@ absl::Status MakeSchedules(Compilation& c) {
       if (value.kind == ValueKind::kParam && statistic) value.trainable = true;
     }
   }
-  c.eval = std::move(marked);
-  status = MakeTraining(c);
-  return status.ok() ? MakeEvaluation(c) : status;
+  status = MakeForward(c);
+  return status.ok() ? MakeEvaluation(c, std::move(marked)) : status;
 }
 
 std::vector<Value> ModelParams(const Graph& graph) {
@@ -139,23 +111,28 @@ std::vector<Value> ModelParams(const Graph& graph) {
   return params;
 }
 
-PlanFigures FiguresOf(const Compilation& c, const PlanSizes& sizes) {
+PlanFigures FiguresOf(const Compilation& c, const TrainPlan& plan) {
   const int64_t batch = c.model.spec.batch;
+  const Graph& train = plan.train;
   PlanFigures figures;
   figures.params = CountParams(c.model.forward);
   // Statistics and states are no parameters.
-  figures.trainable_params = CountTrainableParams(c.train);
-  figures.forward_macs = MacsOf(c.train, Phase::kForward) / batch;
-  figures.backward_macs = MacsOf(c.train, Phase::kBackward) / batch;
-  figures.arena_bytes = sizes.arena_bytes;
-  figures.arena_lower_bound =
-      std::max(LivenessOf(c.train).lower_bound_bytes, LivenessOf(c.eval).lower_bound_bytes);
-  figures.param_bytes = sizes.param_bytes;
-  figures.optimizer_bytes = sizes.optimizer_bytes;
-  figures.packed_bytes = sizes.packed_bytes;
-  figures.predicted_peak_bytes = sizes.predicted_peak_bytes;
+  figures.trainable_params = CountTrainableParams(train);
+  figures.forward_macs = MacsOf(train, Phase::kForward) / batch;
+  figures.backward_macs = MacsOf(train, Phase::kBackward) / batch;
+  figures.arena_bytes = plan.sizes.arena_bytes;
+  figures.arena_lower_bound = std::max(LivenessOf(train).lower_bound_bytes,
+                                       LivenessOf(c.evals[plan.eval]).lower_bound_bytes);
+  figures.param_bytes = plan.sizes.param_bytes;
+  figures.optimizer_bytes = plan.sizes.optimizer_bytes;
+  figures.packed_bytes = plan.sizes.packed_bytes;
+  figures.predicted_peak_bytes = plan.sizes.predicted_peak_bytes;
   figures.batch_statistics = c.batch_statistics;
-  figures.steps = static_cast<int>(c.train.nodes.size());
+  figures.steps = static_cast<int>(train.nodes.size());
+  figures.micro_batch = MicroBatchOf(plan.slicing.batch, c.model.spec.batch);
+  figures.prefix_micro_batch = MicroBatchOf(plan.slicing.prefix, c.model.spec.batch);
+  figures.step_cost_ms = plan.step_ns / 1e6;
+  figures.scheme = c.spec.scheme;
   return figures;
 }
 
@@ -167,49 +144,117 @@ absl::Status CheckTuning(const Tuning& tuning, const Target& target, Isa isa) {
       tuning.threads, ", want ", level, " and ", target.threads, "); measure again"));
 }
 
+// Kernels, threads and passes as the target wants them. `choices` outlives the compilation.
+absl::Status SetTarget(Compilation& c, KernelChoices* choices) {
+  const absl::StatusOr<Isa> isa = ParseIsa(c.target.isa);
+  if (!isa.ok()) return isa.status();
+  if (c.target.threads < 1) return absl::InvalidArgumentError("threads: want at least 1");
+  if (c.target.memory_bytes < 0) return absl::InvalidArgumentError("memory: want at least 0 bytes");
+  c.context.kernels = CpuKernels();
+  c.context.isa = *isa;
+  c.context.slots = c.target.threads;
+  if (c.target.keep_order) c.context.disabled.push_back("reorder");
+  if (c.target.tuning == nullptr) return absl::OkStatus();
+  if (absl::Status status = CheckTuning(*c.target.tuning, c.target, *isa); !status.ok()) {
+    return status;
+  }
+  for (const auto& [op, entry] : c.target.tuning->entries) (*choices)[op] = entry.kernel;
+  c.context.choices = choices;
+  return absl::OkStatus();
+}
+
+// A compilation up to the choice of the training schedule.
+struct Start {
+  Start(const Model::Impl& model, const TrainSpec& spec, const Target& target,
+        const std::string& metadata)
+      : c{.model = model,
+          .spec = spec,
+          .target = target,
+          .metadata = metadata,
+          .slices_evaluation = target.memory_bytes > 0 || spec.micro_batch > 0,
+          .model_params = ModelParams(model.forward)} {}
+  Start(const Start&) = delete;
+  Start& operator=(const Start&) = delete;
+
+  absl::Status Run() {
+    absl::Status status = SetTarget(c, &choices);
+    if (!status.ok()) return status;
+    status = MakeSchedules(c);
+    if (!status.ok()) return status;
+    absl::StatusOr<Ways> made = Ways::Of(c, c.context);
+    if (!made.ok()) return made.status();
+    ways.emplace(*std::move(made));
+    return absl::OkStatus();
+  }
+
+  Compilation c;
+  KernelChoices choices;
+  std::optional<Ways> ways;
+};
+
 absl::StatusOr<Plan> CompilePlan(const Model::Impl& model, const TrainSpec& spec,
                                  const Target& target, const std::string& metadata) {
   const auto begin = std::chrono::steady_clock::now();
-  const absl::StatusOr<Isa> isa = ParseIsa(target.isa);
-  if (!isa.ok()) return isa.status();
-  if (target.threads < 1) return absl::InvalidArgumentError("threads: want at least 1");
-  Compilation c{model, spec, {}, false, {}, {}};
-  c.context.kernels = CpuKernels();
-  c.context.isa = *isa;
-  c.context.slots = target.threads;
-  KernelChoices choices;
-  if (target.tuning != nullptr) {
-    if (absl::Status status = CheckTuning(*target.tuning, target, *isa); !status.ok())
-      return status;
-    for (const auto& [op, entry] : target.tuning->entries) choices[op] = entry.kernel;
-    c.context.choices = &choices;
-  }
-  if (target.keep_order) c.context.disabled.push_back("reorder");
-  absl::Status status = MakeSchedules(c);
-  if (!status.ok()) return status;
-
-  const std::vector<Value> params = ModelParams(model.forward);
-  PlanSpec plan_spec{.name = model.spec.name,
-                     .metadata_json = metadata,
-                     .slots = target.threads,
-                     .isa = *isa,
-                     .kernels = c.context.kernels,
-                     .train = &c.train,
-                     .eval = &c.eval,
-                     .model_params = &params};
-  PlanSizes sizes;
-  absl::StatusOr<std::string> bytes = WritePlan(plan_spec, &sizes);
-  if (!bytes.ok()) return bytes.status();
+  Start start(model, spec, target, metadata);
+  if (absl::Status status = start.Run(); !status.ok()) return status;
+  Compilation& c = start.c;
   Plan plan;
+  MemoryTrade trade;
+  const absl::StatusOr<TrainPlan> training = FitTraining(c, *start.ways, &trade);
+  if (!training.ok()) return training.status();
+  plan.figures = FiguresOf(c, *training);
+  plan.figures.memory = std::move(trade);
+  if (spec.clip_norm > 0) {
+    const absl::StatusOr<int64_t> bytes = CostOfClipping(c, *start.ways);
+    if (!bytes.ok()) return bytes.status();
+    plan.figures.clip_norm_bytes = *bytes;
+  }
+  absl::StatusOr<std::string> bytes = WritePlan(PlanSpecOf(c, *training));
+  if (!bytes.ok()) return bytes.status();
   plan.bytes = *std::move(bytes);
-  plan.figures = FiguresOf(c, sizes);
+  c.context.records.insert(c.context.records.end(), training->passes.begin(),
+                           training->passes.end());
   for (const PassRecord& record : c.context.records) {
     plan.passes.push_back({record.pass, record.ms, record.nodes_before, record.nodes_after});
   }
-  plan.memory_map_json = MemoryMapJson(c.train);
+  plan.memory_map_json = MemoryMapJson(training->train);
   plan.figures.compile_ms =
       std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
   return plan;
+}
+
+// Under the richest scheme that fits in the target's budget.
+absl::StatusOr<Plan> CompileAuto(const Model::Impl& model, const TrainSpec& asked,
+                                 const Target& target, const std::string& metadata) {
+  TrainSpec spec = asked;
+  if (target.memory_bytes == 0) {
+    return absl::InvalidArgumentError("scheme auto: it needs a memory budget (--memory SIZE)");
+  }
+  absl::StatusOr<Plan> best = absl::OutOfRangeError("");
+  absl::Status smallest;  // of the last scheme that does not fit, which has the least
+  const auto fits = [&](const std::string& scheme) -> absl::StatusOr<bool> {
+    spec.scheme = scheme;
+    absl::StatusOr<Plan> plan = CompilePlan(model, spec, target, metadata);
+    if (!plan.ok() && !absl::IsOutOfRange(plan.status())) return plan.status();
+    if (plan.ok()) {
+      best = std::move(plan);
+    } else {
+      smallest = plan.status();
+    }
+    return best.ok() && best->figures.scheme == scheme;
+  };
+  const absl::StatusOr<std::string> scheme = RichestScheme(model.forward, fits);
+  if (!scheme.ok()) return scheme.status();
+  return scheme->empty() ? absl::StatusOr<Plan>(smallest) : std::move(best);
+}
+
+absl::StatusOr<std::vector<ParetoPoint>> ParetoOf(const Model::Impl& model, const TrainSpec& spec,
+                                                  const Target& target) {
+  const std::string metadata = "{}";
+  Start start(model, spec, target, metadata);
+  start.c.slices_evaluation = true;
+  if (absl::Status status = start.Run(); !status.ok()) return status;
+  return ParetoOf(start.c, *start.ways);
 }
 
 }  // namespace
@@ -225,9 +270,17 @@ Outcome<bool> Plan::Write(const std::string& path) const {
 
 Outcome<Plan> Compile(const Model& model, const TrainSpec& spec, const Target& target,
                       const std::string& metadata) {
-  absl::StatusOr<Plan> plan = CompilePlan(model.impl(), spec, target, metadata);
+  const auto compile = spec.scheme == "auto" ? CompileAuto : CompilePlan;
+  absl::StatusOr<Plan> plan = compile(model.impl(), spec, target, metadata);
   if (!plan.ok()) return ToOutcome<Plan>(plan.status());
   return *std::move(plan);
+}
+
+Outcome<std::vector<ParetoPoint>> FindPareto(const Model& model, const TrainSpec& spec,
+                                             const Target& target) {
+  absl::StatusOr<std::vector<ParetoPoint>> points = ParetoOf(model.impl(), spec, target);
+  if (!points.ok()) return ToOutcome<std::vector<ParetoPoint>>(points.status());
+  return *std::move(points);
 }
 
 }  // namespace pocketune

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
+#include "apps/cli/pareto.h"
 #include "apps/cli/target.h"
 #include "engine/plan/plan_file.h"
 #include "frontends/model.h"
@@ -27,6 +28,8 @@ struct InspectFlags {
   bool memory = false;
   bool ops = false;
   bool kernels = false;
+  bool pareto = false;
+  std::string out = "pareto.svg";
 };
 
 struct OpTotals {
@@ -162,6 +165,14 @@ absl::Status Inspect(RunSpec spec, InspectFlags inspect, CommonFlags flags) {
   if (inspect.target.empty()) inspect.target = spec.model.name;
   const std::string path = PlanPathOf(inspect.target);
   std::error_code error;
+  if (inspect.pareto) {
+    if (std::filesystem::exists(path, error)) {
+      return Fail(ExitCode::kUsage, inspect.target + ": --pareto needs a model, not a plan");
+    }
+    RunSpec named = spec;
+    named.model.name = inspect.target;
+    return InspectPareto(named, flags, inspect.out);
+  }
   if (std::filesystem::exists(path, error)) return InspectPlan(path, inspect, flags);
   if (path != inspect.target) {
     return Fail(ExitCode::kCheckpoint, inspect.target + ": no run here (plan.ptplan is missing)");
@@ -187,7 +198,8 @@ void AddInspect(CLI::App& app, Run* run) {
       app.add_subcommand("inspect", "Show a compiled plan: operators, memory map, IR text");
   command->footer(
       "Examples:\n  pocketune inspect run1\n"
-      "  pocketune inspect mcunet-5fps --scheme bias:7 --memory\n"
+      "  pocketune inspect mcunet-5fps --scheme bias:7 --map\n"
+      "  pocketune inspect resnet50 --batch 8 --pareto --out resnet50.svg\n"
       "  pocketune inspect run1 --kernels > kernels.txt\n"
       "  pocketune inspect --model mcunet-5fps --scheme mcunetv3:mcunet-5fps-49 \\\n"
       "      --memory-model mcunetv3 --json -");
@@ -197,9 +209,14 @@ void AddInspect(CLI::App& app, Run* run) {
                    "What a published model says that training costs: mcunetv3")
       ->check(CLI::IsMember({"mcunetv3"}));
   command->add_flag("--ir", inspect->ir, "The IR text alone");
-  command->add_flag("--memory", inspect->memory, "The memory map alone");
+  command->add_flag("--map", inspect->memory, "The memory map alone");
   command->add_flag("--ops", inspect->ops, "The operators alone");
   command->add_flag("--kernels", inspect->kernels, "The kernels' names alone, for a small build");
+  CLI::Option* pareto = command->add_flag(
+      "--pareto", inspect->pareto, "Memory against step time over the plans found, as a picture");
+  command->add_option("--out", inspect->out, "Where --pareto draws it (default pareto.svg)")
+      ->type_name("FILE")
+      ->needs(pareto);
   AddModelFlags(command, spec.get(), false);
   AddTrainFlags(command, spec.get());
   AddCommonFlags(command, flags.get());

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <map>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -31,6 +32,20 @@ std::string AddGroup(TrainSpec* train, const std::string& text) {
   }
   train->groups.push_back({text.substr(0, at), scale});
   return "";
+}
+
+// "64MiB", "1.5GB" or "4096" in bytes; negative where it is none of these.
+int64_t ParseBytes(const std::string& text) {
+  static const std::map<std::string, double> kUnits = {
+      {"", 1},       {"B", 1},         {"KB", 1e3},      {"MB", 1e6}, {"GB", 1e9},
+      {"KiB", 1024}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"kB", 1e3}};
+  const size_t digits = text.find_first_not_of("0123456789.");
+  const std::string number = text.substr(0, digits);
+  const auto unit = kUnits.find(digits == std::string::npos ? "" : text.substr(digits));
+  double value = 0;
+  if (unit == kUnits.end() || !CLI::detail::lexical_cast(number, value)) return -1;
+  const double bytes = value * unit->second;
+  return bytes >= 1 && bytes < 1e15 ? std::llround(bytes) : -1;
 }
 
 }  // namespace
@@ -104,6 +119,25 @@ void AddTrainFlags(CLI::App* command, RunSpec* spec) {
           },
           "train = batch statistics, frozen = running ones (default: train under full)")
       ->check(CLI::IsMember({"train", "frozen"}));
+  command
+      ->add_option("--micro-batch", spec->train.micro_batch,
+                   "Samples at a time; gradients are added up over the batch, a multiple of it")
+      ->check(CLI::Range(1, 4096));
+  command
+      ->add_option("--clip-norm", spec->train.clip_norm,
+                   "Scale gradients down to this norm of all of them")
+      ->check(Within(1e-12, 1e12));
+  command
+      ->add_option_function<std::string>(
+          "--memory",
+          [spec](const std::string& text) {
+            spec->memory_bytes = ParseBytes(text);
+            if (spec->memory_bytes < 0) {
+              throw CLI::ValidationError("--memory: want bytes, e.g. 64MiB or 64MB, got " + text);
+            }
+          },
+          "The peak may not exceed it, e.g. 64MiB; time is given for it where need be")
+      ->type_name("SIZE");
   command->add_option_function<std::vector<std::string>>(
       "--lr-group",
       [spec](const std::vector<std::string>& groups) {
@@ -144,6 +178,10 @@ void Say(const CommonFlags& flags, const std::string& line) {
   std::FILE* stream = flags.json == "-" ? stderr : stdout;
   std::fprintf(stream, "%s\n", line.c_str());
   std::fflush(stream);
+}
+
+void Warn(const CommonFlags& flags, const std::string& line) {
+  if (!flags.quiet) std::fprintf(stderr, "pocketune: %s\n", line.c_str());
 }
 
 absl::Status EmitJson(const CommonFlags& flags, const nlohmann::json& object) {

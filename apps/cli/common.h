@@ -32,7 +32,7 @@ absl::Status ApplyCommonFlags(CommonFlags* flags);
 // Adds --model, --width, --resolution, --classes, --input-channels, --batch, --weights, --dropout.
 void AddModelFlags(CLI::App* command, RunSpec* spec, bool model_required);
 // Adds --scheme, --optimizer, --momentum, --weight-decay, --label-smoothing, --batch-norm,
-// --lr-group.
+// --micro-batch, --clip-norm, --memory, --lr-group.
 void AddTrainFlags(CLI::App* command, RunSpec* spec);
 // Adds --tuning.
 CLI::Option* AddTuningFlag(CLI::App* command, CommonFlags* flags);
@@ -41,6 +41,8 @@ void AddDataFlags(CLI::App* command, DataSpec* spec);
 
 // For a person: stdout, or stderr where stdout carries the JSON object; silent under --quiet.
 void Say(const CommonFlags& flags, const std::string& line);
+// One line on stderr that no stream of results should carry; silent under --quiet.
+void Warn(const CommonFlags& flags, const std::string& line);
 // Writes the object where --json asked for it.
 absl::Status EmitJson(const CommonFlags& flags, const nlohmann::json& object);
 

@@ -5,6 +5,15 @@
 #include "engine/base/median.h"
 
 namespace pocketune::cli {
+namespace {
+
+nlohmann::json ToJson(const MemoryTrade& trade) {
+  return {{"budget_bytes", trade.budget_bytes}, {"fastest_peak_bytes", trade.fastest_peak_bytes},
+          {"second_runs", trade.second_runs},   {"recomputed_macs", trade.recomputed_macs},
+          {"extra_time", trade.extra_time},     {"given_up", trade.given_up}};
+}
+
+}  // namespace
 
 nlohmann::json ToJson(const PlanFigures& f) {
   return {{"params", f.params},
@@ -19,23 +28,41 @@ nlohmann::json ToJson(const PlanFigures& f) {
           {"predicted_peak_bytes", f.predicted_peak_bytes},
           {"batch_norm", f.batch_statistics ? "train" : "frozen"},
           {"plan_steps", f.steps},
+          {"scheme", f.scheme},
+          {"micro_batch", f.micro_batch},
+          {"prefix_micro_batch", f.prefix_micro_batch},
+          {"step_cost_ms", f.step_cost_ms},
+          {"clip_norm_bytes", f.clip_norm_bytes},
+          {"memory", ToJson(f.memory)},
           {"compile_ms", f.compile_ms}};
 }
 
 std::vector<std::string> FigureLines(const PlanFigures& f) {
   const double share = f.params == 0 ? 0 : 100.0 * double(f.trainable_params) / double(f.params);
-  return {absl::StrFormat("parameters  %s, of which %s learn (%.1f %%); batch norm %s",
-                          HumanCount(f.params), HumanCount(f.trainable_params), share,
-                          f.batch_statistics ? "by batch" : "frozen"),
-          absl::StrFormat("work        %s MACs forward, %s backward, a sample",
-                          HumanCount(f.forward_macs), HumanCount(f.backward_macs)),
-          absl::StrFormat("memory      arena %s (lower bound %s) + learning parameters %s +",
-                          HumanBytes(f.arena_bytes), HumanBytes(f.arena_lower_bound),
-                          HumanBytes(f.param_bytes)),
-          absl::StrFormat("            optimizer %s + packed weights %s; predicted peak %s",
-                          HumanBytes(f.optimizer_bytes), HumanBytes(f.packed_bytes),
-                          HumanBytes(f.predicted_peak_bytes)),
-          absl::StrFormat("compiled    %d operators a step, in %.0f ms", f.steps, f.compile_ms)};
+  std::vector<std::string> lines = {
+      absl::StrFormat("parameters  %s, of which %s learn (%.1f %%); batch norm %s",
+                      HumanCount(f.params), HumanCount(f.trainable_params), share,
+                      f.batch_statistics ? "by batch" : "frozen"),
+      absl::StrFormat("work        %s MACs forward, %s backward, a sample",
+                      HumanCount(f.forward_macs), HumanCount(f.backward_macs)),
+      absl::StrFormat("memory      arena %s (lower bound %s) + learning parameters %s +",
+                      HumanBytes(f.arena_bytes), HumanBytes(f.arena_lower_bound),
+                      HumanBytes(f.param_bytes)),
+      absl::StrFormat("            optimizer %s + packed weights %s; predicted peak %s",
+                      HumanBytes(f.optimizer_bytes), HumanBytes(f.packed_bytes),
+                      HumanBytes(f.predicted_peak_bytes)),
+      absl::StrFormat("compiled    %d operators a step, in %.0f ms", f.steps, f.compile_ms)};
+  if (f.micro_batch > 0) {
+    lines.push_back(
+        absl::StrFormat("micro-batch %d samples at a time%s", f.micro_batch,
+                        f.batch_statistics ? "; batch norm takes the statistics of so many" : ""));
+  }
+  if (f.clip_norm_bytes > 0) {
+    lines.push_back(
+        absl::StrFormat("clipping    keeps all gradients until their norm is known: %s of the peak",
+                        HumanBytes(f.clip_norm_bytes)));
+  }
+  return lines;
 }
 
 nlohmann::json RunJson(const RunSpec& spec, const CommonFlags& flags, const PlanFigures& figures,
@@ -46,7 +73,7 @@ nlohmann::json RunJson(const RunSpec& spec, const CommonFlags& flags, const Plan
   json["resolution"] = spec.model.resolution;
   json["classes"] = spec.model.classes;
   json["batch"] = spec.model.batch;
-  json["scheme"] = spec.train.scheme;
+  json["scheme"] = figures.scheme.empty() ? spec.train.scheme : figures.scheme;
   json["optimizer"] = spec.train.optimizer;
   json["threads"] = flags.threads;
   json["backend"] = "cpu";

@@ -92,10 +92,16 @@ absl::StatusOr<Plan> CompileModel(const Model& model, RunSpec spec, const Common
   const Target target = {.threads = flags.threads,
                          .isa = flags.isa,
                          .keep_order = flags.keep_order,
+                         .memory_bytes = spec.memory_bytes,
                          .tuning = tuning->get()};
   Outcome<Plan> plan = Compile(model, spec.train, target,
                                metadata.dump(-1, ' ', false, Json::error_handler_t::replace));
-  if (!plan.ok()) return As(ExitCode::kUsage, plan);
+  if (!plan.ok()) {
+    const bool too_small = plan.code() == StatusCode::kOutOfRange;
+    return As(too_small ? ExitCode::kBudget : ExitCode::kUsage, plan);
+  }
+  const std::string& given_up = plan->figures.memory.given_up;
+  if (!given_up.empty()) Warn(flags, "--memory: " + given_up);
   return std::move(plan.value());
 }
 

@@ -50,6 +50,14 @@ void Visit(Spec& s, V&& v) {
   v("data", "class_names", s.data.class_names);
 }
 
+// Fields that came later: a spec without them has their defaults.
+template <class Spec, class V>
+void VisitLater(Spec& s, V&& v) {
+  v("train", "memory_bytes", s.memory_bytes);
+  v("train", "micro_batch", s.train.micro_batch);
+  v("train", "clip_norm", s.train.clip_norm);
+}
+
 // False where the JSON value has another type than the field.
 template <class T>
 bool Take(const Json& j, T& field) {
@@ -72,9 +80,11 @@ const char* const kBatchNormNames[] = {"auto", "train", "frozen"};
 
 Json ToJson(const RunSpec& spec) {
   Json json;
-  Visit(spec, [&](const char* section, const char* key, const auto& field) {
+  const auto write = [&](const char* section, const char* key, const auto& field) {
     json[section][key] = field;
-  });
+  };
+  Visit(spec, write);
+  VisitLater(spec, write);
   json["train"]["batch_norm"] = kBatchNormNames[static_cast<int>(spec.train.batch_norm)];
   json["train"]["groups"] = Json::array();
   for (const ParamGroupSpec& group : spec.train.groups) {
@@ -91,6 +101,10 @@ absl::StatusOr<RunSpec> RunSpecFromJson(const Json& json) {
         !json[section].contains(key) || !Take(json[section][key], field)) {
       if (bad.empty()) bad = std::string(section) + "." + key;
     }
+  });
+  VisitLater(spec, [&](const char* section, const char* key, auto& field) {
+    if (!bad.empty() || !json[section].contains(key)) return;
+    if (!Take(json[section][key], field)) bad = std::string(section) + "." + key;
   });
   if (bad.empty()) {
     const Json mode = json["train"].value("batch_norm", Json());

@@ -30,6 +30,7 @@ struct RunSpec {
   ModelSpec model;
   std::string weights;
   TrainSpec train;
+  int64_t memory_bytes = 0;  // the plan's peak may not exceed; 0: any
   DataSpec data;
   uint64_t seed = 1;
   double lr = 0.01;

@@ -137,6 +137,8 @@ Status CheckOperands(OpKind kind, std::span<const TensorType> operands) {
       if (dtype != DType::kI32) return Invalid("operand: labels must be i32", i);
     } else if (i == MaskOperand(kind)) {
       if (dtype != DType::kU8) return Invalid("operand: a mask must be u8", i);
+    } else if (kind == OpKind::kSlice && dtype == DType::kI32) {
+      continue;  // labels of a part of the batch
     } else if (dtype != operands[0].dtype || (dtype != DType::kF32 && dtype != DType::kF64)) {
       return Invalid("operand: operands must be all f32 or all f64", i);
     }

@@ -50,7 +50,8 @@ class PlanWriter {
  public:
   explicit PlanWriter(const PlanSpec& spec) : spec_(spec) {}
 
-  absl::StatusOr<std::string> Write() {
+  // Decides all but the file's bytes.
+  absl::Status Prepare() {
     absl::Status status = Collect();
     if (!status.ok()) return status;
     LayOutRam();
@@ -59,6 +60,14 @@ class PlanWriter {
       if (!status.ok()) return status;
     }
     status = CollectBlobs();
+    if (!status.ok()) return status;
+    Build(0);
+    Build(AlignUp(static_cast<int64_t>(builder_.GetSize()), kSegmentAlignment));
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<std::string> Write() {
+    const absl::Status status = Prepare();
     if (!status.ok()) return status;
     return Assemble();
   }
@@ -318,8 +327,6 @@ class PlanWriter {
   }
 
   absl::StatusOr<std::string> Assemble() {
-    Build(0);
-    Build(AlignUp(static_cast<int64_t>(builder_.GetSize()), kSegmentAlignment));
     PlanHeader header;
     header.metadata_bytes = builder_.GetSize();
     header.segment_offset = static_cast<uint64_t>(
@@ -368,6 +375,13 @@ absl::StatusOr<std::string> WritePlan(const PlanSpec& spec, PlanSizes* sizes) {
   absl::StatusOr<std::string> file = writer.Write();
   if (file.ok() && sizes != nullptr) *sizes = writer.sizes();
   return file;
+}
+
+absl::StatusOr<PlanSizes> SizesOfPlan(const PlanSpec& spec) {
+  PlanWriter writer(spec);
+  const absl::Status status = writer.Prepare();
+  if (!status.ok()) return status;
+  return writer.sizes();
 }
 
 }  // namespace pocketune

@@ -40,4 +40,8 @@ struct PlanSizes {
 // verifier refuses what was written.
 absl::StatusOr<std::string> WritePlan(const PlanSpec& spec, PlanSizes* sizes = nullptr);
 
+// What WritePlan would state, without the segment's bytes. Errors as WritePlan, but that nothing
+// was verified.
+absl::StatusOr<PlanSizes> SizesOfPlan(const PlanSpec& spec);
+
 }  // namespace pocketune

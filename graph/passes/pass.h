@@ -1,6 +1,7 @@
 // What a pass is: a function from a valid graph to a valid graph that computes the same.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -19,14 +20,18 @@ struct PassRecord {
   int nodes_after = 0;
 };
 
+inline constexpr int64_t kNoLiveTarget = -1;
+
 // The target and the wishes of a compilation; passes read it, the manager writes `records`.
 struct PassContext {
   KernelTable kernels;  // of the backend that the plan is for; empty: nothing is computed or chosen
   Isa isa = Isa::kAuto;
   int slots = 1;                           // as in KernelQuery
   const KernelChoices* choices = nullptr;  // go before the order of `kernels`; may be null
-  std::vector<std::string> disabled;       // text names of passes to skip
-  std::vector<PassRecord> records;         // in order of execution
+  // What rematerialize tries to stay under, in bytes of live values and scratch.
+  int64_t live_target_bytes = kNoLiveTarget;
+  std::vector<std::string> disabled;  // text names of passes to skip
+  std::vector<PassRecord> records;    // in order of execution
 };
 
 #define PT_PASS(Name, ...) absl::Status Run##Name(Graph& graph, PassContext& context);

@@ -99,7 +99,7 @@ absl::Status OptimizeForward(Graph& graph, PassContext& context) {
                    });
 }
 
-absl::Status PlanGraph(Graph& graph, PassContext& context) {
+absl::Status OptimizeGraph(Graph& graph, PassContext& context) {
   absl::Status status =
       RunPasses(graph, context,
                 {
@@ -127,19 +127,42 @@ absl::Status PlanGraph(Graph& graph, PassContext& context) {
                 });
   if (!status.ok()) return status;
   graph.stage = Stage::kOptimized;
-  status = RunPasses(graph, context,
-                     {
-                         // Scratch counts as live memory in what follows.
-                         "select_kernels",
-                         // All dependences are known and no node is added any more.
-                         "reorder",
-                         // Whether an operand dies at its reader depends on the order.
-                         "mark_inplace",
-                     });
+  return RunPasses(graph, context,
+                   {
+                       // Scratch counts as live memory in what follows.
+                       "select_kernels",
+                       // All dependences are known.
+                       "reorder",
+                   });
+}
+
+absl::Status ScheduleGraph(Graph& graph, PassContext& context) {
+  if (context.live_target_bytes != kNoLiveTarget) {
+    const absl::Status status =
+        RunPasses(graph, context,
+                  {
+                      // What is alive when depends on the order and on scratch.
+                      "rematerialize",
+                      // Runs of the forward pass that only second runs have taken the place of.
+                      "dce",
+                      // Second runs want the kernels of the first ones.
+                      "select_kernels",
+                      // They may stand better elsewhere.
+                      "reorder",
+                  });
+    if (!status.ok()) return status;
+  }
+  // Whether an operand dies at its reader depends on the order.
+  absl::Status status = RunPasses(graph, context, {"mark_inplace"});
   if (!status.ok()) return status;
   graph.stage = Stage::kScheduled;
   // Last: places depend on lifetimes, and lifetimes on all of the above.
   return RunPasses(graph, context, {"plan_memory"});
+}
+
+absl::Status PlanGraph(Graph& graph, PassContext& context) {
+  const absl::Status status = OptimizeGraph(graph, context);
+  return status.ok() ? ScheduleGraph(graph, context) : status;
 }
 
 }  // namespace pocketune

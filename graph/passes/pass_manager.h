@@ -28,7 +28,13 @@ absl::Status RunPasses(Graph& graph, PassContext& context, const std::vector<std
 // for Plan.
 absl::Status OptimizeForward(Graph& graph, PassContext& context);
 
-// Any graph up to kTraining -> kPlanned: optimized, scheduled, with kernels and places.
+// Any graph up to kTraining -> kOptimized, with kernels, in the order that needs least memory.
+absl::Status OptimizeGraph(Graph& graph, PassContext& context);
+
+// That -> kPlanned: under context.live_target_bytes where that can be, in-place, with places.
+absl::Status ScheduleGraph(Graph& graph, PassContext& context);
+
+// Both.
 absl::Status PlanGraph(Graph& graph, PassContext& context);
 
 }  // namespace pocketune

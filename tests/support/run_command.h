@@ -17,8 +17,10 @@
 namespace pocketune::test {
 
 struct CommandOptions {
-  int64_t max_file_bytes = -1;  // RLIMIT_FSIZE of the program; -1: none
-  std::string stdout_path;      // instead of keeping what it prints
+  int64_t max_file_bytes = -1;     // RLIMIT_FSIZE of the program; -1: none
+  int64_t max_private_bytes = -1;  // RLIMIT_DATA: heap and private mappings; -1: none
+  std::string cgroup;              // folder of a control group to run in; empty: the parent's
+  std::string stdout_path;         // instead of keeping what it prints
   bool close_stdout = false;
 };
 
@@ -71,13 +73,21 @@ class Command {
     dup2(fileno(err_), 2);
     if (!options.stdout_path.empty()) dup2(open(options.stdout_path.c_str(), O_WRONLY), 1);
     if (options.close_stdout) close(1);
-    if (options.max_file_bytes >= 0) {
-      const rlim_t bytes = static_cast<rlim_t>(options.max_file_bytes);
-      const rlimit limit = {bytes, bytes};
-      setrlimit(RLIMIT_FSIZE, &limit);
+    Limit(RLIMIT_FSIZE, options.max_file_bytes);
+    Limit(RLIMIT_DATA, options.max_private_bytes);
+    if (!options.cgroup.empty()) {
+      const int procs = open((options.cgroup + "/cgroup.procs").c_str(), O_WRONLY);
+      if (procs < 0 || write(procs, "0", 1) != 1) _exit(126);
+      close(procs);
     }
     execvp(argv[0], argv);
     _exit(127);
+  }
+
+  static void Limit(__rlimit_resource resource, int64_t bytes) {
+    if (bytes < 0) return;
+    const rlimit limit = {static_cast<rlim_t>(bytes), static_cast<rlim_t>(bytes)};
+    setrlimit(resource, &limit);
   }
 
   static std::string TextOf(std::FILE* file) {

@@ -33,6 +33,11 @@ struct TrainSpec {
   double weight_decay = 0.0;
   double label_smoothing = 0.0;
   BatchNormMode batch_norm = BatchNormMode::kAuto;
+  // Samples that run at a time; gradients are added up over the batch, which is a multiple of it.
+  // 0: the whole batch, or, under a memory budget and where the step computes the same, what is
+  // fastest. Where batch norm takes the batch's statistics, those of so many samples.
+  int micro_batch = 0;
+  double clip_norm = 0.0;  // gradients are scaled down to this norm of all of them; 0: never
   std::vector<ParamGroupSpec> groups;
 };
 
@@ -43,9 +48,22 @@ struct Target {
   // auto | avx512 | avx2 | sse4 | neon; below the machine's: own kernels alone
   std::string isa = "auto";
   bool keep_order = false;  // do not reorder operators for memory (for comparison)
+  // The predicted peak may not exceed so many bytes; 0 for any. What does not fit in is made to,
+  // at the least cost in time by the compiler's cost model (docs/memory.md).
+  int64_t memory_bytes = 0;
   // Kernels to prefer, or null for the backend's own order. INVALID_ARGUMENT where it was measured
   // at another instruction set or number of threads, or names a kernel that does not serve.
   const Tuning* tuning = nullptr;
+};
+
+// What a memory budget was met with. Costs are by the compiler's cost model, not measured.
+struct MemoryTrade {
+  int64_t budget_bytes = 0;        // 0: none was given
+  int64_t fastest_peak_bytes = 0;  // predicted peak of the plan that would run without it
+  int second_runs = 0;             // operators that run again instead of keeping their result
+  int64_t recomputed_macs = 0;     // of theirs, per sample
+  double extra_time = 0.0;         // 0.1: a step takes a tenth longer
+  std::string given_up;            // all of this in one line; empty where nothing was given up
 };
 
 // What the compiler decided, exactly. MACs per sample, sizes in bytes.
@@ -61,8 +79,23 @@ struct PlanFigures {
   int64_t packed_bytes = 0;
   int64_t predicted_peak_bytes = 0;
   bool batch_statistics = false;
-  int steps = 0;  // of one training step
+  int steps = 0;                // of one training step
+  int micro_batch = 0;          // samples that run at a time; 0: the whole batch
+  int prefix_micro_batch = 0;   // the same of the layers before the first that learns
+  double step_cost_ms = 0.0;    // by the cost model: good for comparing plans of one model alone
+  int64_t clip_norm_bytes = 0;  // what clipping adds to the predicted peak
+  std::string scheme;           // what `auto` came to; else as asked
+  MemoryTrade memory;
   double compile_ms = 0.0;
+};
+
+// A plan that was found for a model, of those that no other beats in both memory and time.
+struct ParetoPoint {
+  int64_t predicted_peak_bytes = 0;
+  double step_cost_ms = 0.0;   // by the cost model
+  int micro_batch = 0;         // samples at a time; 0: the whole batch
+  int prefix_micro_batch = 0;  // of the layers before the first that learns
+  int second_runs = 0;
 };
 
 // One run of one pass.
@@ -86,8 +119,14 @@ struct Plan {
 
 // Compiles the schedules "train" and "eval" for the model's batch size. `metadata` is a JSON object
 // of the caller's that the plan carries along; the compiler adds what it needs. Errors name the op
-// and the tensor. Thread-safe.
+// and the tensor; OUT_OF_RANGE where no plan fits in Target::memory_bytes, with the smallest number
+// that would do. Thread-safe.
 Outcome<Plan> Compile(const Model& model, const TrainSpec& spec, const Target& target,
                       const std::string& metadata = "{}");
+
+// The plans between which Compile chooses under a memory budget, smallest first; the target's own
+// budget is not looked at. Errors as Compile.
+Outcome<std::vector<ParetoPoint>> FindPareto(const Model& model, const TrainSpec& spec,
+                                             const Target& target);
 
 }  // namespace pocketune

@@ -73,6 +73,20 @@ TEST_F(BadInputTest, CommandsAndFlagsThatAreNone) {
   }
 }
 
+TEST_F(BadInputTest, BudgetsAndBatchesThatCannotBe) {
+  for (const char* size : {"lots", "64XB", "-5", "0", "1e99", "nanMB", "1.2.3MB", "MiB", ""}) {
+    Expect(2, Train("--memory", size), "--memory");
+  }
+  Expect(7, Train("--memory", "1KB"), "want at least");
+  Expect(7, {"compile", "--model", "resnet8", "--memory", "1", "--out", File("new")},
+         "want at least");
+  Expect(7, {"inspect", "resnet8", "--scheme", "auto", "--memory", "1"}, "want at least");
+  Expect(2, Train("--scheme", "auto"), "scheme auto: it needs a memory budget");
+  Expect(2, {"bench", "--model", "resnet8", "--batch", "8", "--micro-batch", "3"}, "micro-batch");
+  Expect(2, Train("--clip-norm", "0"), "--clip-norm");
+  Expect(2, {"inspect", File("plan"), "--pareto"}, "--pareto needs a model");
+}
+
 TEST_F(BadInputTest, NamesThatAreNone) {
   Expect(2, Train("--model", "mobilenet_v9"), "mobilenet_v");
   Expect(2, {"bench", "--model", "mobilenet_v9"}, "mobilenet_v");

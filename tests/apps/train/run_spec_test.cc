@@ -24,6 +24,9 @@ RunSpec FullSpec() {
                 .folded_norm = true,
                 .dropout = 0.25};
   spec.weights = "w.safetensors";
+  spec.memory_bytes = int64_t{1} << 33;
+  spec.train.micro_batch = 4;
+  spec.train.clip_norm = 1.5;
   spec.train.scheme = "bias:2";
   spec.train.optimizer = "adamw";
   spec.train.momentum = 0.8;
@@ -78,7 +81,7 @@ TEST(RunSpecTest, EveryFieldGoesThroughJson) {
     }
     ++fields;
   }
-  EXPECT_EQ(fields, 9 + 17 + 4 + 10);  // model, train, groups, data
+  EXPECT_EQ(fields, 9 + 20 + 4 + 10);  // model, train, groups, data
 }
 
 TEST(RunSpecTest, NamesAMissingFieldAndOneOfAWrongType) {
@@ -86,9 +89,14 @@ TEST(RunSpecTest, NamesAMissingFieldAndOneOfAWrongType) {
   for (const char* section : {"model", "train", "data"}) {
     for (const auto& [key, value] : good[section].items()) {
       if (key == "batch_norm" || key == "groups") continue;
+      const bool came_later = key == "memory_bytes" || key == "micro_batch" || key == "clip_norm";
       Json missing = good, wrong = good;
       missing[section].erase(key);
       wrong[section][key] = value.is_string() ? Json(1) : Json("one");
+      if (came_later) {
+        EXPECT_TRUE(RunSpecFromJson(missing).ok()) << key;
+        missing = wrong;
+      }
       for (const Json& bad : {missing, wrong}) {
         const absl::StatusOr<RunSpec> spec = RunSpecFromJson(bad);
         ASSERT_FALSE(spec.ok()) << key;

@@ -315,6 +315,7 @@ TEST(LayoutRuleTest, TransposesConcatenatesPadsAndSlices) {
   ExpectError(Infer(OpKind::kPad, {a}, PadAttrs{{-1}, {}, 0}), "negative");
   ExpectError(Infer(OpKind::kPad, {a}, PadAttrs{{0, 0, 1}, {}, 0}), "has not");
   ExpectShape(Infer(OpKind::kSlice, {b}, SliceAttrs{{1, 2}, {1, 3}}), {1, 3});
+  ExpectShape(Infer(OpKind::kSlice, {I32({5})}, SliceAttrs{{2}, {3}}), {3});  // labels
   ExpectError(Infer(OpKind::kSlice, {b}, SliceAttrs{{1, 3}, {1, 3}}), "inside");
   ExpectError(Infer(OpKind::kSlice, {b}, SliceAttrs{{-1, 0}, {1, 3}}), "inside");
   ExpectError(Infer(OpKind::kSlice, {b}, SliceAttrs{{0}, {2}}), "rank");

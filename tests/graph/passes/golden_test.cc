@@ -1,6 +1,7 @@
 // Runs every file of tests/golden/passes/<pass>/*.ptir:
 //
 //   // RUN: passes=dce,cse
+//   // RUN: passes=rematerialize live_target=4096     bytes that may be alive, for that pass
 //   the graph before
 //   // ----
 //   the graph after, exactly
@@ -15,6 +16,7 @@
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "absl/strings/str_split.h"
 #include "backends/reference/reference_kernels.h"
@@ -72,7 +74,9 @@ TEST_P(GoldenTest, PassesGiveTheExpectedText) {
 
   PassContext context;
   context.kernels = ReferenceKernels();
-  const absl::Status status = RunPasses(*graph, context, absl::StrSplit(names, ','));
+  const std::pair<std::string, std::string> words = absl::StrSplit(names, " live_target=");
+  if (!words.second.empty()) context.live_target_bytes = std::stoll(words.second);
+  const absl::Status status = RunPasses(*graph, context, absl::StrSplit(words.first, ','));
   ASSERT_TRUE(status.ok()) << status;
 
   const std::string got = Print(*graph);

@@ -1,0 +1,123 @@
+#include "apps/cli/pareto.h"
+
+#include <algorithm>
+#include <span>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "apps/cli/target.h"
+#include "engine/base/file_io.h"
+
+namespace pocketune::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr double kWidth = 720, kHeight = 440, kLeft = 70, kRight = 20, kTop = 40, kBottom = 50;
+constexpr int kTicks = 5;
+
+// From a value in [0, high] to a length on the picture.
+struct Scale {
+  double high, begin, end;
+  double operator()(double value) const { return begin + value / high * (end - begin); }
+};
+
+std::string Text(double x, double y, const char* anchor, const std::string& text) {
+  return absl::StrFormat("<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%s</text>\n", x, y, anchor,
+                         text);
+}
+
+std::string AxesOf(const Scale& x, const Scale& y) {
+  std::string svg;
+  for (int i = 0; i <= kTicks; ++i) {
+    const double mb = x.high * i / kTicks, ms = y.high * i / kTicks;
+    absl::StrAppendFormat(&svg, "<path d=\"M%.1f %.1fV%.1fM%.1f %.1fH%.1f\" stroke=\"#ddd\"/>\n",
+                          x(mb), y.begin, y.end, x.begin, y(ms), x.end);
+    svg += Text(x(mb), y.begin + 18, "middle", absl::StrFormat("%.3g", mb));
+    svg += Text(x.begin - 8, y(ms) + 4, "end", absl::StrFormat("%.3g", ms));
+  }
+  svg += Text((x.begin + x.end) / 2, kHeight - 12, "middle", "predicted peak, MB");
+  svg += Text(8, kTop - 12, "start", "step, ms by the cost model");
+  return svg;
+}
+
+std::string HowOf(const ParetoPoint& point) {
+  std::string how = point.micro_batch == 0 ? "whole batch"
+                                           : absl::StrCat(point.micro_batch, " samples at a time");
+  if (point.prefix_micro_batch > 0) {
+    absl::StrAppend(&how, ", of frozen layers ", point.prefix_micro_batch);
+  }
+  if (point.second_runs > 0) absl::StrAppend(&how, ", ", point.second_runs, " operators run again");
+  return how;
+}
+
+Json ToJson(const std::vector<ParetoPoint>& points) {
+  Json rows = Json::array();
+  for (const ParetoPoint& point : points) {
+    rows.push_back({{"predicted_peak_bytes", point.predicted_peak_bytes},
+                    {"step_cost_ms", point.step_cost_ms},
+                    {"micro_batch", point.micro_batch},
+                    {"prefix_micro_batch", point.prefix_micro_batch},
+                    {"second_runs", point.second_runs}});
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::string ParetoSvg(const std::vector<ParetoPoint>& points, const std::string& title) {
+  double mb = 0, ms = 0;
+  for (const ParetoPoint& point : points) {
+    mb = std::max(mb, static_cast<double>(point.predicted_peak_bytes) / 1e6);
+    ms = std::max(ms, point.step_cost_ms);
+  }
+  const Scale x{mb * 1.05, kLeft, kWidth - kRight};
+  const Scale y{ms * 1.1, kHeight - kBottom, kTop};
+  std::string svg = absl::StrFormat(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %g %g\" font-family=\"sans-serif\" "
+      "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
+      kWidth, kHeight);
+  svg += AxesOf(x, y);
+  svg += Text(kWidth / 2, 18, "middle", title);
+  std::string line, dots;
+  for (const ParetoPoint& point : points) {
+    const double at_x = x(static_cast<double>(point.predicted_peak_bytes) / 1e6);
+    const double at_y = y(point.step_cost_ms);
+    absl::StrAppendFormat(&line, "%.1f,%.1f ", at_x, at_y);
+    absl::StrAppendFormat(
+        &dots, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\"><title>%s</title></circle>\n",
+        at_x, at_y, point.micro_batch + point.prefix_micro_batch == 0 ? "#06c" : "#c60",
+        HowOf(point));
+  }
+  absl::StrAppend(&svg, "<polyline points=\"", line, "\" fill=\"none\" stroke=\"#06c\"/>\n", dots,
+                  "</svg>\n");
+  return svg;
+}
+
+absl::Status InspectPareto(const RunSpec& spec, const CommonFlags& flags,
+                           const std::string& svg_path) {
+  const absl::StatusOr<Model> model = LoadModel(spec, nullptr);
+  if (!model.ok()) return model.status();
+  const Target target = {.threads = flags.threads, .isa = flags.isa};
+  Outcome<std::vector<ParetoPoint>> points = FindPareto(*model, spec.train, target);
+  if (!points.ok()) return As(ExitCode::kUsage, points);
+  Say(flags, absl::StrFormat("%12s %12s   times by the cost model, not measured", "peak", "step"));
+  for (const ParetoPoint& point : points.value()) {
+    Say(flags, absl::StrFormat("%12s %9.2f ms   %s", HumanBytes(point.predicted_peak_bytes),
+                               point.step_cost_ms, HowOf(point)));
+  }
+  const std::string title =
+      absl::StrFormat("%s, batch %d, %s", spec.model.name, model->spec().batch, spec.train.scheme);
+  const std::string svg = ParetoSvg(points.value(), title);
+  const std::span<const uint8_t> chunk(reinterpret_cast<const uint8_t*>(svg.data()), svg.size());
+  PT_TRY(As(ExitCode::kIo, svg_path, WriteFileAtomically(svg_path.c_str(), {&chunk, 1})));
+  Say(flags, "wrote " + svg_path);
+  return EmitJson(flags, {{"model", spec.model.name},
+                          {"batch", model->spec().batch},
+                          {"scheme", spec.train.scheme},
+                          {"times", "cost model"},
+                          {"plans", ToJson(points.value())},
+                          {"svg", svg_path}});
+}
+
+}  // namespace pocketune::cli

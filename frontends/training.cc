@@ -1,0 +1,110 @@
+#include "frontends/training.h"
+
+#include <utility>
+
+#include "autodiff/autodiff.h"
+#include "autodiff/clip_norm.h"
+#include "autodiff/loss.h"
+#include "autodiff/optimizers.h"
+#include "frontends/micro_batch.h"
+#include "graph/memory/step_cost.h"
+#include "graph/passes/pass_manager.h"
+
+namespace pocketune {
+namespace {
+
+absl::StatusOr<OptimizerSpec> OptimizerOf(const TrainSpec& spec) {
+  absl::StatusOr<OptimizerKind> kind = ParseOptimizer(spec.optimizer);
+  if (!kind.ok()) return kind.status();
+  OptimizerSpec optimizer;
+  optimizer.kind = *kind;
+  optimizer.momentum = spec.momentum;
+  optimizer.weight_decay = spec.weight_decay;
+  for (const ParamGroupSpec& group : spec.groups) {
+    optimizer.groups.push_back({.pattern = group.pattern, .lr_scale = group.lr_scale});
+  }
+  return optimizer;
+}
+
+}  // namespace
+
+absl::StatusOr<ValueId> AttachLoss(const Compilation& c, Graph& graph,
+                                   const std::vector<ValueId>& predictions) {
+  return c.model.task == Task::kReconstruction
+             ? AttachSquaredLoss(graph, predictions)
+             : AttachClassificationLoss(graph, predictions, c.spec.label_smoothing);
+}
+
+absl::StatusOr<Training> MakeTraining(const Compilation& c, PassContext& context,
+                                      const Slicing& slicing, double clip_norm) {
+  Training training{c.forward, slicing};
+  Graph& graph = training.optimized;
+  if (slicing.prefix > 1) {
+    absl::StatusOr<Graph> sliced = SlicePrefix(c.forward, FrozenPrefix(c.forward), slicing.prefix);
+    if (!sliced.ok()) return sliced.status();
+    graph = *std::move(sliced);
+  }
+  std::vector<ValueId> predictions = {graph.FindOutput(kPrediction)};
+  std::vector<int> slice_of;
+  if (slicing.batch > 1) {
+    absl::StatusOr<SplitForward> split = SplitBatch(c.forward, kPrediction, slicing.batch);
+    if (!split.ok()) return split.status();
+    graph = std::move(split->graph);
+    predictions = std::move(split->predictions);
+    slice_of = std::move(split->slice_of);
+  }
+  const absl::StatusOr<ValueId> loss = AttachLoss(c, graph, predictions);
+  if (!loss.ok()) return loss.status();
+  absl::StatusOr<std::vector<ParamGrad>> grads = BuildBackward(graph, *loss, LearningParams(graph));
+  if (!grads.ok()) return grads.status();
+  absl::Status status;
+  if (clip_norm > 0) status = ClipGlobalNorm(graph, clip_norm, &*grads);
+  if (!status.ok()) return status;
+  const absl::StatusOr<OptimizerSpec> optimizer = OptimizerOf(c.spec);
+  if (!optimizer.ok()) return optimizer.status();
+  status = AppendUpdates(graph, *grads, *optimizer);
+  if (!status.ok()) return status;
+  if (slicing.batch > 1) OrderBySlice(graph, slice_of, slicing.batch);
+  status = OptimizeGraph(graph, context);
+  if (!status.ok()) return status;
+  return training;
+}
+
+PlanSpec PlanSpecOf(const Compilation& c, const TrainPlan& plan) {
+  return {.name = c.model.spec.name,
+          .metadata_json = c.metadata,
+          .slots = c.context.slots,
+          .isa = c.context.isa,
+          .kernels = c.context.kernels,
+          .train = &plan.train,
+          .eval = &c.evals[plan.eval],
+          .model_params = &c.model_params};
+}
+
+absl::StatusOr<TrainPlan> PlanTraining(const Compilation& c, const Training& training,
+                                       int64_t live_target_bytes) {
+  PassContext context = c.context;
+  context.live_target_bytes = live_target_bytes;
+  TrainPlan plan;
+  plan.train = training.optimized;
+  absl::Status status = ScheduleGraph(plan.train, context);
+  if (!status.ok()) return status;
+  plan.passes.assign(context.records.begin() + static_cast<int64_t>(c.context.records.size()),
+                     context.records.end());
+  while (plan.eval + 1 < c.evals.size() &&
+         c.evals[plan.eval].arena_bytes > plan.train.arena_bytes) {
+    ++plan.eval;
+  }
+  const absl::StatusOr<PlanSizes> sizes = SizesOfPlan(PlanSpecOf(c, plan));
+  if (!sizes.ok()) return sizes.status();
+  plan.sizes = *sizes;
+  plan.step_ns = CostNs(plan.train);
+  plan.second_runs =
+      static_cast<int>(plan.train.nodes.size()) - static_cast<int>(training.optimized.nodes.size());
+  plan.recomputed_macs =
+      MacsOf(plan.train, Phase::kBackward) - MacsOf(training.optimized, Phase::kBackward);
+  plan.slicing = training.slicing;
+  return plan;
+}
+
+}  // namespace pocketune
