@@ -124,25 +124,9 @@ class TrainCommand {
   }
 
   absl::Status OpenData() {
-    absl::StatusOr<std::unique_ptr<data::Dataset>> dataset =
-        ::pocketune::OpenDataset(spec_.data, spec_.seed);
+    absl::StatusOr<std::unique_ptr<data::Dataset>> dataset = OpenRunData(&spec_, flags_);
     if (!dataset.ok()) return dataset.status();
     dataset_ = *std::move(dataset);
-    const int classes = static_cast<int>(dataset_->class_names().size());
-    if (spec_.model.classes == 0) spec_.model.classes = classes;
-    if (spec_.model.classes < classes) {
-      return Fail(ExitCode::kUsage, absl::StrCat("--classes: fewer than the data has (got ",
-                                                 spec_.model.classes, ", want ", classes, ")"));
-    }
-    const auto count = [&](data::Split split) { return dataset_->Indices(split).size(); };
-    Say(flags_,
-        absl::StrFormat("data        %s: %d classes; %d train, %d val, %d test",
-                        data::NameOf(dataset_->format()), classes, count(data::Split::kTrain),
-                        count(data::Split::kVal), count(data::Split::kTest)));
-    for (const std::string& note : dataset_->notes()) Say(flags_, "note: " + note);
-    // Fewer pictures than a batch: one whole batch is all of them.
-    const int64_t samples = static_cast<int64_t>(count(data::Split::kTrain));
-    if (samples > 0 && samples < spec_.model.batch) spec_.model.batch = static_cast<int>(samples);
     return absl::OkStatus();
   }
 

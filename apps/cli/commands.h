@@ -19,6 +19,7 @@ void AddCompile(CLI::App& app, Run* run);
 void AddInspect(CLI::App& app, Run* run);
 void AddIr(CLI::App& app, Run* run);
 void AddBench(CLI::App& app, Run* run);
+void AddSearch(CLI::App& app, Run* run);
 void AddExport(CLI::App& app, Run* run);
 
 }  // namespace pocketune::cli

@@ -98,6 +98,21 @@ void AddModelFlags(CLI::App* command, RunSpec* spec, bool model_required) {
       ->check(Within(0.0, 0.99));
 }
 
+void AddBytesFlag(CLI::App* command, const std::string& name, int64_t* bytes,
+                  const std::string& help) {
+  command
+      ->add_option_function<std::string>(
+          name,
+          [name, bytes](const std::string& text) {
+            *bytes = ParseBytes(text);
+            if (*bytes < 0) {
+              throw CLI::ValidationError(name + ": want bytes, e.g. 64MiB or 64MB, got " + text);
+            }
+          },
+          help)
+      ->type_name("SIZE");
+}
+
 void AddTrainFlags(CLI::App* command, RunSpec* spec) {
   command->add_option("--scheme", spec->train.scheme,
                       "What learns: full, head, bias, bias:K, blocks:K, last:K, channels(R),\n"
@@ -127,17 +142,8 @@ void AddTrainFlags(CLI::App* command, RunSpec* spec) {
       ->add_option("--clip-norm", spec->train.clip_norm,
                    "Scale gradients down to this norm of all of them")
       ->check(Within(1e-12, 1e12));
-  command
-      ->add_option_function<std::string>(
-          "--memory",
-          [spec](const std::string& text) {
-            spec->memory_bytes = ParseBytes(text);
-            if (spec->memory_bytes < 0) {
-              throw CLI::ValidationError("--memory: want bytes, e.g. 64MiB or 64MB, got " + text);
-            }
-          },
-          "The peak may not exceed it, e.g. 64MiB; time is given for it where need be")
-      ->type_name("SIZE");
+  AddBytesFlag(command, "--memory", &spec->memory_bytes,
+               "The peak may not exceed it, e.g. 64MiB; time is given for it where need be");
   command->add_option_function<std::vector<std::string>>(
       "--lr-group",
       [spec](const std::vector<std::string>& groups) {

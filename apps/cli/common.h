@@ -31,6 +31,9 @@ absl::Status ApplyCommonFlags(CommonFlags* flags);
 
 // Adds --model, --width, --resolution, --classes, --input-channels, --batch, --weights, --dropout.
 void AddModelFlags(CLI::App* command, RunSpec* spec, bool model_required);
+// Adds a flag that takes a number of bytes above 0: "64MiB", "1.5GB", "4096".
+void AddBytesFlag(CLI::App* command, const std::string& name, int64_t* bytes,
+                  const std::string& help);
 // Adds --scheme, --optimizer, --momentum, --weight-decay, --label-smoothing, --batch-norm,
 // --micro-batch, --clip-norm, --memory, --lr-group.
 void AddTrainFlags(CLI::App* command, RunSpec* spec);

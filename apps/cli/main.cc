@@ -16,7 +16,7 @@ namespace pocketune::cli {
 namespace {
 
 // Commands of the contract that an open issue still has to build.
-bool IsPlanned(const std::string& word) { return word == "search" || word == "import"; }
+bool IsPlanned(const std::string& word) { return word == "import"; }
 
 std::string Version() {
   return std::string("pocketune " POCKETUNE_VERSION ", backends: cpu (") + NameOf(CurrentIsa()) +
@@ -65,6 +65,7 @@ int Main(int argc, char** argv) {
   Run run;
   AddModels(app, &run);
   AddTrain(app, &run);
+  AddSearch(app, &run);
   AddEval(app, &run);
   AddInfer(app, &run);
   AddExport(app, &run);

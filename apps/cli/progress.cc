@@ -40,14 +40,22 @@ void Progress::OnStep(const StepEvent& event) {
   const double mix = seconds_per_step_ == 0 ? 1.0 : 0.02;
   seconds_per_step_ += mix * (event.seconds - seconds_per_step_);
   mean_loss_ += mix * (event.loss - mean_loss_);
+  const std::string left = HumanSeconds(seconds_per_step_ * double(event.total_steps - event.step));
+  Show(double(event.step) / double(event.total_steps),
+       absl::StrFormat("step %d/%d  loss %.4f  %.0f ms/step  %s left", event.step,
+                       event.total_steps, mean_loss_, 1e3 * seconds_per_step_, left));
+}
+
+void Progress::OnTrial(int64_t done, int64_t total, double seconds) {
+  Show(double(done) / double(total),
+       absl::StrFormat("trial %d of at most %d  %.1f s each  at most %s left", done, total, seconds,
+                       HumanSeconds(seconds * double(total - done))));
+}
+
+void Progress::Show(double fraction, const std::string& text) {
   const double now = NowSeconds();
   if (flags_.quiet || now - last_draw_ < (terminal_ ? kDrawEvery : kPrintEvery)) return;
   last_draw_ = now;
-  const double fraction = double(event.step) / double(event.total_steps);
-  const std::string left = HumanSeconds(seconds_per_step_ * double(event.total_steps - event.step));
-  const std::string text =
-      absl::StrFormat("step %d/%d  loss %.4f  %.0f ms/step  %s left", event.step, event.total_steps,
-                      mean_loss_, 1e3 * seconds_per_step_, left);
   if (!terminal_) return Say(flags_, text);
   std::FILE* stream = flags_.json == "-" ? stderr : stdout;
   std::fprintf(stream, "\r%s %3.0f %%  %s\x1b[K", Bar(fraction).c_str(), 100 * fraction,

@@ -17,12 +17,16 @@ class Progress {
   ~Progress() { Clear(); }
 
   void OnStep(const StepEvent& event);
+  // One of several trainings ended, `seconds` each.
+  void OnTrial(int64_t done, int64_t total, double seconds);
   void OnEpoch(const EpochEvent& event, int64_t epochs);
   // A line of its own, above the bar.
   void Note(const std::string& text);
 
  private:
   void Clear();
+  // Draws or prints `text` unless it is too early for that.
+  void Show(double fraction, const std::string& text);
 
   CommonFlags flags_;
   bool terminal_;

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "apps/cli/autotune.h"
 #include "frontends/zoo/zoo.h"
 #include "pocketune/cpu.h"
@@ -74,6 +75,28 @@ TempFile::TempFile(const std::string& suffix) {
 }
 
 TempFile::~TempFile() { std::remove(path_.c_str()); }
+
+absl::StatusOr<std::unique_ptr<data::Dataset>> OpenRunData(RunSpec* spec,
+                                                           const CommonFlags& flags) {
+  absl::StatusOr<std::unique_ptr<data::Dataset>> opened = OpenDataset(spec->data, spec->seed);
+  if (!opened.ok()) return opened.status();
+  const data::Dataset& dataset = **opened;
+  const int classes = static_cast<int>(dataset.class_names().size());
+  if (spec->model.classes == 0) spec->model.classes = classes;
+  if (spec->model.classes < classes) {
+    return Fail(ExitCode::kUsage, absl::StrCat("--classes: fewer than the data has (got ",
+                                               spec->model.classes, ", want ", classes, ")"));
+  }
+  const auto count = [&](data::Split split) { return dataset.Indices(split).size(); };
+  Say(flags, absl::StrFormat("data        %s: %d classes; %d train, %d val, %d test",
+                             data::NameOf(dataset.format()), classes, count(data::Split::kTrain),
+                             count(data::Split::kVal), count(data::Split::kTest)));
+  for (const std::string& note : dataset.notes()) Say(flags, "note: " + note);
+  // Fewer pictures than a batch: one whole batch is all of them.
+  const auto samples = static_cast<int>(count(data::Split::kTrain));
+  if (samples > 0 && samples < spec->model.batch) spec->model.batch = samples;
+  return opened;
+}
 
 absl::StatusOr<Model> LoadModel(const RunSpec& spec, WeightsReport* report) {
   const absl::StatusOr<ModelSpec> known = Complete(spec.model);

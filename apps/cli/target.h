@@ -32,6 +32,10 @@ struct OpenedTarget {
 absl::StatusOr<OpenedTarget> OpenTarget(const std::string& path, const RunSpec& spec,
                                         const CommonFlags& flags);
 
+// The pictures that `spec` names. Sets its number of classes where it has none, and a batch of all
+// pictures where there are fewer; says what was found. kUsage for fewer classes than the data has.
+absl::StatusOr<std::unique_ptr<data::Dataset>> OpenRunData(RunSpec* spec, const CommonFlags& flags);
+
 // The model that `spec` names, with its weights: kUsage for a name or sizes that cannot be, kModel
 // for weights that do not fit. `report` may be null.
 absl::StatusOr<Model> LoadModel(const RunSpec& spec, WeightsReport* report);

@@ -1,0 +1,38 @@
+// The trials of a search as they end, so that a kill loses none.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "apps/search/trial.h"
+
+namespace pocketune {
+
+// A file of lines: the first says what was searched, each other one is a trial, as JSON behind its
+// checksum. A line that a kill cut short is dropped when the file is opened again.
+class Journal {
+ public:
+  // `header` is one line that says all that decides the trials. kUsage where the file has another,
+  // kIo where it cannot be read or written, kData where it is no journal.
+  static absl::StatusOr<Journal> Open(const std::string& path, const std::string& header);
+  ~Journal();
+  Journal(Journal&& other) noexcept;
+  Journal& operator=(Journal&&) = delete;
+
+  // The trial of that key, or null.
+  const TrialResult* Find(const std::string& key) const;
+  // On the disk when it returns.
+  absl::Status Add(const std::string& key, const TrialResult& result);
+  size_t size() const { return trials_.size(); }
+
+ private:
+  Journal(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  absl::Status Append(const std::string& line);
+
+  std::string path_;
+  int fd_;
+  std::map<std::string, TrialResult> trials_;
+};
+
+}  // namespace pocketune

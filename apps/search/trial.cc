@@ -1,0 +1,164 @@
+#include "apps/search/trial.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "apps/train/evaluator.h"
+#include "apps/train/exit_code.h"
+#include "apps/train/lr_schedule.h"
+#include "apps/train/trainer.h"
+#include "pocketune/cpu.h"
+
+namespace pocketune {
+
+absl::StatusOr<Plan> TrialRunner::CompilePlan(const std::string& scheme) const {
+  TrainSpec train = spec_.train;
+  train.scheme = scheme;
+  Outcome<Plan> plan = ::pocketune::Compile(*model_, train, target_);
+  if (!plan.ok()) return As(ExitCode::kUsage, plan);
+  return std::move(plan.value());
+}
+
+absl::StatusOr<PlanFigures> TrialRunner::Compile(const std::string& scheme) const {
+  absl::StatusOr<Plan> plan = CompilePlan(scheme);
+  if (!plan.ok()) return plan.status();
+  return plan->figures;
+}
+
+absl::StatusOr<std::unique_ptr<Session>> TrialRunner::Open(const std::string& scheme) const {
+  absl::StatusOr<Plan> plan = CompilePlan(scheme);
+  if (!plan.ok()) return plan.status();
+  const Outcome<bool> written = plan->Write(options_.plan_path);
+  if (!written.ok()) return As(ExitCode::kIo, written);
+  Result<std::unique_ptr<Session>> session = OpenCpuSession(
+      options_.plan_path.c_str(), {.threads = target_.threads, .seed = spec_.seed, .kernels = {}});
+  if (!session.ok()) return As(ExitCode::kModel, options_.plan_path, session.status());
+  return std::move(session).value();
+}
+
+absl::Status TrialRunner::Bind(Session& session, const data::Batch& batch) const {
+  const auto bytes = [](const auto& values) {
+    return static_cast<int64_t>(values.size() * sizeof(values[0]));
+  };
+  PT_TRY(As(ExitCode::kInternal, "search",
+            session.Bind("image", batch.images.data(), bytes(batch.images))));
+  PT_TRY(As(ExitCode::kInternal, "search",
+            session.Bind("label", batch.labels.data(), bytes(batch.labels))));
+  return As(ExitCode::kInternal, "search",
+            session.Bind("weight", batch.weights.data(), bytes(batch.weights)));
+}
+
+absl::Status TrialRunner::Prepare() {
+  const Shape image = model_->image_shape();
+  absl::StatusOr<data::Transform> transform = MakeTransform(spec_.data, image, true);
+  if (!transform.ok()) return transform.status();
+  data::LoaderOptions options;
+  options.batch = spec_.model.batch;
+  options.seed = spec_.seed;
+  options.threads = std::max(1, target_.threads - 1);
+  options.drop_last = true;
+  auto loader = data::BatchLoader::Create(dataset_, *transform, options);
+  if (!loader.ok()) return As(ExitCode::kData, loader.status());
+  loader_ = *std::move(loader);
+
+  transform = MakeTransform(spec_.data, image, false);
+  if (!transform.ok()) return transform.status();
+  options = data::LoaderOptions::Eval(data::Split::kVal, spec_.model.batch);
+  options.threads = std::max(1, target_.threads - 1);
+  auto validation = data::BatchLoader::Create(dataset_, *transform, options);
+  if (!validation.ok()) return As(ExitCode::kData, validation.status());
+  for (;;) {
+    absl::StatusOr<const data::Batch*> batch = (*validation)->Next();
+    if (!batch.ok()) return As(ExitCode::kData, batch.status());
+    if (*batch == nullptr) break;
+    validation_.push_back(**batch);
+  }
+
+  absl::StatusOr<std::unique_ptr<Session>> session = Open("head");
+  if (!session.ok()) return session.status();
+  const absl::StatusOr<bool> finite = Train(**session, options_.head_steps, nullptr);
+  if (!finite.ok()) return finite.status();
+  if (!*finite) {
+    return Fail(ExitCode::kNumerics, "search: training the classifier alone diverges; lower --lr");
+  }
+  for (const ParamInfo& param : (*session)->params()) {
+    if (param.state || !param.trainable) continue;
+    std::vector<float> values(param.shape.elems());
+    PT_TRY(As(ExitCode::kInternal, "search", (*session)->ReadParam(param.name, values)));
+    head_.push_back({std::string(param.name), std::move(values)});
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> TrialRunner::Train(Session& session, int64_t steps,
+                                        std::vector<double>* step_ms) {
+  // Falls to zero, as in a whole run: else the last steps' noise hides small gains.
+  const LrSchedule schedule = {.base = spec_.lr, .total_steps = steps};
+  loader_->Seek(0, 0);
+  for (int64_t step = 0; step < steps; ++step) {
+    if (options_.stop_signal != nullptr && options_.stop_signal->load() != 0) {
+      return absl::CancelledError("stopped by a signal");
+    }
+    const absl::StatusOr<const data::Batch*> batch = loader_->Next();
+    if (!batch.ok()) return As(ExitCode::kData, batch.status());
+    PT_TRY(Bind(session, **batch));
+    float loss = 0;
+    const double begin = NowSeconds();
+    const Status status = session.TrainStep(schedule.At(step), &loss);
+    if (step_ms != nullptr) step_ms->push_back((NowSeconds() - begin) * 1e3);
+    if (status.code() == StatusCode::kDataLoss) return false;
+    PT_TRY(As(ExitCode::kInternal, "search", status));
+  }
+  return true;
+}
+
+absl::StatusOr<TrialResult> TrialRunner::Evaluate(Session& session) const {
+  TrialResult result;
+  int64_t classes = model_->spec().classes, samples = 0, correct = 0;
+  std::vector<float> logits(static_cast<size_t>(spec_.model.batch * classes));
+  for (const data::Batch& batch : validation_) {
+    PT_TRY(Bind(session, batch));
+    PT_TRY(As(ExitCode::kInternal, "search", session.Predict()));
+    PT_TRY(As(ExitCode::kInternal, "search", session.Read("eval", "logits", logits)));
+    for (size_t i = 0; i < batch.labels.size(); ++i) {
+      if (batch.weights[i] == 0.0f) continue;
+      const auto row =
+          std::span(logits).subspan(i * static_cast<size_t>(classes), static_cast<size_t>(classes));
+      const double p = Probabilities(row)[static_cast<size_t>(batch.labels[i])];
+      result.val_loss -= std::log(std::max(p, 1e-300));
+      correct += TopClasses(row, 1)[0] == batch.labels[i];
+      ++samples;
+    }
+  }
+  if (samples == 0)
+    return Fail(ExitCode::kData, "search: no picture of the validation split is good");
+  result.val_loss /= static_cast<double>(samples);
+  result.val_accuracy = static_cast<double>(correct) / static_cast<double>(samples);
+  return result;
+}
+
+absl::StatusOr<TrialResult> TrialRunner::Run(const std::string& scheme) {
+  absl::StatusOr<std::unique_ptr<Session>> session = Open(scheme);
+  if (!session.ok()) return session.status();
+  for (const auto& [name, values] : head_) {
+    PT_TRY(As(ExitCode::kInternal, "search", (*session)->WriteParam(name, values)));
+  }
+  std::vector<double> step_ms;
+  const absl::StatusOr<bool> finite = Train(**session, options_.steps, &step_ms);
+  if (!finite.ok()) return finite.status();
+  TrialResult result;
+  result.val_loss = std::numeric_limits<double>::infinity();
+  if (*finite) {
+    absl::StatusOr<TrialResult> evaluated = Evaluate(**session);
+    if (!evaluated.ok()) return evaluated.status();
+    result = *evaluated;
+    if (!std::isfinite(result.val_loss)) result.val_loss = std::numeric_limits<double>::infinity();
+  }
+  std::nth_element(step_ms.begin(), step_ms.begin() + step_ms.size() / 2, step_ms.end());
+  result.step_ms = step_ms.empty() ? 0 : step_ms[step_ms.size() / 2];
+  return result;
+}
+
+}  // namespace pocketune

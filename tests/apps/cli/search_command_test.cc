@@ -1,0 +1,133 @@
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "tests/apps/cli/cli_test_util.h"
+
+namespace pocketune::test {
+namespace {
+
+using Json = nlohmann::json;
+
+class SearchCommandTest : public testing::Test {
+ protected:
+  SearchCommandTest() { WriteIdxFolder(data_); }
+
+  std::vector<std::string> Args(const std::string& out, const std::string& budget = "4KiB") const {
+    return {"search", "--model",        "small-cnn", "--data", data_,           "--batch", "4",
+            "--lr",   "0.02",           "--threads", "2",      "--trial-steps", "12",      "--out",
+            out,      "--extra-memory", budget,      "--json", out + ".result"};
+  }
+  static Json ReadJson(const std::string& path) {
+    const std::vector<uint8_t> bytes = ReadBytes(path);
+    return Json::parse(bytes.begin(), bytes.end());
+  }
+  static size_t Lines(const std::string& path) {
+    if (!std::filesystem::exists(path)) return 0;
+    const std::vector<uint8_t> bytes = ReadBytes(path);
+    return std::count(bytes.begin(), bytes.end(), '\n');
+  }
+
+  TempFolder temp_;
+  const std::string data_ = temp_.File("data");
+};
+
+TEST_F(SearchCommandTest, FindsASchemeThatTrainTakes) {
+  const std::string out = temp_.File("s.json");
+  const CommandResult result = RunPocketune(Args(out));
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Json found = ReadJson(out + ".result");
+  EXPECT_LE(found["extra_memory_bytes"], 4096);
+  EXPECT_GT(found["gain"], 0);
+  EXPECT_LE(found["evolution_gain"], found["gain"]);
+  EXPECT_EQ(found["training_steps"], (found["trials"].get<int>() + 1) * 12);
+  EXPECT_EQ(ReadBytes(temp_.File("s.svg"))[0], '<');
+
+  const CommandResult model =
+      RunPocketune({"inspect", "--model", "small-cnn", "--classes", "3", "--scheme", out,
+                    "--memory-model", "mcunetv3", "--json", temp_.File("m.json")});
+  ASSERT_EQ(model.exit_code, 0) << model.err;
+  EXPECT_EQ(ReadJson(temp_.File("m.json"))["extra_memory_bytes"], found["extra_memory_bytes"]);
+  const CommandResult train =
+      RunPocketune(With(TrainArgs(data_, temp_.File("run")), "--scheme", out));
+  EXPECT_EQ(train.exit_code, 0) << train.err;
+}
+
+// Whenever it is killed, the same command goes on behind the trials that were done.
+TEST_F(SearchCommandTest, LosesNoTrialToAKill) {
+  const std::string whole = temp_.File("whole.json"), torn = temp_.File("torn.json");
+  ASSERT_EQ(RunPocketune(Args(whole)).exit_code, 0);
+  const size_t lines = Lines(whole + ".trials");
+  ASSERT_GT(lines, 6u);
+  for (size_t kill_at = 2; kill_at < lines; kill_at += 3) {
+    Command run(Pocketune(Args(torn)));
+    while (Lines(torn + ".trials") < kill_at) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    run.Signal(SIGKILL);
+    run.Wait();
+    ASSERT_GE(Lines(torn + ".trials"), kill_at);
+  }
+  const size_t known = Lines(torn + ".trials") - 1;
+  const CommandResult result = RunPocketune(Args(torn));
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(ReadBytes(torn), ReadBytes(whole));
+  const Json found = ReadJson(torn + ".result");
+  EXPECT_EQ(found["trials"], lines - 1);
+  EXPECT_EQ(found["trials_now"], lines - 1 - known);
+}
+
+TEST_F(SearchCommandTest, ASignalEndsItBetweenTrials) {
+  const std::string out = temp_.File("s.json");
+  Command run(Pocketune(Args(out)));
+  while (Lines(out + ".trials") < 3) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  run.Signal(SIGTERM);
+  const CommandResult result = run.Wait();
+  EXPECT_EQ(result.exit_code, 143);
+  ExpectOneLine(result.err);
+  EXPECT_FALSE(std::filesystem::exists(out));
+}
+
+TEST_F(SearchCommandTest, MeetsAPeakOfThePlan) {
+  const std::string out = temp_.File("s.json");
+  std::vector<std::string> args = Args(out);
+  args.erase(std::find(args.begin(), args.end(), "--extra-memory"),
+             std::find(args.begin(), args.end(), "--json"));
+  const CommandResult too_little = RunPocketune(With(args, "--memory", "64KiB"));
+  EXPECT_EQ(too_little.exit_code, 7);
+  ExpectOneLine(too_little.err);
+  ASSERT_EQ(RunPocketune(With(args, "--memory", "1GiB")).exit_code, 0);
+  const Json all = ReadJson(out + ".result");
+  const auto peak = all["predicted_peak_bytes"].get<int64_t>();
+  const CommandResult less = RunPocketune(With(args, "--memory", std::to_string(peak - 1)));
+  ASSERT_EQ(less.exit_code, 0) << less.err;
+  const Json fitting = ReadJson(out + ".result");
+  EXPECT_LT(fitting["predicted_peak_bytes"], peak);
+  EXPECT_LE(fitting["gain"], all["gain"]);
+  EXPECT_EQ(fitting["trials_now"], 0);
+}
+
+TEST_F(SearchCommandTest, RefusesWhatCannotBe) {
+  const std::string out = temp_.File("s.json");
+  const auto expect = [&](const std::vector<std::string>& args, int exit_code) {
+    SCOPED_TRACE(testing::PrintToString(args));
+    const CommandResult result = RunPocketune(args);
+    EXPECT_EQ(result.exit_code, exit_code);
+    ExpectOneLine(result.err);
+    EXPECT_FALSE(std::filesystem::exists(out));
+  };
+  expect(Args(out, "1"), 7);
+  expect(Args(out, "many"), 2);
+  expect(With(Args(out), "--memory", "1GiB"), 2);
+  expect(With(Args(out), "--model", "no-such-model"), 2);
+  expect(With(Args(out), "--data", temp_.File("nowhere")), 4);
+  expect(With(Args(out), "--step-ms", "0.00001"), 7);
+  expect(With(Args(temp_.File("none/s.json")), "--seed", "1"), 6);
+  ASSERT_EQ(RunPocketune(Args(temp_.File("t.json"))).exit_code, 0);
+  expect(With(Args(temp_.File("t.json")), "--seed", "7"), 2);
+}
+
+}  // namespace
+}  // namespace pocketune::test
