@@ -34,6 +34,8 @@ class MaskSaver {
     for (size_t n = 0; n < count_; ++n) {
       const std::optional<GateAttrs> gate = GateOf(graph_.nodes[n]);
       if (!gate.has_value() || blocked_[roots_[graph_.nodes[n].operands[1]]]) continue;
+      // A plan has no room for the one dimension of a mask of more bytes.
+      if (graph_.shape(graph_.nodes[n].operands[1]).elems() / 8 >= INT32_MAX) continue;
       if (absl::Status status = Save(static_cast<NodeId>(n), *gate); !status.ok()) return status;
     }
     ApplyOrder(graph_, Order());

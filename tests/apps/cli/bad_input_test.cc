@@ -63,7 +63,7 @@ TEST_F(BadInputTest, CommandsAndFlagsThatAreNone) {
   Expect(2, {"--frobnicate"});
   Expect(2, {"models", "extra"}, "extra");
   Expect(2, {"train", "--frobnicate"}, "--frobnicate");
-  Expect(2, {"search"}, "search: not built yet");
+  Expect(2, {"search"}, "--model");
   Expect(2, {"import", "model.onnx"}, "import: not built yet");
   for (const char* command : {"train", "eval", "infer", "export", "compile", "inspect", "ir"}) {
     Expect(2, {command}, "required");
