@@ -1,5 +1,6 @@
 #include "bench/kernel_run.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -16,6 +17,20 @@ int64_t ScratchBytes(const KernelInfo& kernel, const KernelQuery& query) {
   return kernel.scratch_bytes == nullptr ? 0 : kernel.scratch_bytes(query);
 }
 
+// Uniform in [lowest, 1), the same values again and again: to draw all of a large tensor would take
+// seconds. `stream` names them.
+test::TensorData Uniform(const TensorType& type, const std::string& stream, double lowest) {
+  constexpr int64_t kPeriod = 65521;  // a prime, so that no row is like the one before
+  test::TensorData tensor(type);
+  const int64_t elems = tensor.elems();
+  const auto once = test::TensorData::Uniform({{std::min(elems, kPeriod)}}, stream, lowest, 1);
+  float* values = tensor.view().as<float>();
+  for (int64_t i = 0; i < elems; i += kPeriod) {
+    std::copy_n(once.view().as<float>(), std::min(elems - i, kPeriod), values + i);
+  }
+  return tensor;
+}
+
 }  // namespace
 
 CaseData::CaseData(const KernelCase& c) : case_(c) {
@@ -24,7 +39,7 @@ CaseData::CaseData(const KernelCase& c) : case_(c) {
   if (!inferred.ok()) Die(c.name + ": " + inferred.message());
   for (const TensorType& type : c.operands) {
     const std::string stream = "operand " + std::to_string(operands_.size());
-    operands_.push_back(test::TensorData::Uniform(type, stream, c.lowest, 1));
+    operands_.push_back(Uniform(type, stream, c.lowest));
   }
   for (const TensorType& type : result_types_) {
     const bool update = InfoOf(c.op).Has(kUpdate);
