@@ -1,3 +1,6 @@
+#include <unistd.h>
+
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <csignal>
@@ -26,6 +29,7 @@ struct TrainFlags {
   bool resume = false;
   bool dry_run = false;
   std::string time_budget;
+  std::string prefix_cache = "auto";
 };
 
 std::atomic<int> g_signal{0};
@@ -246,6 +250,11 @@ class TrainCommand {
     options.loader_threads = std::max(1, flags_.threads - 1);
     options.time_budget_seconds = time_budget_;
     options.stop_signal = &g_signal;
+    options.prefix_cache.where = train_.prefix_cache;
+    // What a small device can spare.
+    options.prefix_cache.memory_bytes =
+        std::min<int64_t>(options.prefix_cache.memory_bytes,
+                          int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE) / 8);
     Trainer trainer(session_.get(), dataset_.get(), spec_, folder_.get(), listener, options);
     const double begin = NowSeconds();
     absl::StatusOr<TrainEnd> end = trainer.Run(&state_);
@@ -263,10 +272,11 @@ class TrainCommand {
       progress.Note(absl::StrCat("time budget reached after step ", state_.step,
                                  "; saved, continue with --resume"));
     }
-    return Finish(trainer.step_ms(), static_cast<int64_t>(skipped.size()));
+    return Finish(trainer, static_cast<int64_t>(skipped.size()));
   }
 
-  absl::Status Finish(const std::vector<double>& step_ms, int64_t skipped) {
+  absl::Status Finish(const Trainer& trainer, int64_t skipped) {
+    const std::vector<double>& step_ms = trainer.step_ms();
     const bool has_test = !dataset_->Indices(data::Split::kTest).empty();
     const bool has_val = !dataset_->Indices(data::Split::kVal).empty();
     const data::Split split = has_test  ? data::Split::kTest
@@ -294,6 +304,8 @@ class TrainCommand {
     json["rollbacks"] = state_.rollbacks;
     json["skipped"] = skipped;
     json["train_seconds"] = train_seconds_;
+    json["epoch_seconds"] = trainer.epoch_seconds();
+    json["prefix_cache"] = CacheJson(trainer.prefix_cache());
     json["out"] = train_.out;
     json["command"] = CommandLine();
     json["version"] = POCKETUNE_VERSION;
@@ -303,6 +315,15 @@ class TrainCommand {
                                 Median(step_ms), HumanBytes(memory->measured_peak_bytes)));
     Say(flags_, absl::StrFormat("checkpoint in %s, report %s", train_.out, folder_->report_path()));
     return EmitJson(flags_, json);
+  }
+
+  static Json CacheJson(const PrefixCacheFigures& cache) {
+    return {{"where", cache.bytes == 0 ? "off"
+                      : cache.in_file  ? "file"
+                                       : "memory"},
+            {"bytes", cache.bytes},
+            {"rows_computed", cache.computed},
+            {"fill_seconds", cache.fill_seconds}};
   }
 
   absl::Status WriteReport(const Json& figures, const Evaluation& eval) {
@@ -382,6 +403,9 @@ void AddLoopFlags(CLI::App* command, RunSpec* spec, TrainFlags* train) {
                    "Steps between checkpoints, beside one after each epoch")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
   command->add_option("--time-budget", train->time_budget, "Stop and save in time, e.g. 9m");
+  command->add_option("--prefix-cache", train->prefix_cache,
+                      "Keep what frozen layers make of the pictures: auto (default; in memory or "
+                      "the run's folder, where it pays), off, or a file that stays");
   command->add_flag("--resume", train->resume, "Continue the run in --out");
   command->add_flag("--dry-run", train->dry_run, "Say memory and time, and train nothing");
 }

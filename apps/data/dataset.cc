@@ -13,6 +13,7 @@
 #include "absl/strings/str_format.h"
 #include "apps/data/dataset_formats.h"
 #include "apps/data/file_io.h"
+#include "engine/base/checksum.h"
 #include "engine/base/rng.h"
 
 namespace pocketune::data {
@@ -243,15 +244,37 @@ absl::Status Dataset::DecodeImage(int64_t index, const DecodeHint& hint, Image* 
   if (!in_memory()) {
     return DecodeImageFile(absl::StrCat(contents_->root, "/", samples()[index].name), hint, out);
   }
+  out->Reset(contents_->height, contents_->width, contents_->channels);
+  const std::span<const uint8_t> pixels = PixelsOf(index);
+  std::memcpy(out->pixels.data(), pixels.data(), pixels.size());
+  return absl::OkStatus();
+}
+
+std::span<const uint8_t> Dataset::PixelsOf(int64_t index) const {
   const PixelBlock* block = &contents_->blocks.front();
   for (const PixelBlock& b : contents_->blocks) {
     if (b.first_sample <= index) block = &b;
   }
   const int64_t bytes = contents_->image_bytes();
-  out->Reset(contents_->height, contents_->width, contents_->channels);
-  std::memcpy(out->pixels.data(), block->pixels.data() + (index - block->first_sample) * bytes,
-              bytes);
-  return absl::OkStatus();
+  return {block->pixels.data() + (index - block->first_sample) * bytes, size_t(bytes)};
+}
+
+absl::StatusOr<uint64_t> Dataset::ContentChecksum(int64_t index) const {
+  if (in_memory()) {
+    const std::span<const uint8_t> pixels = PixelsOf(index);
+    return Checksum(pixels.data(), pixels.size());
+  }
+  const std::string path = absl::StrCat(contents_->root, "/", samples()[index].name);
+  absl::StatusOr<ReadOnlyFile> file = ReadOnlyFile::Open(path);
+  if (!file.ok()) return file.status();
+  ChecksumStream checksum;
+  std::vector<uint8_t> buffer(size_t(std::min<int64_t>(file->size(), 1 << 16)));
+  for (int64_t at = 0; at < file->size(); at += int64_t(buffer.size())) {
+    buffer.resize(size_t(std::min<int64_t>(file->size() - at, 1 << 16)));
+    if (absl::Status s = file->ReadAt(at, buffer); !s.ok()) return s;
+    checksum.Add(buffer.data(), buffer.size());
+  }
+  return checksum.Value();
 }
 
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const std::string& path,

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -66,8 +67,12 @@ class Dataset {
   // NOT_FOUND where it cannot be read. Allocates only where `*out` is too small, or for the file's
   // bytes.
   absl::Status DecodeImage(int64_t index, const DecodeHint& hint, Image* out) const;
+  // Checksum of what sample `index` is decoded from: its file's bytes, or its pixels in memory.
+  // UNAVAILABLE or NOT_FOUND where it cannot be read.
+  absl::StatusOr<uint64_t> ContentChecksum(int64_t index) const;
 
  private:
+  std::span<const uint8_t> PixelsOf(int64_t index) const;
   void AssignSplits(const DatasetOptions& options);
   void BuildIndices(const DatasetOptions& options);
   void AddBalanceNotes();

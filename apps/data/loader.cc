@@ -117,7 +117,7 @@ BatchLoader::BatchLoader(const Dataset* dataset, const Transform& transform,
     : dataset_(dataset),
       transform_(transform),
       options_(options),
-      indices_(dataset->Indices(options.split)),
+      indices_(options.samples.empty() ? dataset->Indices(options.split) : options.samples),
       orders_(options.queue_batches),
       order_epochs_(options.queue_batches, -1) {
   const int64_t n = int64_t(indices_.size()), batch = options_.batch;
@@ -125,13 +125,14 @@ BatchLoader::BatchLoader(const Dataset* dataset, const Transform& transform,
   if (options_.epochs == 0 || !CheckedMul(options_.epochs, batches_per_epoch_, &end_)) {
     end_ = std::numeric_limits<int64_t>::max();
   }
-  if (!dataset_->in_memory() && options_.cache_bytes > 0) {
+  const bool loads = !options_.known_bad.has_value();
+  if (loads && !dataset_->in_memory() && options_.cache_bytes > 0) {
     cache_ = std::make_unique<Cache>(dataset_->samples().size(), options_.cache_bytes);
   }
   for (int i = 0; i < options_.queue_batches; ++i) {
     slots_.push_back(std::make_unique<Slot>());
     Batch& b = slots_.back()->batch;
-    b.images.resize(batch * transform_.elems());
+    if (loads) b.images.resize(batch * transform_.elems());
     b.labels.resize(batch);
     b.weights.resize(batch);
     b.samples.resize(batch);
@@ -203,7 +204,7 @@ bool BatchLoader::ClaimWork(std::unique_lock<std::mutex>* lock, Work* work) {
 
 void BatchLoader::RunWorker() {
   Worker worker;
-  worker.prepared.resize(transform_.elems());
+  if (!options_.known_bad.has_value()) worker.prepared.resize(transform_.elems());
   std::unique_lock<std::mutex> lock(mutex_);
   for (Work work; ClaimWork(&lock, &work);) {
     lock.unlock();
@@ -216,14 +217,20 @@ void BatchLoader::RunWorker() {
 }
 
 void BatchLoader::MaskItem(Batch* batch, int64_t item) const {
-  const int64_t elems = transform_.elems();
-  std::fill_n(batch->images.begin() + item * elems, elems, 0.0f);
+  if (!batch->images.empty()) {
+    const int64_t elems = transform_.elems();
+    std::fill_n(batch->images.begin() + item * elems, elems, 0.0f);
+  }
   batch->labels[item] = 0;
   batch->weights[item] = 0;
   batch->samples[item] = -1;
 }
 
 absl::Status BatchLoader::LoadSample(int64_t sample, Worker* worker) {
+  if (options_.known_bad.has_value()) {
+    const auto bad = options_.known_bad->find(sample);
+    return bad == options_.known_bad->end() ? absl::OkStatus() : absl::DataLossError(bad->second);
+  }
   if (cache_ != nullptr && cache_->Get(sample, &worker->prepared)) return absl::OkStatus();
   absl::Status status = dataset_->DecodeImage(sample, transform_.decode_hint(), &worker->image);
   if (!status.ok()) return status;
@@ -243,8 +250,10 @@ void BatchLoader::FillItem(const Work& work, int64_t item, Worker* worker) {
     const int64_t sample = (*work.order)[(position + k) % n];
     const absl::Status status = LoadSample(sample, worker);
     if (status.ok()) {
-      transform_.Finish(worker->prepared, options_.training, options_.seed, batch->epoch, sample,
-                        {batch->images.data() + item * elems, size_t(elems)});
+      if (!batch->images.empty()) {
+        transform_.Finish(worker->prepared, options_.training, options_.seed, batch->epoch, sample,
+                          {batch->images.data() + item * elems, size_t(elems)});
+      }
       batch->labels[item] = dataset_->samples()[sample].label;
       batch->weights[item] = 1;
       batch->samples[item] = sample;
@@ -271,6 +280,7 @@ absl::Status BatchLoader::CountSkipped(Slot* slot) {
   }
   slot->bad.clear();
   const int64_t bad = int64_t(skipped_.size()), n = int64_t(indices_.size());
+  if (options_.tolerate_bad) return absl::OkStatus();
   const bool too_many = bad > 1 && double(bad) > kMaxBadFraction * double(n);
   if (!too_many && bad < n) return absl::OkStatus();
   return absl::DataLossError(

@@ -3,8 +3,10 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <thread>
@@ -32,6 +34,13 @@ struct LoaderOptions {
   int64_t epochs = 0;
   // Decoded and resized u8 pictures that are kept for the next epochs; in-memory data need none.
   int64_t cache_bytes = int64_t{256} << 20;
+  // These in place of the split's samples, in this order; empty = the split's. Evaluation alone.
+  std::vector<int64_t> samples;
+  // Any number of bad pictures will do.
+  bool tolerate_bad = false;
+  // No picture is loaded and Batch::images stays empty: a sample is bad if it is listed here, with
+  // the reason.
+  std::optional<std::map<int64_t, std::string>> known_bad;
 
   // One pass over `split` in the order of the data.
   static LoaderOptions Eval(Split split, int64_t batch);
@@ -107,7 +116,7 @@ class BatchLoader {
   const Dataset* const dataset_;
   const Transform transform_;
   const LoaderOptions options_;
-  const std::vector<int64_t>& indices_;
+  const std::vector<int64_t> indices_;
   int64_t batches_per_epoch_ = 0;
   int64_t end_ = 0;  // sequence number after the last batch
   std::unique_ptr<Cache> cache_;

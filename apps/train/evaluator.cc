@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "apps/train/exit_code.h"
+#include "apps/train/prefix_cache.h"
 
 namespace pocketune {
 namespace {
@@ -50,9 +51,10 @@ std::vector<double> Probabilities(std::span<const float> logits) {
 
 absl::StatusOr<Evaluation> Evaluate(Session& session, const data::Dataset& dataset,
                                     const data::Transform& transform, data::Split split,
-                                    int64_t batch, int loader_threads) {
+                                    int64_t batch, int loader_threads, PrefixCache* cache) {
   data::LoaderOptions options = data::LoaderOptions::Eval(split, batch);
   options.threads = loader_threads;
+  if (cache != nullptr) options.known_bad = cache->bad();
   absl::StatusOr<std::unique_ptr<data::BatchLoader>> loader =
       data::BatchLoader::Create(&dataset, transform, options);
   if (!loader.ok()) return As(ExitCode::kData, loader.status());
@@ -69,8 +71,12 @@ absl::StatusOr<Evaluation> Evaluate(Session& session, const data::Dataset& datas
     if (!next.ok()) return As(ExitCode::kData, next.status());
     if (*next == nullptr) break;
     const data::Batch& b = **next;
-    PT_TRY(As(ExitCode::kInternal, "eval",
-              session.Bind("image", b.images.data(), int64_t(b.images.size() * sizeof(float)))));
+    if (cache != nullptr) {
+      PT_TRY(cache->Bind(b));
+    } else {
+      PT_TRY(As(ExitCode::kInternal, "eval",
+                session.Bind("image", b.images.data(), int64_t(b.images.size() * sizeof(float)))));
+    }
     PT_TRY(As(ExitCode::kInternal, "eval", session.Predict()));
     PT_TRY(As(ExitCode::kInternal, "eval", session.Read("eval", "logits", logits)));
     for (int64_t i = 0; i < batch; ++i) {
@@ -78,6 +84,7 @@ absl::StatusOr<Evaluation> Evaluate(Session& session, const data::Dataset& datas
       Count(std::span(logits).subspan(i * classes, classes), b.labels[i], &eval);
     }
   }
+  if (cache != nullptr) cache->Unbind();
   if (eval.samples > 0) eval.loss /= static_cast<double>(eval.samples);
   eval.skipped = static_cast<int64_t>((*loader)->skipped().size());
   return eval;

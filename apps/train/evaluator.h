@@ -11,6 +11,8 @@
 
 namespace pocketune {
 
+class PrefixCache;
+
 struct Evaluation {
   int64_t samples = 0;
   int64_t correct = 0;
@@ -28,9 +30,11 @@ struct Evaluation {
 Shape ImageShape(const Session& session, std::string_view schedule);
 
 // One pass over `split` through the schedule "eval". A tie between classes goes to the lower index.
+// With a filled `cache` of that split and schedule no picture is loaded.
 absl::StatusOr<Evaluation> Evaluate(Session& session, const data::Dataset& dataset,
                                     const data::Transform& transform, data::Split split,
-                                    int64_t batch, int loader_threads);
+                                    int64_t batch, int loader_threads,
+                                    PrefixCache* cache = nullptr);
 
 // Indices of the `k` largest of logits[classes], best first; ties go to the lower index.
 std::vector<int> TopClasses(std::span<const float> logits, int k);

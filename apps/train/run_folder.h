@@ -29,6 +29,8 @@ class RunFolder {
   const std::string& path() const { return path_; }
   std::string plan_path() const { return path_ + "/plan.ptplan"; }
   std::string report_path() const { return path_ + "/report.html"; }
+  // While the run goes on, where memory does not do.
+  std::string prefix_cache_path() const { return path_ + "/prefix-cache"; }
   bool has_plan() const { return HoldsRun(path_); }
   // Is there a run in this folder?
   static bool HoldsRun(const std::string& path);

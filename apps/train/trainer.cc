@@ -33,55 +33,129 @@ absl::Status Trainer::Prepare() {
   batch_ = image[0];
   absl::StatusOr<data::Transform> train = MakeTransform(spec_.data, image, /*train=*/true);
   if (!train.ok()) return train.status();
+  train_transform_ = std::make_unique<data::Transform>(*train);
   absl::StatusOr<data::Transform> eval = MakeTransform(spec_.data, image, /*train=*/false);
   if (!eval.ok()) return eval.status();
   eval_transform_ = std::make_unique<data::Transform>(*eval);
 
-  data::LoaderOptions options;
-  options.split = data::Split::kTrain;
-  options.batch = batch_;
-  options.seed = spec_.seed;
+  loader_options_.split = data::Split::kTrain;
+  loader_options_.batch = batch_;
+  loader_options_.seed = spec_.seed;
   // A short batch would change the batch statistics; a set smaller than a batch has no other.
   const int64_t samples = static_cast<int64_t>(dataset_->Indices(data::Split::kTrain).size());
-  options.drop_last = samples >= batch_;
-  options.threads = options_.loader_threads;
-  absl::StatusOr<std::unique_ptr<data::BatchLoader>> loader =
-      data::BatchLoader::Create(dataset_, *train, options);
-  if (!loader.ok()) return As(ExitCode::kData, loader.status());
-  loader_ = *std::move(loader);
+  loader_options_.drop_last = samples >= batch_;
+  loader_options_.threads = options_.loader_threads;
+  if (samples == 0) return Fail(ExitCode::kData, "no pictures to train on");
+  per_epoch_ = std::max<int64_t>(1, samples / batch_);
 
   absl::StatusOr<LrSchedule::Kind> kind = ParseLrKind(spec_.lr_schedule);
   if (!kind.ok()) return As(ExitCode::kUsage, kind.status());
-  const int64_t per_epoch = loader_->batches_per_epoch();
   schedule_.kind = *kind;
   schedule_.base = spec_.lr;
-  schedule_.total_steps = spec_.steps > 0 ? spec_.steps : spec_.epochs * per_epoch;
+  schedule_.total_steps = spec_.steps > 0 ? spec_.steps : spec_.epochs * per_epoch_;
   schedule_.warmup_steps = spec_.warmup_steps;
   schedule_.step_every =
-      spec_.lr_step_every > 0 ? spec_.lr_step_every * per_epoch : schedule_.total_steps;
+      spec_.lr_step_every > 0 ? spec_.lr_step_every * per_epoch_ : schedule_.total_steps;
   schedule_.gamma = spec_.lr_gamma;
   return absl::OkStatus();
+}
+
+absl::Status Trainer::MakeLoader(const TrainState& state) {
+  loader_.reset();  // before its threads would stand beside those of the next
+  loader_options_.known_bad.reset();
+  if (train_cache_ != nullptr) loader_options_.known_bad = train_cache_->bad();
+  absl::StatusOr<std::unique_ptr<data::BatchLoader>> loader =
+      data::BatchLoader::Create(dataset_, *train_transform_, loader_options_);
+  if (!loader.ok()) return As(ExitCode::kData, loader.status());
+  loader_ = *std::move(loader);
+  loader_->Seek(state.step / per_epoch_, state.step % per_epoch_);
+  return absl::OkStatus();
+}
+
+std::unique_ptr<PrefixCache> Trainer::OpenCache(const char* schedule, data::Split split,
+                                                const data::Transform& transform) {
+  const PrefixInfo prefix = session_->prefix(schedule);
+  PrefixCacheOptions options = options_.prefix_cache;
+  if (dataset_->Indices(split).empty() || prefix.row_bytes == 0) return nullptr;
+  if (options.where == "auto" && !PrefixCache::Pays(prefix)) return nullptr;
+  options.memory_bytes -= cache_figures_.bytes;  // what is left of both splits' budget
+  const std::string suffix = split == data::Split::kTrain ? "" : std::string(".") + NameOf(split);
+  if (options.where != "auto") options.where += suffix;
+  std::unique_ptr<PrefixCache> cache = PrefixCache::Open(
+      {session_, schedule, dataset_, split, &transform, batch_}, options,
+      folder_->prefix_cache_path() + suffix, [this](const std::string& text) { Note(text); });
+  if (cache == nullptr) return nullptr;
+  const absl::Status filled =
+      cache->Fill(options_.loader_threads, [this] { return Stopped() || OutOfTime(); });
+  if (filled.ok()) {
+    cache_figures_.bytes += cache->bytes();
+    cache_figures_.in_file = cache_figures_.in_file || cache->in_file();
+    cache_figures_.computed += cache->computed();
+    return cache;
+  }
+  if (!absl::IsCancelled(filled)) {
+    Note(absl::StrCat("prefix cache: off: ", filled.message()));
+    cache->Remove();
+  }
+  return nullptr;
+}
+
+void Trainer::OpenCaches(const TrainState& state) {
+  const std::string& where = options_.prefix_cache.where;
+  if (where == "off") return;
+  const bool augments = spec_.data.flip > 0 || spec_.data.crop_padding > 0;
+  const bool again = schedule_.total_steps - state.step > per_epoch_;  // into another epoch
+  if (where != "auto" && (augments || session_->prefix("train").row_bytes == 0)) {
+    Note(augments ? "prefix cache: not for training, whose pictures are flipped or cropped anew"
+                  : "prefix cache: off, the first layers learn");
+  }
+  const double begin = NowSeconds();
+  if (again && !augments) {
+    train_cache_ = OpenCache("train", data::Split::kTrain, *train_transform_);
+  }
+  if (again) val_cache_ = OpenCache("eval", data::Split::kVal, *eval_transform_);
+  if (train_cache_ == nullptr && val_cache_ == nullptr) return;
+  cache_figures_.fill_seconds = NowSeconds() - begin;
+  Note(absl::StrFormat(
+      "prefix cache: %.1f MB in %s, %d of the frozen layers' rows computed in %.1f s",
+      double(cache_figures_.bytes) / 1e6, cache_figures_.in_file ? "a file" : "memory",
+      cache_figures_.computed, cache_figures_.fill_seconds));
+}
+
+// Of a run that is done; steps begin with pictures again.
+void Trainer::CloseCaches() {
+  for (std::unique_ptr<PrefixCache>* cache : {&train_cache_, &val_cache_}) {
+    if (*cache != nullptr) (*cache)->RemoveOwnFile();
+    cache->reset();
+  }
+}
+
+absl::Status Trainer::PrepareData(const TrainState& state) {
+  if (!state.done) OpenCaches(state);
+  return MakeLoader(state);
 }
 
 absl::StatusOr<TrainEnd> Trainer::Run(TrainState* state) {
   PT_TRY(Prepare());
   start_seconds_ = NowSeconds();
-  const int64_t per_epoch = loader_->batches_per_epoch();
-  loader_->Seek(state->step / per_epoch, state->step % per_epoch);
   // The guard rolls back to a checkpoint: there must be one from the start. A second save of the
   // same would count a generation that an uninterrupted run does not have.
   if (!state->restored) PT_TRY(Save(*state));
+  PT_TRY(PrepareData(*state));
 
+  double epoch_begin = NowSeconds();
   while (!state->done && state->step < schedule_.total_steps) {
-    const bool signalled = options_.stop_signal != nullptr && options_.stop_signal->load() != 0;
+    const bool signalled = Stopped();
     if (signalled || OutOfTime()) {
       PT_TRY(Save(*state));
       return signalled ? TrainEnd::kSignal : TrainEnd::kTimeBudget;
     }
     const double begin = NowSeconds();
     PT_TRY(Step(state));
-    if (state->step % per_epoch == 0 && state->epoch_steps > 0) {
+    if (state->step % per_epoch_ == 0 && state->epoch_steps > 0) {
       PT_TRY(EndEpoch(state));
+      epoch_seconds_.push_back(NowSeconds() - epoch_begin);
+      epoch_begin = NowSeconds();
     } else if (spec_.checkpoint_every > 0 && state->step % spec_.checkpoint_every == 0) {
       PT_TRY(Save(*state));
     }
@@ -94,6 +168,7 @@ absl::StatusOr<TrainEnd> Trainer::Run(TrainState* state) {
     PT_TRY(KeepBest(state));
     PT_TRY(Save(*state));
   }
+  CloseCaches();
   return early ? TrainEnd::kEarlyStopped : TrainEnd::kFinished;
 }
 
@@ -108,13 +183,16 @@ absl::Status Trainer::Step(TrainState* state) {
   if (!next.ok()) return As(ExitCode::kData, next.status());
   const data::Batch& batch = **next;
   const double begin = NowSeconds();
-  const auto bind = [&](const char* name, const auto& data) {
-    return As(ExitCode::kInternal, "train",
-              session_->Bind(name, data.data(), int64_t(data.size() * sizeof(data[0]))));
-  };
-  PT_TRY(bind("image", batch.images));
-  PT_TRY(bind("label", batch.labels));
-  PT_TRY(bind("weight", batch.weights));
+  if (train_cache_ != nullptr) {
+    if (const absl::Status bound = train_cache_->Bind(batch); !bound.ok()) {
+      Note(absl::StrCat("prefix cache: off: ", bound.message()));
+      train_cache_->Remove();
+      train_cache_.reset();
+      PT_TRY(MakeLoader(*state));
+      return Step(state);
+    }
+  }
+  PT_TRY(BindData(batch));
   float loss = 0;
   const double lr = schedule_.At(state->step) * state->lr_factor;
   const Status status = session_->TrainStep(lr, &loss);
@@ -128,10 +206,20 @@ absl::Status Trainer::Step(TrainState* state) {
   ++state->epoch_steps;
   ++state->step;
   if (listener_.on_step) {
-    listener_.on_step({state->step, schedule_.total_steps,
-                       (state->step - 1) / loader_->batches_per_epoch(), loss, seconds});
+    listener_.on_step(
+        {state->step, schedule_.total_steps, (state->step - 1) / per_epoch_, loss, seconds});
   }
   return absl::OkStatus();
+}
+
+absl::Status Trainer::BindData(const data::Batch& batch) {
+  const auto bind = [&](const char* name, const auto& data) {
+    return As(ExitCode::kInternal, "train",
+              session_->Bind(name, data.data(), int64_t(data.size() * sizeof(data[0]))));
+  };
+  if (train_cache_ == nullptr) PT_TRY(bind("image", batch.images));
+  PT_TRY(bind("label", batch.labels));
+  return bind("weight", batch.weights);
 }
 
 // Back to the last checkpoint with half the learning rate. What is not finite has reached no
@@ -150,8 +238,7 @@ absl::Status Trainer::RollBack(TrainState* state, const Status& fault) {
   state->rollbacks = rollbacks;
   state->lr_factor = factor;
   PT_TRY(Save(*state));  // so that a resumed run does not repeat the mistake
-  const int64_t per_epoch = loader_->batches_per_epoch();
-  loader_->Seek(state->step / per_epoch, state->step % per_epoch);
+  loader_->Seek(state->step / per_epoch_, state->step % per_epoch_);
   Note(absl::StrFormat("%s at step %d: rolled back to step %d, learning rate halved (x%g)",
                        fault.message(), failed_step, state->step, factor));
   return absl::OkStatus();
@@ -159,15 +246,14 @@ absl::Status Trainer::RollBack(TrainState* state, const Status& fault) {
 
 absl::Status Trainer::EndEpoch(TrainState* state) {
   EpochEvent event;
-  event.epoch = (state->step - 1) / loader_->batches_per_epoch();
+  event.epoch = (state->step - 1) / per_epoch_;
   event.step = state->step;
   event.train_loss = state->epoch_loss_sum / static_cast<double>(state->epoch_steps);
   event.lr = schedule_.At(state->step - 1) * state->lr_factor;
   state->epoch_loss_sum = 0;
   state->epoch_steps = 0;
   if (!dataset_->Indices(data::Split::kVal).empty()) {
-    absl::StatusOr<Evaluation> eval = Evaluate(*session_, *dataset_, *eval_transform_,
-                                               data::Split::kVal, batch_, options_.loader_threads);
+    absl::StatusOr<Evaluation> eval = Validate();
     if (!eval.ok()) return eval.status();
     event.validated = true;
     event.val_loss = eval->loss;
@@ -189,6 +275,19 @@ absl::Status Trainer::EndEpoch(TrainState* state) {
   if (state->step >= schedule_.total_steps) state->done = true;
   if (state->done) PT_TRY(KeepBest(state));
   return Save(*state);
+}
+
+absl::StatusOr<Evaluation> Trainer::Validate() {
+  const auto evaluate = [this] {
+    return Evaluate(*session_, *dataset_, *eval_transform_, data::Split::kVal, batch_,
+                    options_.loader_threads, val_cache_.get());
+  };
+  absl::StatusOr<Evaluation> eval = evaluate();
+  if (eval.ok() || val_cache_ == nullptr) return eval;
+  Note(absl::StrCat("prefix cache: off for validation: ", eval.status().message()));
+  val_cache_->Remove();
+  val_cache_.reset();
+  return evaluate();
 }
 
 absl::Status Trainer::KeepBest(TrainState* state) {

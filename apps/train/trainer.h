@@ -11,6 +11,7 @@
 #include "apps/data/loader.h"
 #include "apps/train/evaluator.h"
 #include "apps/train/lr_schedule.h"
+#include "apps/train/prefix_cache.h"
 #include "apps/train/run_folder.h"
 #include "apps/train/run_spec.h"
 #include "pocketune/session.h"
@@ -68,6 +69,15 @@ struct TrainerOptions {
   double time_budget_seconds = 0.0;  // 0: none; stops and saves in time for it
   // Set by a signal handler: the loop saves and ends after the step in flight.
   const std::atomic<int>* stop_signal = nullptr;
+  PrefixCacheOptions prefix_cache;
+};
+
+// What the prefix cache held in a run, both splits together.
+struct PrefixCacheFigures {
+  int64_t bytes = 0;  // 0: it was off
+  bool in_file = false;
+  int64_t computed = 0;  // rows
+  double fill_seconds = 0.0;
 };
 
 // Borrows everything; one run. The session stands where `state` says (freshly opened, or restored).
@@ -83,11 +93,25 @@ class Trainer {
   int64_t total_steps() const { return schedule_.total_steps; }
   // Milliseconds of each TrainStep of this process, without the wait for data.
   const std::vector<double>& step_ms() const { return step_ms_; }
+  // Seconds of each whole epoch of this process, validation and checkpoint included.
+  const std::vector<double>& epoch_seconds() const { return epoch_seconds_; }
+  const PrefixCacheFigures& prefix_cache() const { return cache_figures_; }
   // Names and reasons of pictures left out.
   std::vector<std::string> Skipped() const;
 
  private:
   absl::Status Prepare();
+  absl::Status PrepareData(const TrainState& state);
+  absl::Status MakeLoader(const TrainState& state);
+  void OpenCaches(const TrainState& state);
+  std::unique_ptr<PrefixCache> OpenCache(const char* schedule, data::Split split,
+                                         const data::Transform& transform);
+  void CloseCaches();
+  absl::Status BindData(const data::Batch& batch);
+  absl::StatusOr<Evaluation> Validate();
+  bool Stopped() const {
+    return options_.stop_signal != nullptr && options_.stop_signal->load() != 0;
+  }
   absl::Status Step(TrainState* state);
   absl::Status RollBack(TrainState* state, const Status& fault);
   absl::Status EndEpoch(TrainState* state);
@@ -106,11 +130,18 @@ class Trainer {
   TrainerOptions options_;
   int64_t batch_ = 0;
   LrSchedule schedule_;
-  std::unique_ptr<data::BatchLoader> loader_;
+  data::LoaderOptions loader_options_;
+  int64_t per_epoch_ = 0;  // batches
+  std::unique_ptr<data::Transform> train_transform_;
   std::unique_ptr<data::Transform> eval_transform_;
+  std::unique_ptr<PrefixCache> train_cache_;
+  std::unique_ptr<PrefixCache> val_cache_;
+  std::unique_ptr<data::BatchLoader> loader_;
+  PrefixCacheFigures cache_figures_;
   double start_seconds_ = 0.0;
   double slowest_seconds_ = 0.0;  // of a step or a validation with its save, for the time budget
   std::vector<double> step_ms_;
+  std::vector<double> epoch_seconds_;
 };
 
 std::string ToJsonText(const TrainState& state, const std::vector<std::string>& class_names);

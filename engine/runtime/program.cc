@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <limits>
 
 namespace pocketune {
@@ -40,12 +41,13 @@ void Poison(void* data, int64_t bytes) {
 
 Result<std::unique_ptr<Program>> Program::Build(const Machine& machine,
                                                 const fb::Schedule& schedule) {
-  std::unique_ptr<Program> program(new Program(schedule));
+  std::unique_ptr<Program> program(new Program(machine, schedule));
   size_t views = 0;
   for (const fb::Step* step : *schedule.steps()) {
     views += step->operands()->size() + step->results()->size();
   }
   program->views_.reserve(views);
+  program->rows_.reserve(static_cast<size_t>(program->prefix_.rows()));
   program->attrs_.reserve(schedule.steps()->size());
   program->steps_.reserve(schedule.steps()->size());
   PT_RETURN_IF_ERROR(program->AddPorts(machine));
@@ -79,6 +81,7 @@ TensorView Program::ViewOf(const Machine& machine, int32_t index) const {
 Status Program::AddPorts(const Machine& machine) {
   for (const fb::Port* port : *schedule_.inputs()) {
     inputs_.push_back({TextOf(port->name()), ViewOf(machine, port->tensor())});
+    inputs_.back().in_prefix = prefix_.row_bytes() > 0 && inputs_.back().name == "image";
   }
   for (const fb::Port* port : *schedule_.outputs()) {
     outputs_.push_back({TextOf(port->name()), ViewOf(machine, port->tensor())});
@@ -181,10 +184,43 @@ void Program::Run(Extent extent, bool poison, std::span<StepSpan> times) const {
   for (size_t i = 0; i < steps_.size(); ++i) {
     const Step& step = steps_[i];
     if (extent == Extent::kPrediction && !step.predicted) continue;
-    if (poison && step.args.scratch != nullptr) Poison(step.args.scratch, step.scratch_bytes);
     if (!times.empty()) times[i].begin_ns = Now();
-    step.run(step.args);
+    if (starts_from_rows() && prefix_.Covers(i)) {
+      CopyRowsIn(i);
+    } else {
+      RunStep(step, poison);
+    }
     if (!times.empty()) times[i].end_ns = Now();
+  }
+}
+
+void Program::RunStep(const Step& step, bool poison) const {
+  if (poison && step.args.scratch != nullptr) Poison(step.args.scratch, step.scratch_bytes);
+  step.run(step.args);
+}
+
+void Program::CopyRowsIn(size_t step) const {
+  const FrozenPrefix::Part* part = prefix_.PartOf(step);
+  if (part == nullptr) return;
+  uint8_t* to = static_cast<uint8_t*>(steps_[step].args.results[0].data);
+  for (int64_t r = 0; r < part->rows; ++r) {
+    std::memcpy(to + r * part->bytes,
+                rows_[static_cast<size_t>(part->first_row + r)] + part->offset,
+                static_cast<size_t>(part->bytes));
+  }
+}
+
+void Program::RunPrefix(bool poison, uint8_t* rows) const {
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    if (!prefix_.Covers(i)) continue;
+    RunStep(steps_[i], poison);
+    const FrozenPrefix::Part* part = prefix_.PartOf(i);
+    if (part == nullptr) continue;
+    const uint8_t* from = static_cast<const uint8_t*>(steps_[i].args.results[0].data);
+    for (int64_t r = 0; r < part->rows; ++r) {
+      std::memcpy(rows + (part->first_row + r) * prefix_.row_bytes() + part->offset,
+                  from + r * part->bytes, static_cast<size_t>(part->bytes));
+    }
   }
 }
 

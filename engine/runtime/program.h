@@ -9,6 +9,7 @@
 
 #include "backends/api/kernel.h"
 #include "engine/plan/plan_view.h"
+#include "engine/runtime/frozen_prefix.h"
 #include "engine/runtime/kernel_states.h"
 #include "engine/runtime/param_store.h"
 
@@ -40,6 +41,7 @@ class Program {
     const void* bound = nullptr;  // inputs: the caller's memory
     bool predicted = false;       // takes part in a prediction: all outputs but "loss", and inputs
                                   // that they are made from
+    bool in_prefix = false;       // an input that the frozen prefix alone reads
   };
 
   // Resolves kernels by name and checks that each accepts its step and that its scratch suffices.
@@ -51,6 +53,7 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   std::string_view name() const { return TextOf(schedule_.name()); }
+  const fb::Schedule& schedule() const { return schedule_; }
   std::vector<Port>& inputs() { return inputs_; }
   const std::vector<Port>& inputs() const { return inputs_; }
   const std::vector<Port>& outputs() const { return outputs_; }
@@ -61,6 +64,14 @@ class Program {
   // Runs the steps in order. `poison` fills each scratch with NaN first; `times`, unless empty, has
   // one place per step and gets when it ran. Allocates nothing.
   void Run(Extent extent, bool poison, std::span<StepSpan> times) const;
+
+  const FrozenPrefix& prefix() const { return prefix_; }
+  // Following runs leave the prefix out and take its rows from there, one pointer per row of the
+  // batch; empty: they run it again. The rows are read in each run, the span itself is copied.
+  void StartFrom(std::span<const uint8_t* const> rows) { rows_.assign(rows.begin(), rows.end()); }
+  bool starts_from_rows() const { return !rows_.empty(); }
+  // Runs the prefix alone and writes its rows, one after the other. Allocates nothing.
+  void RunPrefix(bool poison, uint8_t* rows) const;
 
   size_t steps() const { return steps_.size(); }
   const fb::Step& step(size_t i) const { return *schedule_.steps()->Get(static_cast<uint32_t>(i)); }
@@ -73,13 +84,18 @@ class Program {
     bool predicted;
   };
 
-  explicit Program(const fb::Schedule& schedule) : schedule_(schedule) {}
+  Program(const Machine& machine, const fb::Schedule& schedule)
+      : schedule_(schedule), prefix_(FrozenPrefix::Find(machine.file->plan(), schedule)) {}
   TensorView ViewOf(const Machine& machine, int32_t tensor) const;
   Status AddPorts(const Machine& machine);
   Status AddStep(const Machine& machine, const fb::Step& step);
   void MarkPrediction();
+  void RunStep(const Step& step, bool poison) const;
+  void CopyRowsIn(size_t step) const;
 
   const fb::Schedule& schedule_;
+  const FrozenPrefix prefix_;
+  std::vector<const uint8_t*> rows_;
   std::vector<Port> inputs_;
   std::vector<Port> outputs_;
   std::vector<Step> steps_;

@@ -43,6 +43,7 @@ struct Session::Impl {
   Program* Find(std::string_view schedule) const;
   Result<int> FindParam(std::string_view name, size_t elements) const;
   Status Run(Program& program, Program::Extent extent);
+  Result<Program*> FindPrefix(std::string_view schedule) const;
   Status RunWithLoss(Program* program, float* loss);
   std::vector<CheckpointTensor> Trained() const;
 
@@ -111,6 +112,7 @@ Result<int> Session::Impl::FindParam(std::string_view name, size_t elements) con
 
 Status Session::Impl::Run(Program& program, Program::Extent extent) {
   const auto takes_part = [&](const Program::Port& input) {
+    if (input.in_prefix && program.starts_from_rows()) return false;
     return extent == Program::Extent::kAll || input.predicted;
   };
   for (const Program::Port& input : program.inputs()) {
@@ -130,6 +132,12 @@ Status Session::Impl::Run(Program& program, Program::Extent extent) {
   last = &program;
   last_extent = extent;
   return StatusOfFaults(page.faults.load(std::memory_order_relaxed));
+}
+
+Result<Program*> Session::Impl::FindPrefix(std::string_view schedule) const {
+  Program* program = Find(schedule);
+  if (program != nullptr && program->prefix().row_bytes() > 0) return program;
+  return Precondition("prefix: the schedule has none");
 }
 
 Status Session::Impl::RunWithLoss(Program* program, float* loss) {
@@ -232,6 +240,47 @@ Status Session::Read(std::string_view schedule, std::string_view output,
     return Precondition("read: the last step did not compute the output");
   }
   std::memcpy(out.data(), port->view.data, out.size_bytes());
+  return OkStatus();
+}
+
+PrefixInfo Session::prefix(std::string_view schedule) const {
+  const Result<Program*> program = impl_->FindPrefix(schedule);
+  if (!program.ok()) return {};
+  const FrozenPrefix& prefix = program.value()->prefix();
+  return {prefix.row_bytes(), prefix.macs() / prefix.rows(), prefix.rest_macs() / prefix.rows()};
+}
+
+Result<uint64_t> Session::PrefixIdentity(std::string_view schedule) const {
+  const Result<Program*> program = impl_->FindPrefix(schedule);
+  if (!program.ok()) return program.status();
+  return program.value()->prefix().Identity(impl_->file, program.value()->schedule());
+}
+
+Status Session::ComputePrefix(std::string_view schedule, std::span<uint8_t> rows) {
+  const Result<Program*> found = impl_->FindPrefix(schedule);
+  if (!found.ok()) return found.status();
+  const Program& program = *found.value();
+  if (static_cast<int64_t>(rows.size()) != program.prefix().rows() * program.prefix().row_bytes()) {
+    return InvalidArgument("prefix: the rows have another size");
+  }
+  if (impl_->options.poison) Poison(impl_->arena.data(), impl_->arena.bytes());
+  for (const Program::Port& input : program.inputs()) {
+    if (!input.in_prefix) continue;
+    if (input.bound == nullptr) return Precondition("prefix: the image is not bound");
+    std::memcpy(input.view.data, input.bound, static_cast<size_t>(input.view.bytes()));
+  }
+  program.RunPrefix(impl_->options.poison, rows.data());
+  impl_->last = nullptr;
+  return OkStatus();
+}
+
+Status Session::BindPrefix(std::string_view schedule, std::span<const uint8_t* const> rows) {
+  const Result<Program*> program = impl_->FindPrefix(schedule);
+  if (!program.ok()) return program.status();
+  if (!rows.empty() && static_cast<int64_t>(rows.size()) != program.value()->prefix().rows()) {
+    return InvalidArgument("prefix: want a row for each sample of the batch");
+  }
+  program.value()->StartFrom(rows);
   return OkStatus();
 }
 

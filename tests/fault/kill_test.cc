@@ -23,30 +23,32 @@ class KillTest : public ::testing::Test {
  protected:
   KillTest() { WriteIdxFolder(temp_.File("data")); }
 
+  using Args = std::vector<std::string>;
+
   // Resumes, or starts where there is nothing yet.
-  std::vector<std::string> TrainArgs(const std::string& folder, int threads,
-                                     const char* epochs) const {
-    return Pocketune({"train",
-                      "--model",
-                      "small-cnn",
-                      "--data",
-                      temp_.File("data"),
-                      "--batch",
-                      "4",
-                      "--epochs",
-                      epochs,
-                      "--dropout",
-                      "0.2",
-                      "--flip",
-                      "0.5",
-                      "--checkpoint-every",
-                      "3",
-                      "--threads",
-                      std::to_string(threads),
-                      "--quiet",
-                      "--resume",
-                      "--out",
-                      temp_.File(folder)});
+  Args TrainArgs(const std::string& folder, int threads, const char* epochs,
+                 const Args& more = {"--flip", "0.5"}) const {
+    Args args = {"train",
+                 "--model",
+                 "small-cnn",
+                 "--data",
+                 temp_.File("data"),
+                 "--batch",
+                 "4",
+                 "--epochs",
+                 epochs,
+                 "--dropout",
+                 "0.2",
+                 "--checkpoint-every",
+                 "3",
+                 "--threads",
+                 std::to_string(threads),
+                 "--quiet",
+                 "--resume",
+                 "--out",
+                 temp_.File(folder)};
+    args.insert(args.end(), more.begin(), more.end());
+    return Pocketune(args);
   }
 
   // Of the newest checkpoint; 0 where there is none.
@@ -69,14 +71,15 @@ class KillTest : public ::testing::Test {
   }
 
   // Kills runs `kills` times in all; those that end are compared, and another begins.
-  void KillAndCompare(int kills);
+  void KillAndCompare(int kills, const Args& whole_flags = {"--flip", "0.5"},
+                      const Args& killed_flags = {"--flip", "0.5"});
 
   TempFolder temp_;
 };
 
-void KillTest::KillAndCompare(int kills) {
+void KillTest::KillAndCompare(int kills, const Args& whole_flags, const Args& killed_flags) {
   const Clock::time_point begin = Clock::now();
-  ASSERT_EQ(Command(TrainArgs("whole", 2, "4")).Wait().exit_code, 0);
+  ASSERT_EQ(Command(TrainArgs("whole", 2, "4", whole_flags)).Wait().exit_code, 0);
   double window = std::chrono::duration<double>(Clock::now() - begin).count();
   const std::vector<uint8_t> want = NewestCheckpoint("whole");
   const std::vector<uint8_t> best = ReadBytes(temp_.File("whole/checkpoint-best"));
@@ -88,7 +91,7 @@ void KillTest::KillAndCompare(int kills) {
     // The plan is compiled for two threads, as that of the whole run; later starts take others.
     const bool begun = fs::exists(temp_.File(folder) + "/plan.ptplan");
     const int threads = begun ? 1 + static_cast<int>(start % 2) : 2;
-    Command run(TrainArgs(folder, threads, "4"));
+    Command run(TrainArgs(folder, threads, "4", killed_flags));
     if (killed < kills) {
       const double moment = window * random.Uniform(start);
       std::this_thread::sleep_for(std::chrono::duration<double>(moment));
@@ -111,6 +114,11 @@ void KillTest::KillAndCompare(int kills) {
 }
 
 TEST_F(KillTest, TwentyKillsLeaveTheSameCheckpoint) { KillAndCompare(20); }
+
+TEST_F(KillTest, KillsLeaveTheSameCheckpointWithAPrefixCache) {
+  KillAndCompare(8, {"--scheme", "head", "--prefix-cache", "off"},
+                 {"--scheme", "head", "--prefix-cache", temp_.File("rows")});
+}
 
 TEST_F(KillTest, SlowHundredKillsLeaveTheSameCheckpoint) { KillAndCompare(100); }
 

@@ -41,6 +41,8 @@ class ZooSession {
   }
 
   Session* operator->() { return session_.get(); }
+  // What is bound to input `index` of the schedule "train".
+  const std::vector<float>& input(size_t index) const { return inputs_[index]; }
 
   // Losses, then all parameters, statistics and states, after `steps`.
   std::vector<float> Train(int steps) {

@@ -54,6 +54,15 @@ struct ParamInfo {
   bool state = false;
 };
 
+// The frozen prefix of a schedule: the steps that depend on "image" and on what never learns alone,
+// each sample's on its own picture. What the others need of it is one row of bytes per sample.
+// Batch statistics, dropout and all that learns end it.
+struct PrefixInfo {
+  int64_t row_bytes = 0;  // 0: there is none
+  int64_t macs = 0;       // per sample, what a step that starts from rows leaves out
+  int64_t rest_macs = 0;  // per sample, what it still does
+};
+
 // Not thread-safe: one caller at a time. A step allocates nothing.
 class Session {
  public:
@@ -94,6 +103,20 @@ class Session {
   // Copies an output of the last step to `out`, sized exactly. FAILED_PRECONDITION where the last
   // step was not one of `schedule`, or was a Predict and did not compute it.
   Status Read(std::string_view schedule, std::string_view output, std::span<float> out) const;
+
+  PrefixInfo prefix(std::string_view schedule) const;
+  // Equal where the same pictures give the same rows on the same machine: a checksum over the
+  // prefix's steps and weights. Errors of reading the plan; FAILED_PRECONDITION without a prefix.
+  Result<uint64_t> PrefixIdentity(std::string_view schedule) const;
+  // Runs the prefix on the bound images and writes its rows, batch * row_bytes bytes. Nothing
+  // learns and no output can be read afterwards. FAILED_PRECONDITION without a prefix or image,
+  // INVALID_ARGUMENT for a wrong size.
+  Status ComputePrefix(std::string_view schedule, std::span<uint8_t> rows);
+  // The following steps of the schedule take these rows, one pointer for each sample of the batch,
+  // in place of images, which may be unbound: their results are the same bits. The rows are read by
+  // each step and must live that long; the pointers are copied. Empty: from images again. Errors as
+  // ComputePrefix.
+  Status BindPrefix(std::string_view schedule, std::span<const uint8_t* const> rows);
 
   // Steps taken, counting from 1 after the first; saved in checkpoints.
   uint64_t step() const;

@@ -220,6 +220,36 @@ TEST_F(LoaderTest, NeverStopsForASingleBadPicture) {
   EXPECT_THAT(Take(MakeLoader(*dataset, TrainOptions(5)).get(), 6), SizeIs(6));
 }
 
+TEST_F(LoaderTest, ToleratesAnyNumberOfBadPicturesWhereAsked) {
+  const std::unique_ptr<Dataset> dataset = OpenAllTraining(dir_.path());
+  LoaderOptions options = LoaderOptions::Eval(Split::kTrain, 2);
+  options.samples = {7, 3, 5};
+  options.tolerate_bad = true;
+  for (const int64_t sample : options.samples) Break(dataset->samples()[sample].name);
+  std::unique_ptr<BatchLoader> loader = MakeLoader(*dataset, options);
+  EXPECT_THAT(Take(loader.get(), 9), SizeIs(2));
+  EXPECT_THAT(loader->skipped(), SizeIs(3));
+}
+
+TEST_F(LoaderTest, GivesTheSameBatchesWithoutPicturesWhereTheBadOnesAreKnown) {
+  const std::unique_ptr<Dataset> dataset = OpenAllTraining(dir_.path());
+  Break(dataset->samples()[20].name);
+  std::unique_ptr<BatchLoader> loading = MakeLoader(*dataset, TrainOptions(4));
+  LoaderOptions options = TrainOptions(4);
+  const std::map<int64_t, std::string> bad = {{20, "broken"}};
+  options.known_bad = bad;
+  std::unique_ptr<BatchLoader> loader = MakeLoader(*dataset, options);
+  const std::vector<Batch> want = Take(loading.get(), 25), got = Take(loader.get(), 25);
+  for (size_t i = 0; i < want.size(); ++i) {
+    EXPECT_EQ(got[i].samples, want[i].samples) << i;
+    EXPECT_EQ(got[i].labels, want[i].labels) << i;
+    EXPECT_EQ(got[i].weights, want[i].weights) << i;
+    EXPECT_THAT(got[i].images, IsEmpty());
+  }
+  ASSERT_THAT(loader->skipped(), SizeIs(1));
+  EXPECT_EQ(loader->skipped()[0].reason, "broken");
+}
+
 TEST(LoaderErrorTest, StopsWhereNoPictureIsGood) {
   const TempDir dir;
   WriteFile(dir / "a/1.jpg", "x");

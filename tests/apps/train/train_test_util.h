@@ -27,12 +27,15 @@ inline RunSpec SmallRun() {
   return spec;
 }
 
-// The pictures, the plan, the folder and a session that stands at its start.
+// The pictures, unless `spec` names others, the plan, the folder and a session that stands at its
+// start.
 class TinyRun {
  public:
   explicit TinyRun(const RunSpec& spec) : spec_(spec) {
-    WriteIdxFolder(temp_.File("data"));
-    spec_.data.path = temp_.File("data");
+    if (spec_.data.path.empty()) {
+      WriteIdxFolder(temp_.File("data"));
+      spec_.data.path = temp_.File("data");
+    }
     absl::StatusOr<std::unique_ptr<data::Dataset>> dataset = OpenDataset(spec_.data, spec_.seed);
     EXPECT_TRUE(dataset.ok()) << dataset.status();
     dataset_ = *std::move(dataset);

@@ -1,14 +1,13 @@
 #include "engine/base/file_io.h"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <csignal>
 #include <filesystem>
 
 #include "engine/base/checksum.h"
+#include "tests/support/file_size_limit.h"
 #include "tests/support/temp_folder.h"
 
 namespace pocketune {
@@ -26,25 +25,6 @@ Bytes Pattern(size_t n) {
   for (size_t i = 0; i < n; ++i) bytes[i] = static_cast<uint8_t>(i * 131 + i / 251);
   return bytes;
 }
-
-// Lets this process write files of at most so many bytes, as a full disk would.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(rlim_t bytes) {
-    old_handler_ = std::signal(SIGXFSZ, SIG_IGN);
-    getrlimit(RLIMIT_FSIZE, &old_);
-    const rlimit limit = {bytes, old_.rlim_max};
-    setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FileSizeLimit() {
-    setrlimit(RLIMIT_FSIZE, &old_);
-    std::signal(SIGXFSZ, old_handler_);
-  }
-
- private:
-  rlimit old_;
-  void (*old_handler_)(int);
-};
 
 TEST(FileIoTest, WritesTheChunksOneAfterTheOther) {
   const test::TempFolder folder;
@@ -86,7 +66,7 @@ TEST(FileIoTest, KeepsTheOldFileAndNoTemporaryOneWhenTheDiskIsFull) {
   const std::string path = folder.File("x");
   ASSERT_TRUE(WriteOne(path, Pattern(1000)).ok());
   for (const rlim_t limit : {0, 1, 4096, 65536}) {
-    const FileSizeLimit full(limit);
+    const test::FileSizeLimit full(limit);
     const Status status = WriteOne(path, Pattern(70001));
     EXPECT_EQ(status.code(), StatusCode::kUnavailable);
     EXPECT_EQ(status.detail(), EFBIG);

@@ -1,0 +1,326 @@
+#include "engine/runtime/frozen_prefix.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <span>
+#include <unordered_map>
+
+#include "engine/base/checksum.h"
+
+namespace pocketune {
+namespace {
+
+constexpr int kNever = std::numeric_limits<int>::max();
+// A shorter row is worth computing this share of the prefix anew in each step.
+constexpr double kCheapShare = 0.05;
+
+// Which rows of the batch a tensor holds; count 0: it is no such tensor.
+struct RowRange {
+  int64_t first = 0;
+  int64_t count = 0;
+  bool operator==(const RowRange&) const = default;
+};
+
+std::span<const uint8_t> AttrsOf(const fb::Step& step) {
+  if (step.attrs() == nullptr) return {};
+  return {step.attrs()->data(), step.attrs()->size()};
+}
+
+// Finds the prefix's steps and compares the cuts through it.
+class Finder {
+ public:
+  Finder(const fb::Plan& plan, const fb::Schedule& schedule)
+      : plan_(plan),
+        schedule_(schedule),
+        ranges_(schedule.tensors()->size()),
+        depths_(schedule.steps()->size()),
+        depth_of_(schedule.tensors()->size()),
+        read_at_(schedule.tensors()->size()) {}
+
+  // False where there is no input "image" of f32.
+  bool Walk() {
+    if (!FindImage()) return false;
+    for (uint32_t s = 0; s < depths_.size(); ++s) VisitStep(s);
+    for (const fb::Port* port : *schedule_.outputs()) read_at_[Index(port->tensor())] = kNever;
+    return true;
+  }
+
+  int deepest() const { return deepest_; }
+  int64_t batch() const { return ranges_[image_].count; }
+  int64_t total_macs() const { return total_macs_; }
+  bool Covers(uint32_t step, int depth) const {
+    return depths_[step] > 0 && depths_[step] <= depth;
+  }
+
+  int64_t MacsWithin(int depth) const {
+    int64_t macs = 0;
+    for (uint32_t s = 0; s < depths_.size(); ++s) macs += Covers(s, depth) ? MacsOfStep(s) : 0;
+    return macs;
+  }
+
+  // Lays out the rows of the cut behind `depth`; row bytes, or 0 where it is none that rows of
+  // equal length can stand for.
+  int64_t LayOut(int depth, std::vector<FrozenPrefix::Part>* parts) const {
+    parts->clear();
+    if (read_at_[image_] > depth) return 0;
+    std::vector<int64_t> ends(static_cast<size_t>(batch()));
+    for (uint32_t s = 0; s < depths_.size(); ++s) {
+      if (!Covers(s, depth)) continue;
+      const int32_t tensor = Step(s).results()->Get(0);
+      if (read_at_[Index(tensor)] <= depth) continue;
+      const RowRange range = ranges_[Index(tensor)];
+      if (TensorAt(tensor).storage() != fb::Storage::Arena) return 0;
+      const auto begin = ends.begin() + range.first;
+      const int64_t offset = *begin;
+      const int64_t bytes = BytesOf(TypeOf(TensorAt(tensor))) / range.count;
+      if (std::any_of(begin, begin + range.count, [&](int64_t end) { return end != offset; })) {
+        return 0;
+      }
+      std::fill(begin, begin + range.count, offset + bytes);
+      parts->push_back({s, tensor, range.first, range.count, offset, bytes});
+    }
+    const bool even =
+        std::adjacent_find(ends.begin(), ends.end(), std::not_equal_to<>()) == ends.end();
+    return even ? ends[0] : 0;
+  }
+
+ private:
+  static size_t Index(int32_t tensor) { return static_cast<size_t>(tensor); }
+  const fb::Step& Step(uint32_t s) const { return *schedule_.steps()->Get(s); }
+  const fb::Tensor& TensorAt(int32_t tensor) const {
+    return *schedule_.tensors()->Get(static_cast<uint32_t>(tensor));
+  }
+  Shape ShapeAt(int32_t tensor) const { return ShapeOf(*TensorAt(tensor).dims()); }
+  bool Constant(int32_t tensor) const { return IsConstant(plan_, TensorAt(tensor)); }
+
+  bool FindImage() {
+    for (const fb::Port* port : *schedule_.inputs()) {
+      const TensorType type = TypeOf(TensorAt(port->tensor()));
+      if (TextOf(port->name()) != "image" || type.dtype != DType::kF32) continue;
+      if (type.shape.rank() < 2) return false;
+      image_ = Index(port->tensor());
+      ranges_[image_] = {0, type.shape[0]};
+      return true;
+    }
+    return false;
+  }
+
+  int64_t MacsOfStep(uint32_t s) const {
+    const OpInfo& op = *FindOp(TextOf(Step(s).op()));
+    if (!op.Has(kHasMacs)) return 0;
+    std::vector<TensorType> operands, results;
+    for (const int32_t t : *Step(s).operands()) operands.push_back(TypeOf(TensorAt(t)));
+    for (const int32_t t : *Step(s).results()) results.push_back(TypeOf(TensorAt(t)));
+    return MacsOf(op.kind, operands, results, AttrsFromBytes(op.kind, AttrsOf(Step(s))).value());
+  }
+
+  void VisitStep(uint32_t s) {
+    const fb::Step& step = Step(s);
+    const RowRange range = RangeOf(step);
+    if (range.count > 0) {
+      int depth = 0;
+      for (const int32_t t : *step.operands()) depth = std::max(depth, depth_of_[Index(t)]);
+      depths_[s] = depth + 1;
+      deepest_ = std::max(deepest_, depth + 1);
+      const size_t result = Index(step.results()->Get(0));
+      ranges_[result] = range;
+      depth_of_[result] = depth + 1;
+    }
+    for (const int32_t t : *step.operands()) {
+      int& read_at = read_at_[Index(t)];
+      read_at = std::max(read_at, range.count > 0 ? depths_[s] : kNever);
+    }
+    total_macs_ += MacsOfStep(s);
+  }
+
+  // Rows of the step's result; count 0 where it does not belong to the prefix.
+  RowRange RangeOf(const fb::Step& step) const {
+    const OpInfo& op = *FindOp(TextOf(step.op()));
+    if (step.results()->size() != 1 || step.operands()->size() == 0) return {};
+    RowRange range = RowsOfOperands(step, op);
+    if (range.count == 0) return {};
+    const Attrs attrs = AttrsFromBytes(op.kind, AttrsOf(step)).value();
+    const TensorType result = TypeOf(TensorAt(step.results()->Get(0)));
+    if (!KeepsRows(op, attrs, ShapeAt(step.operands()->Get(0)))) return {};
+    if (op.kind == OpKind::kSlice) {
+      range.first += std::get<SliceAttrs>(attrs).begin[0];
+      range.count = result.shape[0];
+    }
+    const bool fits =
+        result.dtype == DType::kF32 && result.shape.rank() > 0 && result.shape[0] == range.count;
+    return fits ? range : RowRange{};
+  }
+
+  // The rows that all operands of the prefix have in common; the others must be constants that are
+  // the same for each row.
+  RowRange RowsOfOperands(const fb::Step& step, const OpInfo& op) const {
+    RowRange range;
+    const int rank = ShapeAt(step.results()->Get(0)).rank();
+    const bool many = op.Has(kElementwise) || op.kind == OpKind::kConcat;
+    for (uint32_t i = 0; i < step.operands()->size(); ++i) {
+      const int32_t tensor = step.operands()->Get(i);
+      const RowRange rows = ranges_[Index(tensor)];
+      const Shape shape = ShapeAt(tensor);
+      if (rows.count > 0) {
+        if (i > 0 && (!many || shape.rank() != rank)) return {};
+        if (range.count > 0 && rows != range) return {};
+        range = rows;
+      } else if (!Constant(tensor) || (many && shape.rank() == rank && shape[0] != 1)) {
+        return {};
+      }
+    }
+    return many || ranges_[Index(step.operands()->Get(0))].count > 0 ? range : RowRange{};
+  }
+
+  // Does row i of the result follow from row i of the operands alone? `first` = shape of operand 0.
+  static bool KeepsRows(const OpInfo& op, const Attrs& attrs, const Shape& first) {
+    switch (op.kind) {
+      case OpKind::kConv2d:
+      case OpKind::kDepthwiseConv2d:
+      case OpKind::kBatchNormFrozen:
+      case OpKind::kMaxPool:
+      case OpKind::kAvgPool:
+      case OpKind::kReshape:
+      case OpKind::kSlice:
+        return true;  // that the rows stay is seen from the result's shape
+      case OpKind::kMatmul:
+        return first.rank() == 2 && !std::get<MatmulAttrs>(attrs).trans_a;
+      case OpKind::kSoftmax:
+      case OpKind::kLogSoftmax:
+        return first.rank() >= 2;
+      case OpKind::kReduceSum:
+      case OpKind::kReduceMean:
+      case OpKind::kReduceMax:
+        return (std::get<ReduceAttrs>(attrs).axes & 1) == 0;
+      case OpKind::kTranspose:
+        return std::get<TransposeAttrs>(attrs).perm[0] == 0;
+      case OpKind::kPad:
+        return std::get<PadAttrs>(attrs).before[0] == 0 && std::get<PadAttrs>(attrs).after[0] == 0;
+      case OpKind::kConcat:
+        return std::get<AxisAttrs>(attrs).axis != 0;
+      default:
+        return op.Has(kElementwise) && op.kind != OpKind::kDropout;
+    }
+  }
+
+  const fb::Plan& plan_;
+  const fb::Schedule& schedule_;
+  size_t image_ = 0;
+  std::vector<RowRange> ranges_;  // by tensor
+  std::vector<int> depths_;       // by step: its longest way from the image, 0 outside the prefix
+  std::vector<int> depth_of_;     // by tensor: of the step that makes it
+  std::vector<int> read_at_;  // by tensor: depth of its last reader, kNever where one is outside
+  int deepest_ = 0;
+  int64_t total_macs_ = 0;
+};
+
+// Feeds a description of the prefix into a checksum. Tensors count from 0 in order of appearance,
+// so that what stands behind the prefix does not show.
+class Describer {
+ public:
+  Describer(const PlanFile& file, const fb::Schedule& schedule)
+      : file_(file), schedule_(schedule) {}
+
+  void Add(int64_t value) { stream_.Add(&value, sizeof(value)); }
+  void Add(std::string_view text) {
+    Add(static_cast<int64_t>(text.size()));
+    stream_.Add(text.data(), text.size());
+  }
+  void Add(const TensorType& type) {
+    Add(static_cast<int64_t>(type.dtype));
+    Add(int64_t{type.shape.rank()});
+    for (const int64_t d : type.shape.dims()) Add(d);
+  }
+  int64_t NumberOf(int32_t tensor) {
+    return numbers_.emplace(tensor, static_cast<int64_t>(numbers_.size())).first->second;
+  }
+
+  Status AddStep(const fb::Step& step) {
+    Add(TextOf(step.op()));
+    Add(TextOf(step.kernel()));
+    for (const uint8_t byte : AttrsOf(step)) Add(int64_t{byte});
+    for (const auto* tensors : {step.operands(), step.results()}) {
+      for (const int32_t t : *tensors) PT_RETURN_IF_ERROR(AddTensor(t));
+    }
+    return OkStatus();
+  }
+
+  uint64_t Value() const { return stream_.Value(); }
+
+ private:
+  Status AddTensor(int32_t index) {
+    const fb::Tensor& tensor = *schedule_.tensors()->Get(static_cast<uint32_t>(index));
+    Add(TypeOf(tensor));
+    if (!IsConstant(file_.plan(), tensor)) {
+      Add(NumberOf(index));
+      return OkStatus();
+    }
+    int64_t offset = tensor.offset();
+    if (tensor.storage() == fb::Storage::Param) {
+      offset = file_.plan().params()->Get(static_cast<uint32_t>(offset))->segment_offset();
+    }
+    std::vector<uint8_t> bytes(static_cast<size_t>(BytesOf(TypeOf(tensor))));
+    PT_RETURN_IF_ERROR(file_.ReadSegment(offset, bytes));
+    stream_.Add(bytes.data(), bytes.size());
+    return OkStatus();
+  }
+
+  const PlanFile& file_;
+  const fb::Schedule& schedule_;
+  ChecksumStream stream_;
+  std::unordered_map<int32_t, int64_t> numbers_;
+};
+
+}  // namespace
+
+FrozenPrefix FrozenPrefix::Find(const fb::Plan& plan, const fb::Schedule& schedule) {
+  FrozenPrefix prefix;
+  Finder finder(plan, schedule);
+  if (!finder.Walk()) return prefix;
+  const int64_t most = finder.MacsWithin(finder.deepest());
+  int best = 0;
+  std::vector<Part> parts;
+  for (int depth = finder.deepest(); depth > 0; --depth) {
+    const int64_t macs = finder.MacsWithin(depth);
+    if (macs == 0 || static_cast<double>(macs) < (1 - kCheapShare) * static_cast<double>(most)) {
+      break;
+    }
+    const int64_t bytes = finder.LayOut(depth, &parts);
+    if (bytes == 0 || (best > 0 && bytes >= prefix.row_bytes_)) continue;
+    best = depth;
+    prefix.row_bytes_ = bytes;
+    prefix.macs_ = macs;
+    prefix.parts_ = parts;
+  }
+  if (best == 0) return prefix;
+  prefix.rows_ = finder.batch();
+  prefix.rest_macs_ = finder.total_macs() - prefix.macs_;
+  prefix.part_of_.assign(schedule.steps()->size(), -1);
+  for (uint32_t s = 0; s < schedule.steps()->size(); ++s) {
+    prefix.covered_.push_back(finder.Covers(s, best));
+  }
+  for (size_t i = 0; i < prefix.parts_.size(); ++i) {
+    prefix.part_of_[prefix.parts_[i].step] = static_cast<int32_t>(i);
+  }
+  return prefix;
+}
+
+Result<uint64_t> FrozenPrefix::Identity(const PlanFile& file, const fb::Schedule& schedule) const {
+  Describer describer(file, schedule);
+  describer.Add(int64_t{file.plan().isa()});
+  describer.Add(int64_t{file.plan().slots()});
+  describer.Add(row_bytes_);
+  for (uint32_t s = 0; s < covered_.size(); ++s) {
+    if (covered_[s]) PT_RETURN_IF_ERROR(describer.AddStep(*schedule.steps()->Get(s)));
+  }
+  for (const Part& part : parts_) {
+    for (const int64_t figure :
+         {describer.NumberOf(part.tensor), part.first_row, part.rows, part.offset, part.bytes}) {
+      describer.Add(figure);
+    }
+  }
+  return describer.Value();
+}
+
+}  // namespace pocketune
