@@ -251,10 +251,7 @@ class TrainCommand {
     options.time_budget_seconds = time_budget_;
     options.stop_signal = &g_signal;
     options.prefix_cache.where = train_.prefix_cache;
-    // What a small device can spare.
-    options.prefix_cache.memory_bytes =
-        std::min<int64_t>(options.prefix_cache.memory_bytes,
-                          int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE) / 8);
+    options.prefix_cache.memory_bytes = CacheBudget();
     Trainer trainer(session_.get(), dataset_.get(), spec_, folder_.get(), listener, options);
     const double begin = NowSeconds();
     absl::StatusOr<TrainEnd> end = trainer.Run(&state_);
@@ -273,6 +270,16 @@ class TrainCommand {
                                  "; saved, continue with --resume"));
     }
     return Finish(trainer, static_cast<int64_t>(skipped.size()));
+  }
+
+  // Bytes for the prefix cache in memory: what a small device can spare, and what --memory leaves.
+  int64_t CacheBudget() const {
+    int64_t bytes = std::min<int64_t>(PrefixCacheOptions().memory_bytes,
+                                      int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE) / 8);
+    if (spec_.memory_bytes > 0) {
+      bytes = std::min(bytes, spec_.memory_bytes - session_->memory().predicted_peak_bytes);
+    }
+    return std::max<int64_t>(bytes, 0);
   }
 
   absl::Status Finish(const Trainer& trainer, int64_t skipped) {
