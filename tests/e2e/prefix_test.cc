@@ -18,11 +18,13 @@ struct Case {
   ModelSpec model;
   const char* scheme;
   int64_t row_floats;  // 0: whatever comes out
+  int micro_batch = 0;
 };
 
 class PrefixTest : public ::testing::TestWithParam<Case> {
  protected:
-  PrefixTest() : plan_(CompileZooModel(GetParam().model, GetParam().scheme, 4)) {}
+  PrefixTest()
+      : plan_(CompileZooModel(GetParam().model, GetParam().scheme, 4, GetParam().micro_batch)) {}
 
   static std::vector<uint8_t> Rows(ZooSession& session) {
     std::vector<uint8_t> rows(kBatch * session->prefix("train").row_bytes);
@@ -83,6 +85,12 @@ INSTANTIATE_TEST_SUITE_P(
              {.name = "mobilenet_v2", .width = 0.35, .resolution = 64, .classes = 11, .batch = 3},
              "bias:3",
              2 * 2 * 56},
+        // A part of the rows from each slice.
+        Case{"MobileNetV2InSlices",
+             {.name = "mobilenet_v2", .width = 0.35, .resolution = 64, .classes = 11, .batch = 3},
+             "blocks:4",
+             4 * 4 * 32,
+             1},
         Case{"McuNet",
              {.name = "mcunet-5fps", .resolution = 48, .classes = 11, .batch = 3},
              "blocks:3",

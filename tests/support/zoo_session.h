@@ -18,12 +18,13 @@ namespace pocketune::test {
 
 // The plan's bytes; labels are 0 to 9.
 inline std::string CompileZooModel(const ModelSpec& model_spec, const std::string& scheme,
-                                   int threads) {
+                                   int threads, int micro_batch = 0) {
   Outcome<Model> model = Model::FromZoo(model_spec, "", 1, nullptr);
   EXPECT_TRUE(model.ok()) << model.message();
   if (!model.ok()) return "";
   TrainSpec train;
   train.scheme = scheme;
+  train.micro_batch = micro_batch;
   Outcome<Plan> plan = Compile(model.value(), train, {.threads = threads});
   EXPECT_TRUE(plan.ok()) << plan.message();
   return plan.ok() ? plan->bytes : "";
