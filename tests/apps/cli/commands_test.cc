@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -185,6 +186,39 @@ TEST_F(CommandsTest, InferNamesTheClasses) {
   ASSERT_EQ(json["predictions"][1]["top"].size(), 2u);
   const std::string name = json["predictions"][1]["top"][0]["class"];
   EXPECT_TRUE(name == "ant" || name == "bee" || name == "cat") << name;
+}
+
+TEST_F(CommandsTest, ABudgetIsMetAndWhatItCostsIsOneLine) {
+  const Args compile = {"compile", "--model", "resnet8", "--batch", "8", "--out", File("plan")};
+  const Json free = JsonOf(compile);
+  EXPECT_EQ(free["memory"]["given_up"], "");
+  const int64_t budget = free["predicted_peak_bytes"].get<int64_t>() * 9 / 10;
+  const Args within = With(compile, "--memory", std::to_string(budget));
+  const CommandResult result = RunPocketune(With(within, "--json", "-"));
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Json json = Json::parse(result.out, nullptr, /*allow_exceptions=*/false);
+  EXPECT_LE(json["predicted_peak_bytes"], budget);
+  EXPECT_EQ(json["memory"]["budget_bytes"], budget);
+  EXPECT_EQ(json["memory"]["fastest_peak_bytes"], free["predicted_peak_bytes"]);
+  EXPECT_GT(json["memory"]["extra_time"], 0.0);
+  EXPECT_THAT(result.err,
+              HasSubstr("pocketune: --memory: " + json["memory"]["given_up"].get<std::string>()));
+}
+
+TEST_F(CommandsTest, InspectDrawsMemoryAgainstTime) {
+  const Json json =
+      JsonOf({"inspect", "resnet8", "--batch", "4", "--pareto", "--out", File("front.svg")});
+  EXPECT_EQ(json["times"], "cost model");
+  ASSERT_GT(json["plans"].size(), 1u);
+  for (size_t i = 1; i < json["plans"].size(); ++i) {
+    EXPECT_GT(json["plans"][i]["predicted_peak_bytes"],
+              json["plans"][i - 1]["predicted_peak_bytes"]);
+    EXPECT_LT(json["plans"][i]["step_cost_ms"], json["plans"][i - 1]["step_cost_ms"]);
+  }
+  std::ifstream svg(File("front.svg"));
+  std::string first;
+  ASSERT_TRUE(std::getline(svg, first));
+  EXPECT_THAT(first, HasSubstr("<svg "));
 }
 
 }  // namespace
