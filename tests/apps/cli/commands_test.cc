@@ -140,6 +140,19 @@ TEST_F(CommandsTest, InspectNamesEachKernelOfAllSchedulesOnce) {
   EXPECT_EQ(RunPocketune({"inspect", "ds-cnn", "--scheme", "head", "--kernels"}).out, lines);
 }
 
+TEST_F(CommandsTest, InspectGivesAPublishedSchemesExtraMemory) {
+  const Args flags = {"--model", "mbv2-w0.35", "--scheme", "mcunetv3:mbv2-w0.35-49"};
+  Args args = {"inspect"};
+  args.insert(args.end(), flags.begin(), flags.end());
+  const Json json = JsonOf(With(args, "--memory-model", "mcunetv3"));
+  EXPECT_EQ(json["extra_memory_bytes"], 51002);
+  EXPECT_EQ(json["trained_weights"], 22410);
+  EXPECT_EQ(json["trained_biases"], 3128);
+  EXPECT_EQ(json["forward_macs"], 16758912);
+  // 0.28178 of the convolutions' forward pass, and twice the classifier.
+  EXPECT_EQ(json["backward_macs"], 4690848 + 2 * 112 * 1000);
+}
+
 TEST_F(CommandsTest, QuietSaysNothing) {
   Args args = TrainArgs(File("data"), File("run"));
   args.push_back("--quiet");
@@ -149,7 +162,7 @@ TEST_F(CommandsTest, QuietSaysNothing) {
 }
 
 TEST_F(CommandsTest, OnlyWhatASchemeLetsLearnChanges) {
-  const Args all = {"full", "head", "bias", "bias:1", "blocks:1"};
+  const Args all = {"full", "head", "bias", "bias:1", "blocks:1", "channels(0.5)"};
   std::map<std::string, std::set<std::string>> learned;
   for (const std::string& scheme : all) {
     Args args = With(TrainArgs(File("data"), File(scheme)), "--scheme", scheme);
