@@ -1,14 +1,12 @@
-#include <atomic>
-#include <cmath>
-#include <csignal>
+#include <limits>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
 #include "apps/cli/progress.h"
+#include "apps/cli/stop_signal.h"
 #include "apps/cli/target.h"
 #include "apps/search/contribution.h"
 #include "apps/search/journal.h"
@@ -28,18 +26,6 @@ struct SearchFlags {
   int64_t trial_steps = 0;   // 0: two epochs
 };
 
-std::atomic<int> g_signal{0};
-
-void OnSignal(int signal) { g_signal.store(signal); }
-
-void CatchSignals() {
-  struct sigaction action = {};
-  action.sa_handler = OnSignal;
-  action.sa_flags = SA_RESETHAND;  // a second Ctrl-C ends at once
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-}
-
 absl::Status WriteText(const std::string& path, const std::string& text) {
   const std::span<const uint8_t> chunk(reinterpret_cast<const uint8_t*>(text.data()), text.size());
   return As(ExitCode::kIo, path, WriteFileAtomically(path.c_str(), std::span(&chunk, 1)));
@@ -56,7 +42,6 @@ class SearchCommand {
       return Fail(ExitCode::kUsage, "search: one of --extra-memory and --memory is required");
     }
     PT_TRY(Open());
-    CatchSignals();
     PT_TRY(Analyse());
     Selection best;
     PT_TRY(search_.extra_memory > 0 ? SelectByModel(&best) : SelectByPeak(&best));
@@ -98,8 +83,9 @@ class SearchCommand {
         search_.out + ".trials", header.dump(-1, ' ', false, Json::error_handler_t::replace));
     if (!journal.ok()) return journal.status();
     journal_ = std::make_unique<Journal>(*std::move(journal));
-    remembered_ = journal_->size();
-    if (remembered_ > 0) Say(flags_, absl::StrCat("resuming    after ", remembered_, " trials"));
+    if (const size_t known = journal_->size(); known > 0) {
+      Say(flags_, absl::StrCat("resuming    after ", known, " trials"));
+    }
     return absl::OkStatus();
   }
 
@@ -109,9 +95,8 @@ class SearchCommand {
     const double begin = NowSeconds();
     absl::StatusOr<TrialResult> result = runner_->Run(space_->SchemeText(learning));
     if (absl::IsCancelled(result.status())) {
-      return Fail(g_signal.load() == SIGTERM ? ExitCode::kTerminated : ExitCode::kInterrupted,
-                  absl::StrCat("stopped by a signal after ", journal_->size(),
-                               " trials; the same command goes on behind them"));
+      return StoppedBySignal(absl::StrCat("stopped by a signal after ", journal_->size(),
+                                          " trials; the same command goes on behind them"));
     }
     if (!result.ok()) return result.status();
     trial_seconds_ += NowSeconds() - begin;
@@ -125,7 +110,7 @@ class SearchCommand {
     TrialOptions trial = {.steps = search_.trial_steps,
                           .head_steps = search_.trial_steps,
                           .plan_path = plan.path(),
-                          .stop_signal = &g_signal};
+                          .stop_signal = &CatchStopSignals()};
     const Target target = {.threads = flags_.threads, .isa = flags_.isa};
     runner_ = std::make_unique<TrialRunner>(model_.get(), dataset_.get(), spec_, target, trial);
     Progress progress(flags_);
@@ -285,7 +270,6 @@ class SearchCommand {
   std::unique_ptr<SearchSpace> space_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<TrialRunner> runner_;
-  size_t remembered_ = 0;
   int trained_ = 0;
   double trial_seconds_ = 0;
   Contributions found_;

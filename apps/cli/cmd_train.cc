@@ -1,9 +1,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <csignal>
 #include <cstdlib>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +11,7 @@
 #include "apps/cli/figures.h"
 #include "apps/cli/progress.h"
 #include "apps/cli/random_inputs.h"
+#include "apps/cli/stop_signal.h"
 #include "apps/cli/target.h"
 #include "apps/report/report.h"
 #include "apps/train/run_folder.h"
@@ -31,18 +30,6 @@ struct TrainFlags {
   std::string time_budget;
   std::string prefix_cache = "auto";
 };
-
-std::atomic<int> g_signal{0};
-
-void OnSignal(int signal) { g_signal.store(signal); }
-
-void CatchSignals() {
-  struct sigaction action = {};
-  action.sa_handler = OnSignal;
-  action.sa_flags = SA_RESETHAND;  // a second Ctrl-C ends at once
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-}
 
 // "90", "90s", "9m", "1.5h" in seconds; 0 for "", negative where it is none of these.
 double ParseDuration(const std::string& text) {
@@ -238,7 +225,6 @@ class TrainCommand {
   }
 
   absl::Status TrainAndReport() {
-    CatchSignals();
     Progress progress(flags_);
     TrainListener listener;
     listener.on_step = [&](const StepEvent& event) { progress.OnStep(event); };
@@ -249,7 +235,7 @@ class TrainCommand {
     TrainerOptions options;
     options.loader_threads = std::max(1, flags_.threads - 1);
     options.time_budget_seconds = time_budget_;
-    options.stop_signal = &g_signal;
+    options.stop_signal = &CatchStopSignals();
     options.prefix_cache.where = train_.prefix_cache;
     options.prefix_cache.memory_bytes = CacheBudget();
     Trainer trainer(session_.get(), dataset_.get(), spec_, folder_.get(), listener, options);
@@ -260,10 +246,8 @@ class TrainCommand {
     for (const std::string& reason : skipped) progress.Note("skipped: " + reason);
     if (!end.ok()) return end.status();
     if (*end == TrainEnd::kSignal) {
-      const int signal = g_signal.load();
-      return Fail(signal == SIGTERM ? ExitCode::kTerminated : ExitCode::kInterrupted,
-                  absl::StrCat("stopped by a signal after step ", state_.step,
-                               "; saved, continue with --resume"));
+      return StoppedBySignal(absl::StrCat("stopped by a signal after step ", state_.step,
+                                          "; saved, continue with --resume"));
     }
     if (*end == TrainEnd::kTimeBudget) {
       progress.Note(absl::StrCat("time budget reached after step ", state_.step,

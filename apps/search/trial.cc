@@ -9,6 +9,7 @@
 #include "apps/train/exit_code.h"
 #include "apps/train/lr_schedule.h"
 #include "apps/train/trainer.h"
+#include "engine/base/median.h"
 #include "pocketune/cpu.h"
 
 namespace pocketune {
@@ -156,8 +157,7 @@ absl::StatusOr<TrialResult> TrialRunner::Run(const std::string& scheme) {
     result = *evaluated;
     if (!std::isfinite(result.val_loss)) result.val_loss = std::numeric_limits<double>::infinity();
   }
-  std::nth_element(step_ms.begin(), step_ms.begin() + step_ms.size() / 2, step_ms.end());
-  result.step_ms = step_ms.empty() ? 0 : step_ms[step_ms.size() / 2];
+  result.step_ms = Median(step_ms);
   return result;
 }
 

@@ -1,6 +1,5 @@
 #include <vector>
 
-#include "graph/memory/order_search.h"
 #include "graph/passes/pass.h"
 #include "graph/passes/rewrite.h"
 
@@ -25,21 +24,14 @@ NodeId PlaceOf(const Graph& graph, const std::vector<NodeId>& readers, NodeId pi
 absl::Status RunKeepSlices(Graph& graph, PassContext&) {
   const std::vector<std::vector<NodeId>> users = UsersOf(graph);
   std::vector<std::vector<NodeId>> in_front(graph.nodes.size());
-  std::vector<bool> moves(graph.nodes.size(), false);
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
     const Node& node = graph.nodes[n];
     if (!IsPick(node)) continue;
     const NodeId place = PlaceOf(graph, users[node.operands[0]], static_cast<NodeId>(n));
     if (place == kNone) continue;
     in_front[place].push_back(static_cast<NodeId>(n));
-    moves[n] = true;
   }
-  std::vector<NodeId> order;
-  for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    order.insert(order.end(), in_front[n].begin(), in_front[n].end());
-    if (!moves[n]) order.push_back(static_cast<NodeId>(n));
-  }
-  ApplyOrder(graph, order);
+  MoveInFront(graph, in_front);
   return absl::OkStatus();
 }
 

@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "graph/memory/order_search.h"
 #include "graph/passes/pass.h"
 #include "graph/passes/rewrite.h"
 
@@ -12,7 +11,6 @@ namespace pocketune {
 absl::Status RunPickLate(Graph& graph, PassContext&) {
   const std::vector<std::vector<NodeId>> users = UsersOf(graph);
   std::vector<std::vector<NodeId>> in_front(graph.nodes.size());
-  std::vector<bool> moves(graph.nodes.size(), false);
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
     Node& node = graph.nodes[n];
     const std::vector<NodeId>& readers = users[node.results[0]];
@@ -24,14 +22,8 @@ absl::Status RunPickLate(Graph& graph, PassContext&) {
     if (!kept) continue;
     node.phase = Phase::kBackward;
     in_front[readers.front()].push_back(static_cast<NodeId>(n));
-    moves[n] = true;
   }
-  std::vector<NodeId> order;
-  for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    order.insert(order.end(), in_front[n].begin(), in_front[n].end());
-    if (!moves[n]) order.push_back(static_cast<NodeId>(n));
-  }
-  ApplyOrder(graph, order);
+  MoveInFront(graph, in_front);
   return absl::OkStatus();
 }
 

@@ -3,6 +3,8 @@
 #include <memory>
 #include <utility>
 
+#include "graph/memory/order_search.h"
+
 namespace pocketune {
 
 Act* ActOf(Attrs& attrs) {
@@ -60,6 +62,19 @@ ValueId ConstAdder::Add(const std::string& name, Shape shape, std::vector<float>
   last = free;
   return graph_.AddConst(std::move(free), shape,
                          std::make_shared<const std::vector<float>>(std::move(data)));
+}
+
+void MoveInFront(Graph& graph, const std::vector<std::vector<NodeId>>& in_front) {
+  std::vector<bool> moves(graph.nodes.size(), false);
+  for (const std::vector<NodeId>& moved : in_front) {
+    for (NodeId n : moved) moves[n] = true;
+  }
+  std::vector<NodeId> order;
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    order.insert(order.end(), in_front[n].begin(), in_front[n].end());
+    if (!moves[n]) order.push_back(static_cast<NodeId>(n));
+  }
+  ApplyOrder(graph, order);
 }
 
 void RemoveDeadNodes(Graph& graph) {

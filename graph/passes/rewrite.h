@@ -64,6 +64,10 @@ class ConstAdder {
   std::unordered_map<std::string, std::string> last_;  // per name asked for: the last one given
 };
 
+// Runs the nodes in_front[n] right before node n, in that order, and not where they were: each may
+// stand in front of one other at most, which itself stays.
+void MoveInFront(Graph& graph, const std::vector<std::vector<NodeId>>& in_front);
+
 // Drops all nodes from which no output and no update depends.
 void RemoveDeadNodes(Graph& graph);
 

@@ -12,15 +12,15 @@
 #include "graph/ir/text.h"
 #include "graph/ir/verifier.h"
 #include "graph/passes/pass_manager.h"
-#include "tests/support/interpreter.h"
+#include "tests/support/graph_step.h"
 #include "tests/support/random_graph.h"
 
 namespace pocketune {
 namespace {
 
-using test::Interpreter;
 using test::RandomGraph;
 using test::RelativeError;
+using test::Step;
 using test::TensorData;
 
 // Data folded at compile time is rounded to float once, before a few more layers.
@@ -56,33 +56,6 @@ Graph TrainingGraph(Graph graph) {
   EXPECT_TRUE(status.ok()) << status;
   EXPECT_TRUE(Verify(graph).ok()) << Verify(graph);
   return graph;
-}
-
-// Every output and, after a step, every parameter of `graph` that an update overwrites.
-std::map<std::string, TensorData> Step(const Graph& graph, DType dtype) {
-  Interpreter interpreter(graph, ReferenceKernels(), dtype);
-  for (size_t i = 0; i < graph.values.size(); ++i) {
-    const Value& value = graph.values[i];
-    if (value.kind != ValueKind::kInput) continue;
-    const TensorData data = TensorData::Uniform(value.type, value.name, 0, 1.5);
-    interpreter.Set(static_cast<ValueId>(i), data.Values());
-  }
-  StepPage page;
-  page.step = 1;
-  page.learning_rate = 0.5;
-  interpreter.Run(page);
-  EXPECT_FALSE(page.faulty());
-  std::map<std::string, TensorData> tensors;
-  for (const Output& output : graph.outputs) {
-    tensors.emplace(output.name, interpreter.Get(output.value));
-  }
-  for (size_t i = 0; i < graph.values.size(); ++i) {
-    const Value& value = graph.values[i];
-    if (value.kind == ValueKind::kParam && value.trainable) {
-      tensors.emplace(value.name, interpreter.Get(static_cast<ValueId>(i)));
-    }
-  }
-  return tensors;
 }
 
 void ExpectSameStep(const Graph& before, const Graph& after, const std::string& what,

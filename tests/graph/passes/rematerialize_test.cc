@@ -15,14 +15,14 @@
 #include "graph/memory/liveness.h"
 #include "graph/memory/remat_search.h"
 #include "graph/passes/pass_manager.h"
-#include "tests/support/interpreter.h"
+#include "tests/support/graph_step.h"
 #include "tests/support/random_graph.h"
 
 namespace pocketune {
 namespace {
 
-using test::Interpreter;
 using test::RandomGraph;
+using test::Step;
 using test::TensorData;
 
 // The joint graph of a random model at stage kOptimized; batch norm by the batch's statistics for
@@ -45,32 +45,6 @@ Graph OptimizedModel(uint64_t seed, PassContext& context) {
   return graph;
 }
 
-// Outputs and, after a step, all that updates overwrite, running statistics included.
-std::map<std::string, TensorData> Step(const Graph& graph) {
-  Interpreter interpreter(graph, ReferenceKernels(), DType::kF32);
-  for (size_t i = 0; i < graph.values.size(); ++i) {
-    const Value& value = graph.values[i];
-    if (value.kind != ValueKind::kInput) continue;
-    const TensorData data = TensorData::Uniform(value.type, value.name, 0, 1.5);
-    interpreter.Set(static_cast<ValueId>(i), data.Values());
-  }
-  StepPage page;
-  page.step = 1;
-  page.learning_rate = 0.5;
-  interpreter.Run(page);
-  EXPECT_FALSE(page.faulty());
-  std::map<std::string, TensorData> tensors;
-  for (const Output& output : graph.outputs) {
-    tensors.emplace(output.name, interpreter.Get(output.value));
-  }
-  for (size_t i = 0; i < graph.values.size(); ++i) {
-    const Value& value = graph.values[i];
-    if (value.kind != ValueKind::kParam || !value.trainable) continue;
-    tensors.emplace(value.name, interpreter.Get(static_cast<ValueId>(i)));
-  }
-  return tensors;
-}
-
 int64_t PeakOf(const Graph& graph) {
   std::vector<NodeId> order(graph.nodes.size());
   for (size_t n = 0; n < order.size(); ++n) order[n] = static_cast<NodeId>(n);
@@ -85,14 +59,14 @@ TEST_P(RematerializeTest, TheStepKeepsItsBits) {
   const Graph optimized = OptimizedModel(GetParam(), context);
   Graph kept = optimized;
   ASSERT_TRUE(ScheduleGraph(kept, context).ok());
-  const std::map<std::string, TensorData> want = Step(kept);
+  const std::map<std::string, TensorData> want = Step(kept, DType::kF32);
   for (const double share : {0.9, 0.7, 0.0}) {
     context.live_target_bytes =
         static_cast<int64_t>(share * static_cast<double>(PeakOf(optimized)));
     Graph changed = optimized;
     const absl::Status status = ScheduleGraph(changed, context);
     ASSERT_TRUE(status.ok()) << status;
-    const std::map<std::string, TensorData> got = Step(changed);
+    const std::map<std::string, TensorData> got = Step(changed, DType::kF32);
     ASSERT_EQ(got.size(), want.size());
     for (const auto& [name, tensor] : want) {
       EXPECT_EQ(got.at(name).Values(), tensor.Values()) << name << " at " << share;
