@@ -10,6 +10,7 @@
 #include "apps/cli/target.h"
 #include "apps/search/contribution.h"
 #include "apps/search/journal.h"
+#include "apps/search/peak_budget.h"
 #include "apps/search/picture.h"
 #include "engine/base/file_io.h"
 #include "frontends/model.h"
@@ -44,7 +45,7 @@ class SearchCommand {
     PT_TRY(Open());
     PT_TRY(Analyse());
     Selection best;
-    PT_TRY(search_.extra_memory > 0 ? SelectByModel(&best) : SelectByPeak(&best));
+    PT_TRY(search_.extra_memory > 0 ? SelectByModel(&best) : SelectUnderPeak(&best));
     return Report(best);
   }
 
@@ -154,38 +155,12 @@ class SearchCommand {
     return figures->predicted_peak_bytes;
   }
 
-  // The peak of a plan does not add up over choices. MCUNetV3's memory rises with it: the largest
-  // budget of that, of those met by bisection, whose selection has a plan that fits.
-  absl::Status SelectByPeak(Selection* best) {
-    int64_t low = space_->BiasBytes(0), high = low;
-    *best = SelectExactly(Problem(low));
-    const absl::StatusOr<int64_t> least = PeakOf(*best);
-    if (!least.ok()) return least.status();
-    if (*least > spec_.memory_bytes) {
-      return Fail(ExitCode::kBudget,
-                  absl::StrCat("--memory: too little for the classifier alone (got ",
-                               spec_.memory_bytes, " bytes, want at least ", *least, ")"));
-    }
-    for (const ChoiceValue& biases : found_.biases) high = std::max(high, biases.bytes);
-    for (const auto& choices : found_.weights) {
-      if (!choices.empty()) high += choices.front().bytes;
-    }
-    const int64_t all = high;
-    int64_t met = low;
-    for (int64_t budget = high; low <= high; budget = low + (high - low) / 2) {
-      const Selection selection = SelectExactly(Problem(budget));
-      const absl::StatusOr<int64_t> peak = PeakOf(selection);
-      if (!peak.ok()) return peak.status();
-      if (*peak <= spec_.memory_bytes) {
-        *best = selection;
-        met = budget;
-        if (budget == all) break;
-        low = budget + 1;
-      } else {
-        high = std::min(budget, selection.total.bytes) - 1;
-      }
-    }
-    evolved_ = SelectByEvolution(Problem(met), {.seed = spec_.seed});
+  absl::Status SelectUnderPeak(Selection* best) {
+    const absl::StatusOr<PeakSelection> found = SelectByPeak(
+        Problem(0), spec_.memory_bytes, [this](const Selection& s) { return PeakOf(s); });
+    if (!found.ok()) return found.status();
+    *best = found->best;
+    evolved_ = SelectByEvolution(Problem(found->model_bytes), {.seed = spec_.seed});
     return absl::OkStatus();
   }
 
