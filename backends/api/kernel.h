@@ -54,9 +54,9 @@ struct KernelInfo {
   bool (*supports)(const KernelQuery& query);
   // Scratch in the arena, bytes. Null: none.
   int64_t (*scratch_bytes)(const KernelQuery& query);
-  // Kernels with state (XNNPACK): made once when a plan is opened, from the constant operands
-  // (whose data is set until it returns; other data is not). `run` then finds no data in them.
-  // Null: no state.
+  // Kernels with state (packed weights): made once when a plan is opened, from the constant
+  // operands (whose data is set until it returns; other data is not). `run` then finds no data in
+  // them. Null: no state.
   Status (*prepare)(const KernelArgs& args, void** state) = nullptr;
   void (*release)(void* state) = nullptr;
   // Bytes that `prepare` will hold outside the arena (packed weights, indirection buffers).

@@ -2,6 +2,7 @@
 
 #include "backends/cpu/cpu_features.h"
 #include "backends/cpu/cpu_kernel_functions.h"
+#include "backends/cpu/packed_weights.h"
 #ifdef POCKETUNE_XNNPACK
 #include "backends/cpu/xnn_kernels.h"
 #endif
@@ -24,6 +25,15 @@ constexpr KernelInfo kRows[] = {
 #define PT_XNN_KERNEL(variant, kind, name)                             \
   {name,    OpKind::k##kind,       RunXnn,     Xnn##variant::Supports, \
    nullptr, Xnn##variant::Prepare, ReleaseXnn, Xnn##variant::StateBytes},
+#define PT_CPU_KERNEL_PACKED(kind, name) \
+  {name,                                 \
+   OpKind::k##kind,                      \
+   Packed##kind::Run,                    \
+   Packed##kind::Supports,               \
+   Packed##kind::ScratchBytes,           \
+   Packed##kind::Prepare,                \
+   ReleasePacked,                        \
+   Packed##kind::StateBytes},
 #define PT_CPU_KERNEL(kind, name) {name, OpKind::k##kind, Run##kind, HasNoDoubles, nullptr},
 #define PT_CPU_KERNEL_SCRATCH(kind, name) \
   {name, OpKind::k##kind, Run##kind, HasNoDoubles, Scratch##kind},
@@ -33,6 +43,7 @@ constexpr KernelInfo kRows[] = {
 #include "backends/cpu/cpu_kernels.def"
 #endif
 #undef PT_XNN_KERNEL
+#undef PT_CPU_KERNEL_PACKED
 #undef PT_CPU_KERNEL
 #undef PT_CPU_KERNEL_SCRATCH
 };

@@ -51,24 +51,32 @@ struct Product {
     partial = shared + g.shared_floats;
     slots = partial + g.partial_floats;
   }
-  // Packed B of k block k0: panels of kNr columns, kc deep each.
-  float* SharedPanel(int64_t k0, int64_t kc, int64_t panel) const {
-    return shared + k0 * AlignUp(p.n, kNr) + panel * kc * kNr;
-  }
 };
 
-void PackSharedPanel(const Product& x, int64_t panel) {
-  for (int64_t k0 = 0; k0 < x.p.k; k0 += kGemmKc) {
-    const int64_t kc = std::min(kGemmKc, x.p.k - k0);
-    PackPanel<kNr>(x.p.b, x.p.b.data, panel * kNr, x.p.n, k0, kc, nullptr,
-                   x.SharedPanel(k0, kc, panel));
+// In whole packed B, of n columns, the panel of kNr of them that is kc deep from k0 on.
+HWY_INLINE int64_t PanelOffset(int64_t n, int64_t k0, int64_t kc, int64_t panel) {
+  return k0 * AlignUp(n, kNr) + panel * kc * kNr;
+}
+
+void PackWholePanel(const GemmProblem& p, const float* b, int64_t panel, float* to) {
+  for (int64_t k0 = 0; k0 < p.k; k0 += kGemmKc) {
+    const int64_t kc = std::min(kGemmKc, p.k - k0);
+    PackPanel<kNr>(p.b, b, panel * kNr, p.n, k0, kc, nullptr, to + PanelOffset(p.n, k0, kc, panel));
+  }
+}
+
+void PackAtLevel(const GemmProblem& p, float* to) {
+  for (int64_t i = 0; i < p.batch; ++i) {
+    for (int64_t panel = 0; panel < CeilDiv(p.n, kNr); ++panel) {
+      PackWholePanel(p, p.b.data + i * p.b.batch_step, panel, to + i * PackedGemmFloats(p));
+    }
   }
 }
 
 // A block of C: rows at `rows`, columns [n0, n1), summed over k in [k0, k1).
 struct Block {
   const float* a;
-  const float* b;
+  const float* b;  // whole packed B where the blocking has shared_b
   const float* bias;
   int64_t m0, m1, n0, n1, k0, k1;
   float* rows[kGemmMaxRows];
@@ -111,7 +119,7 @@ struct TileColumns {
 
 TileColumns ColumnsOfB(const Product& x, const Block& t, int64_t n, int64_t cols, int64_t k0,
                        int64_t kc, const float* gather, float* to) {
-  if (x.g.shared_b) return {x.SharedPanel(k0, kc, n / kNr), kNr};
+  if (x.g.shared_b) return {t.b + PanelOffset(x.p.n, k0, kc, n / kNr), kNr};
   const GemmOperand& o = x.p.b;
   if (o.kind == GemmOperand::Kind::kPatchesAcross && x.g.patch_step > 0) {
     return {gather + n, x.g.patch_step};
@@ -179,7 +187,7 @@ void RunItem(const Product& x, int64_t item, int slot) {
   const int64_t part = rest % g.parts;
   const int64_t batch = rest / g.parts;
   t.a = p.a.data + batch * p.a.batch_step;
-  t.b = p.b.data + batch * p.b.batch_step;
+  t.b = g.shared_floats > 0 ? x.shared : p.b.data + batch * p.b.batch_step;
   t.m0 = mt * g.m_tile;
   t.m1 = std::min(p.m, t.m0 + g.m_tile);
   t.n0 = nt * g.n_tile;
@@ -249,9 +257,10 @@ void GemmAtLevel(const GemmProblem& p, void* scratch, ThreadPool* pool) {
                       [&](int64_t item, int) HWY_ATTR { RunDots(p, item); });
     return;
   }
-  if (x.g.shared_b) {
-    pool->ParallelFor(CeilDiv(p.n, kNr),
-                      [&](int64_t panel, int) HWY_ATTR { PackSharedPanel(x, panel); });
+  if (x.g.shared_floats > 0) {
+    pool->ParallelFor(CeilDiv(p.n, kNr), [&](int64_t panel, int) HWY_ATTR {
+      PackWholePanel(p, p.b.data, panel, x.shared);
+    });
   }
   pool->ParallelFor(p.batch * x.g.parts * x.g.m_tiles * x.g.n_tiles,
                     [&](int64_t item, int slot) HWY_ATTR { RunItem(x, item, slot); });
@@ -268,6 +277,17 @@ HWY_AFTER_NAMESPACE();
 namespace pocketune {
 
 HWY_EXPORT(GemmAtLevel);
+HWY_EXPORT(PackAtLevel);
+
+void PackGemmB(const GemmProblem& p, float* to) { HWY_DYNAMIC_DISPATCH(PackAtLevel)(p, to); }
+
+GemmOperand PackedOperand(const GemmProblem& p, const float* panels) {
+  GemmOperand o;
+  o.kind = GemmOperand::Kind::kPanels;
+  o.data = panels;
+  o.batch_step = PackedGemmFloats(p);
+  return o;
+}
 
 void Gemm(const GemmProblem& p, void* scratch, ThreadPool* pool) {
   if (p.batch * p.m * p.n == 0) return;

@@ -33,6 +33,7 @@ struct GemmOperand {
     kTaps,           // k = (s, t, o): (i, k) at data[o * ld + s * step_s + t * step_t + i]
     kPatches,        // i is a grid point, k = (tap, channel)
     kPatchesAcross,  // i = (tap, channel), k is a grid point
+    kPanels,         // B alone: what PackGemmB made of it; data and batch_step only
   };
   Kind kind = Kind::kDepthMajor;
   const float* data = nullptr;
@@ -90,6 +91,14 @@ bool TransposePays(int64_t m, int64_t n);
 // Bytes that Gemm needs with `slots` concurrent work items, an upper bound over all instruction
 // sets. Pointers in `p` are not read.
 int64_t GemmScratchBytes(const GemmProblem& p, int slots);
+
+// Floats that PackGemmB writes for one product of `p`, the same at all levels.
+int64_t PackedGemmFloats(const GemmProblem& p);
+
+// Packs B of all products of `p` at the level that runs now, for products whose B is
+// PackedOperand(p, to). `to` has p.batch * PackedGemmFloats(p) floats, 64-byte aligned.
+void PackGemmB(const GemmProblem& p, float* to);
+GemmOperand PackedOperand(const GemmProblem& p, const float* panels);
 
 // Computes `p`. `scratch` has GemmScratchBytes(p, pool->slots()) bytes, 64-byte aligned. C must not
 // overlap A or B. The bits depend on the instruction-set level and the shape, never on the number

@@ -15,7 +15,7 @@ constexpr int64_t kMinPart = 4 * kGemmKc;  // depth below which a split of K doe
 constexpr int64_t kRowUnit = 42;
 constexpr int64_t kColumnUnit = 96;
 // Packing pays where a panel is read by more than so many panels of the other side.
-constexpr int64_t kDirectColumns = 128;
+constexpr int64_t kDirectColumns = 256;
 constexpr int64_t kDirectRows = 56;
 // A patch of few channels is gathered once rather than in pieces that do not end where taps do.
 constexpr int64_t kSmallPatch = 160;
@@ -47,7 +47,8 @@ GemmBlocking BlockingOf(const GemmProblem& p) {
     g.dot = true;
     return g;
   }
-  g.shared_b = p.batch == 1 && p.m > kRowUnit && p.k * WidestB(p.n) <= kSharedFloats;
+  const bool packed = p.b.kind == Kind::kPanels;
+  g.shared_b = packed || (p.batch == 1 && p.m > kRowUnit && PackedGemmFloats(p) <= kSharedFloats);
   const int64_t even = AlignUp(CeilDiv(p.m * p.batch, kWantedItems), kRowUnit);
   g.m_tile = g.shared_b ? std::clamp(even, kRowUnit, kGemmMaxRows) : kGemmMaxRows;
   g.m_tiles = CeilDiv(p.m, g.m_tile);
@@ -69,7 +70,7 @@ GemmBlocking BlockingOf(const GemmProblem& p) {
   g.staged = g.parts > 1 || p.c.transposed;
 
   const int64_t depth = std::min(p.k, kGemmKc);
-  g.shared_floats = g.shared_b ? AlignUp(p.k * WidestB(p.n), 16) : 0;
+  g.shared_floats = g.shared_b && !packed ? PackedGemmFloats(p) : 0;
   g.partial_floats = g.staged ? AlignUp(g.parts * p.m * p.n, 16) : 0;
   g.a_floats = AlignUp(PackedRows(std::min(p.m, g.m_tile)) * depth, 16);
   g.b_floats = g.shared_b ? 0 : 32 * depth;
@@ -77,6 +78,8 @@ GemmBlocking BlockingOf(const GemmProblem& p) {
   g.gather_floats = p.a.kind == Kind::kPatches ? kGemmMaxPanelRows * depth : g.patch_step * depth;
   return g;
 }
+
+int64_t PackedGemmFloats(const GemmProblem& p) { return AlignUp(p.k * WidestB(p.n), 16); }
 
 int64_t GemmScratchBytes(const GemmProblem& p, int slots) {
   const GemmBlocking g = BlockingOf(p);

@@ -19,7 +19,7 @@ inline constexpr int64_t kGemmMaxRows = 168;
 
 struct GemmBlocking {
   bool dot = false;       // small M: no packing at all
-  bool shared_b = false;  // B is packed once, before the work items run
+  bool shared_b = false;  // whole B is packed before the work items run, or was long before
   bool direct_a = false;  // A, B are read where they stand if their order allows
   bool direct_b = false;
   int64_t m_tile = 0, m_tiles = 0;

@@ -299,6 +299,8 @@ void PackPanel(const GemmOperand& o, const float* data, int64_t i0, int64_t end,
       }
       return;
     }
+    case GemmOperand::Kind::kPanels:
+      return;  // never packed again
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include "backends/cpu/cpu_kernel_functions.h"
 #include "backends/cpu/gemm.h"
+#include "backends/cpu/packed_weights.h"
 #include "engine/base/math.h"
 
 namespace pocketune {
@@ -29,6 +30,23 @@ GemmProblem ForwardProblem(const ConvGeometry& g, const float* x, const float* w
   p.bias_batch_step = g.group_out;
   p.act = act;
   return p;
+}
+
+GemmProblem ProblemOf(const KernelQuery& query) {
+  const ConvAttrs& attrs = std::get<ConvAttrs>(*query.attrs);
+  const ConvGeometry g =
+      GeometryOf(query.operands[0].shape, query.operands[1].shape, query.results[0].shape, attrs);
+  return ForwardProblem(g, nullptr, nullptr, nullptr, nullptr, attrs.act);
+}
+
+GemmProblem ProblemOf(const KernelArgs& args) {
+  const TensorView& x = args.operands[0];
+  const TensorView& w = args.operands[1];
+  const TensorView& y = args.results[0];
+  const ConvAttrs& attrs = args.Attr<ConvAttrs>();
+  const float* bias = args.operands.size() > 2 ? args.operands[2].as<float>() : nullptr;
+  const ConvGeometry g = GeometryOf(x.shape, w.shape, y.shape, attrs);
+  return ForwardProblem(g, x.as<float>(), w.as<float>(), bias, y.as<float>(), attrs.act);
 }
 
 }  // namespace
@@ -79,22 +97,23 @@ GemmOperand InputPatches(const ConvGeometry& g, const float* x, GemmOperand::Kin
 }
 
 int64_t ScratchConv2d(const KernelQuery& query) {
-  const ConvAttrs& attrs = std::get<ConvAttrs>(*query.attrs);
-  const ConvGeometry g =
-      GeometryOf(query.operands[0].shape, query.operands[1].shape, query.results[0].shape, attrs);
-  return GemmScratchBytes(ForwardProblem(g, nullptr, nullptr, nullptr, nullptr, attrs.act),
-                          query.slots);
+  return GemmScratchBytes(ProblemOf(query), query.slots);
 }
 
-void RunConv2d(const KernelArgs& args) {
-  const TensorView& x = args.operands[0];
-  const TensorView& w = args.operands[1];
-  const TensorView& y = args.results[0];
-  const ConvAttrs& attrs = args.Attr<ConvAttrs>();
-  const float* bias = args.operands.size() > 2 ? args.operands[2].as<float>() : nullptr;
-  const ConvGeometry g = GeometryOf(x.shape, w.shape, y.shape, attrs);
-  Gemm(ForwardProblem(g, x.as<float>(), w.as<float>(), bias, y.as<float>(), attrs.act),
-       args.scratch, args.pool);
+void RunConv2d(const KernelArgs& args) { Gemm(ProblemOf(args), args.scratch, args.pool); }
+
+bool PackedConv2d::Supports(const KernelQuery& query) {
+  return HasFrozenWeights(query) && PackingPays(ProblemOf(query));
 }
+int64_t PackedConv2d::ScratchBytes(const KernelQuery& query) {
+  return PackedScratchBytes(ProblemOf(query), query.slots);
+}
+int64_t PackedConv2d::StateBytes(const KernelQuery& query) {
+  return PackedStateBytes(ProblemOf(query));
+}
+Status PackedConv2d::Prepare(const KernelArgs& args, void** state) {
+  return PrepareGemm(ProblemOf(args), state);
+}
+void PackedConv2d::Run(const KernelArgs& args) { RunPreparedGemm(ProblemOf(args), args); }
 
 }  // namespace pocketune

@@ -7,6 +7,7 @@
 #include "backends/cpu/cpu_kernel_functions.h"
 #include "backends/cpu/gemm.h"
 #include "backends/cpu/kernels/conv2d.h"
+#include "backends/cpu/packed_weights.h"
 
 namespace pocketune {
 namespace {
@@ -68,6 +69,24 @@ GemmProblem GradInputProblem(const ConvGeometry& g, int64_t phase_h, int64_t pha
   return p;
 }
 
+ConvGeometry GradInputGeometry(const KernelQuery& query) {
+  return GeometryOf(query.results[0].shape, query.operands[1].shape, query.operands[0].shape,
+                    std::get<ConvGradAttrs>(*query.attrs));
+}
+ConvGeometry GradInputGeometry(const KernelArgs& args) {
+  return GeometryOf(args.results[0].shape, args.operands[1].shape, args.operands[0].shape,
+                    args.Attr<ConvGradAttrs>());
+}
+
+// The one product of a convolution with stride 1.
+GemmProblem ProblemOf(const KernelQuery& query) {
+  return GradInputProblem(GradInputGeometry(query), 0, 0, nullptr, nullptr, nullptr);
+}
+GemmProblem ProblemOf(const KernelArgs& args) {
+  return GradInputProblem(GradInputGeometry(args), 0, 0, args.operands[0].as<float>(),
+                          args.operands[1].as<float>(), args.results[0].as<float>());
+}
+
 // dw[o, (tap, c)] = sum over output pixels of dy[pixel, o] * patch[pixel, (tap, c)], per group; or
 // the transpose of that, from the same operands in the other order.
 GemmProblem GradFilterProblem(const ConvGeometry& g, const float* dy, const float* x, float* dw) {
@@ -93,8 +112,7 @@ GemmProblem GradFilterProblem(const ConvGeometry& g, const float* dy, const floa
 }  // namespace
 
 int64_t ScratchConv2dGradInput(const KernelQuery& query) {
-  const ConvGeometry g = GeometryOf(query.results[0].shape, query.operands[1].shape,
-                                    query.operands[0].shape, std::get<ConvGradAttrs>(*query.attrs));
+  const ConvGeometry g = GradInputGeometry(query);
   int64_t bytes = 0;
   for (int64_t h = 0; h < std::min(g.stride_h, g.in_h); ++h) {
     for (int64_t w = 0; w < std::min(g.stride_w, g.in_w); ++w) {
@@ -109,7 +127,7 @@ void RunConv2dGradInput(const KernelArgs& args) {
   const TensorView& dy = args.operands[0];
   const TensorView& w = args.operands[1];
   const TensorView& dx = args.results[0];
-  const ConvGeometry g = GeometryOf(dx.shape, w.shape, dy.shape, args.Attr<ConvGradAttrs>());
+  const ConvGeometry g = GradInputGeometry(args);
   for (int64_t i = 0; i < std::min(g.stride_h, g.in_h); ++i) {
     for (int64_t j = 0; j < std::min(g.stride_w, g.in_w); ++j) {
       Gemm(GradInputProblem(g, i, j, dy.as<float>(), w.as<float>(), dx.as<float>()), args.scratch,
@@ -117,6 +135,22 @@ void RunConv2dGradInput(const KernelArgs& args) {
     }
   }
 }
+
+bool PackedConv2dGradInput::Supports(const KernelQuery& query) {
+  const ConvGradAttrs& attrs = std::get<ConvGradAttrs>(*query.attrs);
+  return attrs.stride[0] == 1 && attrs.stride[1] == 1 && HasFrozenWeights(query) &&
+         PackingPays(ProblemOf(query));
+}
+int64_t PackedConv2dGradInput::ScratchBytes(const KernelQuery& query) {
+  return PackedScratchBytes(ProblemOf(query), query.slots);
+}
+int64_t PackedConv2dGradInput::StateBytes(const KernelQuery& query) {
+  return PackedStateBytes(ProblemOf(query));
+}
+Status PackedConv2dGradInput::Prepare(const KernelArgs& args, void** state) {
+  return PrepareGemm(ProblemOf(args), state);
+}
+void PackedConv2dGradInput::Run(const KernelArgs& args) { RunPreparedGemm(ProblemOf(args), args); }
 
 int64_t ScratchConv2dGradFilter(const KernelQuery& query) {
   const ConvGeometry g = GeometryOf(query.operands[1].shape, query.results[0].shape,

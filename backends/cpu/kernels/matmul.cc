@@ -1,5 +1,6 @@
 #include "backends/cpu/cpu_kernel_functions.h"
 #include "backends/cpu/gemm.h"
+#include "backends/cpu/packed_weights.h"
 
 namespace pocketune {
 namespace {
@@ -28,16 +29,12 @@ GemmProblem MatmulProblem(const Shape& a, const Shape& b, const Shape& y,
   return p;
 }
 
-}  // namespace
-
-int64_t ScratchMatmul(const KernelQuery& query) {
-  return GemmScratchBytes(
-      MatmulProblem(query.operands[0].shape, query.operands[1].shape, query.results[0].shape,
-                    std::get<MatmulAttrs>(*query.attrs)),
-      query.slots);
+GemmProblem ProblemOf(const KernelQuery& query) {
+  return MatmulProblem(query.operands[0].shape, query.operands[1].shape, query.results[0].shape,
+                       std::get<MatmulAttrs>(*query.attrs));
 }
 
-void RunMatmul(const KernelArgs& args) {
+GemmProblem ProblemOf(const KernelArgs& args) {
   const TensorView& a = args.operands[0];
   const TensorView& b = args.operands[1];
   const TensorView& y = args.results[0];
@@ -46,7 +43,32 @@ void RunMatmul(const KernelArgs& args) {
   p.b.data = b.as<float>();
   p.c.data = y.as<float>();
   p.bias = args.operands.size() > 2 ? args.operands[2].as<float>() : nullptr;
-  Gemm(p, args.scratch, args.pool);
+  return p;
 }
+
+}  // namespace
+
+int64_t ScratchMatmul(const KernelQuery& query) {
+  return GemmScratchBytes(ProblemOf(query), query.slots);
+}
+
+void RunMatmul(const KernelArgs& args) { Gemm(ProblemOf(args), args.scratch, args.pool); }
+
+// Of one product: several would each have a copy of the weights.
+bool PackedMatmul::Supports(const KernelQuery& query) {
+  if (!HasFrozenWeights(query)) return false;
+  const GemmProblem p = ProblemOf(query);
+  return p.batch == 1 && PackingPays(p);
+}
+int64_t PackedMatmul::ScratchBytes(const KernelQuery& query) {
+  return PackedScratchBytes(ProblemOf(query), query.slots);
+}
+int64_t PackedMatmul::StateBytes(const KernelQuery& query) {
+  return PackedStateBytes(ProblemOf(query));
+}
+Status PackedMatmul::Prepare(const KernelArgs& args, void** state) {
+  return PrepareGemm(ProblemOf(args), state);
+}
+void PackedMatmul::Run(const KernelArgs& args) { RunPreparedGemm(ProblemOf(args), args); }
 
 }  // namespace pocketune

@@ -33,7 +33,7 @@ struct SessionMemory {
   int64_t arena_bytes = 0;
   int64_t param_bytes = 0;      // trainable parameters and statistics in RAM
   int64_t optimizer_bytes = 0;  // optimizer states
-  int64_t packed_bytes = 0;     // held by stateful kernels (XNNPACK)
+  int64_t packed_bytes = 0;     // held by stateful kernels (frozen weights)
   int64_t predicted_peak_bytes = 0;
   int slots = 1;
 };

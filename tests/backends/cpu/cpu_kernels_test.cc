@@ -14,7 +14,8 @@ namespace {
 TEST(CpuKernelsTest, HasOneOwnKernelForEveryOp) {
   std::multiset<OpKind> own;
   for (const KernelInfo& row : CpuKernels()) {
-    if (std::string(row.name).starts_with("cpu.")) {
+    // Those with packed weights serve where weights are frozen alone.
+    if (std::string(row.name).starts_with("cpu.") && row.prepare == nullptr) {
       EXPECT_EQ(row.name, std::string("cpu.") + InfoOf(row.op).name);
       own.insert(row.op);
     }

@@ -26,14 +26,22 @@ inline std::vector<TensorData> ReferenceResults(OpKind op, const std::vector<Ten
   return KernelRunner(ReferenceKernels()).Run(op, doubles, attrs);
 }
 
-// Expects the own kernel "cpu.<op>" to agree with the reference within `tolerance` (max|a - b| /
-// max|b|) at all levels, with the same bits for 1 to `max_threads` threads at the highest, for up
-// to two at the others.
-inline void CheckOwnKernel(OpKind op, const std::vector<TensorData>& operands, const Attrs& attrs,
-                           int max_threads = 4, double tolerance = 1e-5) {
-  const std::vector<TensorData> expected = ReferenceResults(op, operands, attrs);
-  RunOptions options;
-  options.kernel = std::string("cpu.") + InfoOf(op).name;
+// May the kernel serve where operand 1 alone never changes?
+inline bool ServesFrozenWeights(const KernelInfo& kernel, OpKind op,
+                                const std::vector<TensorData>& operands, const Attrs& attrs) {
+  std::vector<TensorType> types;
+  for (const TensorData& operand : operands) types.push_back(operand.type());
+  std::vector<TensorType> results(size_t(InfoOf(op).results));
+  EXPECT_TRUE(InferShapes(op, types, attrs, results).ok());
+  return kernel.supports({op, types, results, &attrs, 0b10, Isa::kAuto, 1});
+}
+
+// Expects the kernel of `options` to agree with `expected` within `tolerance` (max|a - b| / max|b|)
+// at all levels, with the same bits for 1 to `max_threads` threads at the highest, for up to two at
+// the others.
+inline void CheckKernel(OpKind op, const std::vector<TensorData>& operands, const Attrs& attrs,
+                        const std::vector<TensorData>& expected, RunOptions options,
+                        int max_threads, double tolerance) {
   const std::vector<Isa> levels = IsaLevels();
   for (Isa isa : levels) {
     SCOPED_TRACE(NameOf(isa));
@@ -54,6 +62,21 @@ inline void CheckOwnKernel(OpKind op, const std::vector<TensorData>& operands, c
     }
   }
   EXPECT_TRUE(SetIsa(Isa::kAuto).ok());
+}
+
+// Checks the own kernel "cpu.<op>", and "cpu.<op>_packed" where it serves frozen weights.
+inline void CheckOwnKernel(OpKind op, const std::vector<TensorData>& operands, const Attrs& attrs,
+                           int max_threads = 4, double tolerance = 1e-5) {
+  const std::vector<TensorData> expected = ReferenceResults(op, operands, attrs);
+  RunOptions options;
+  options.kernel = std::string("cpu.") + InfoOf(op).name;
+  CheckKernel(op, operands, attrs, expected, options, max_threads, tolerance);
+  options.kernel += "_packed";
+  options.constant_operands = 0b10;
+  const KernelInfo* packed = FindKernel(CpuKernels(), options.kernel);
+  if (packed == nullptr || !ServesFrozenWeights(*packed, op, operands, attrs)) return;
+  SCOPED_TRACE(options.kernel);
+  CheckKernel(op, operands, attrs, expected, options, max_threads, tolerance);
 }
 
 }  // namespace pocketune::test

@@ -136,7 +136,7 @@ TEST_P(XnnKernelsTest, LeavesWeightsThatLearnAndLowerLevelsToOwnKernels) {
   if (IsaLevels().size() < 2) return;
   Query lower(c);
   lower.query.isa = IsaLevels().front();
-  EXPECT_EQ(own, SelectKernel(CpuKernels(), lower.query)->name);
+  EXPECT_TRUE(std::string(SelectKernel(CpuKernels(), lower.query)->name).starts_with(own));
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, XnnKernelsTest, testing::ValuesIn(Cases()),
