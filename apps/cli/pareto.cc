@@ -1,11 +1,13 @@
 #include "apps/cli/pareto.h"
 
 #include <algorithm>
+#include <cmath>
 #include <span>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "apps/cli/target.h"
+#include "apps/report/html.h"
 #include "engine/base/file_io.h"
 
 namespace pocketune::cli {
@@ -13,13 +15,28 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr double kWidth = 720, kHeight = 440, kLeft = 70, kRight = 20, kTop = 40, kBottom = 50;
-constexpr int kTicks = 5;
+constexpr double kWidth = 720, kHeight = 440, kLeft = 60, kRight = 30, kTop = 58, kBottom = 50;
+constexpr double kAboutTicks = 5;
 
-// From a value in [0, high] to a length on the picture.
+// An axis from one round value to another, around all of its values. Not from zero: what plans
+// differ in is what one looks for.
 struct Scale {
-  double high, begin, end;
-  double operator()(double value) const { return begin + value / high * (end - begin); }
+  double low, high, tick;
+  double begin, end;  // on the picture
+
+  static Scale Around(double least, double most, double begin, double end) {
+    const double span = std::max(most - least, 0.1 * most);
+    const double power = std::pow(10, std::floor(std::log10(span / kAboutTicks)));
+    double tick = power;
+    for (const double factor : {2, 5, 10}) {
+      if (span / tick > kAboutTicks) tick = factor * power;
+    }
+    const double low = std::floor((most - span) / tick) * tick;
+    return {low, std::ceil(most / tick + 0.2) * tick, tick, begin, end};
+  }
+  double operator()(double value) const {
+    return begin + (value - low) / (high - low) * (end - begin);
+  }
 };
 
 std::string Text(double x, double y, const char* anchor, const std::string& text) {
@@ -29,15 +46,18 @@ std::string Text(double x, double y, const char* anchor, const std::string& text
 
 std::string AxesOf(const Scale& x, const Scale& y) {
   std::string svg;
-  for (int i = 0; i <= kTicks; ++i) {
-    const double mb = x.high * i / kTicks, ms = y.high * i / kTicks;
-    absl::StrAppendFormat(&svg, "<path d=\"M%.1f %.1fV%.1fM%.1f %.1fH%.1f\" stroke=\"#ddd\"/>\n",
-                          x(mb), y.begin, y.end, x.begin, y(ms), x.end);
-    svg += Text(x(mb), y.begin + 18, "middle", absl::StrFormat("%.3g", mb));
-    svg += Text(x.begin - 8, y(ms) + 4, "end", absl::StrFormat("%.3g", ms));
+  for (double mb = x.low; mb < x.high + x.tick / 2; mb += x.tick) {
+    absl::StrAppendFormat(&svg, "<path d=\"M%.1f %.1fV%.1f\" stroke=\"#ddd\"/>\n", x(mb), y.begin,
+                          y.end);
+    svg += Text(x(mb), y.begin + 18, "middle", absl::StrFormat("%g", mb));
+  }
+  for (double ms = y.low; ms < y.high + y.tick / 2; ms += y.tick) {
+    absl::StrAppendFormat(&svg, "<path d=\"M%.1f %.1fH%.1f\" stroke=\"#ddd\"/>\n", x.begin, y(ms),
+                          x.end);
+    svg += Text(x.begin - 8, y(ms) + 4, "end", absl::StrFormat("%g", ms));
   }
   svg += Text((x.begin + x.end) / 2, kHeight - 12, "middle", "predicted peak, MB");
-  svg += Text(8, kTop - 12, "start", "step, ms by the cost model");
+  svg += Text(8, kTop - 16, "start", "step, ms by the cost model");
   return svg;
 }
 
@@ -47,7 +67,10 @@ std::string HowOf(const ParetoPoint& point) {
   if (point.prefix_micro_batch > 0) {
     absl::StrAppend(&how, ", of frozen layers ", point.prefix_micro_batch);
   }
-  if (point.second_runs > 0) absl::StrAppend(&how, ", ", point.second_runs, " operators run again");
+  if (point.second_runs > 0) {
+    absl::StrAppend(&how, ", ", point.second_runs,
+                    point.second_runs == 1 ? " operator runs again" : " operators run again");
+  }
   return how;
 }
 
@@ -66,28 +89,31 @@ Json ToJson(const std::vector<ParetoPoint>& points) {
 }  // namespace
 
 std::string ParetoSvg(const std::vector<ParetoPoint>& points, const std::string& title) {
-  double mb = 0, ms = 0;
-  for (const ParetoPoint& point : points) {
-    mb = std::max(mb, static_cast<double>(point.predicted_peak_bytes) / 1e6);
-    ms = std::max(ms, point.step_cost_ms);
-  }
-  const Scale x{mb * 1.05, kLeft, kWidth - kRight};
-  const Scale y{ms * 1.1, kHeight - kBottom, kTop};
+  const auto mb = [](const ParetoPoint& p) { return double(p.predicted_peak_bytes) / 1e6; };
+  const auto by_memory = [&](const auto& a, const auto& b) { return mb(a) < mb(b); };
+  const auto by_time = [](const auto& a, const auto& b) { return a.step_cost_ms < b.step_cost_ms; };
+  const auto [least, most] = std::minmax_element(points.begin(), points.end(), by_memory);
+  const auto [fast, slow] = std::minmax_element(points.begin(), points.end(), by_time);
+  const Scale x = Scale::Around(mb(*least), mb(*most), kLeft, kWidth - kRight);
+  const Scale y = Scale::Around(fast->step_cost_ms, slow->step_cost_ms, kHeight - kBottom, kTop);
   std::string svg = absl::StrFormat(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %g %g\" font-family=\"sans-serif\" "
       "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
       kWidth, kHeight);
   svg += AxesOf(x, y);
-  svg += Text(kWidth / 2, 18, "middle", title);
+  svg += absl::StrFormat("<text x=\"8\" y=\"22\" font-size=\"15\" font-weight=\"bold\">%s</text>\n",
+                         report::Escape(title));
   std::string line, dots;
   for (const ParetoPoint& point : points) {
-    const double at_x = x(static_cast<double>(point.predicted_peak_bytes) / 1e6);
-    const double at_y = y(point.step_cost_ms);
+    const double at_x = x(mb(point)), at_y = y(point.step_cost_ms);
     absl::StrAppendFormat(&line, "%.1f,%.1f ", at_x, at_y);
     absl::StrAppendFormat(
         &dots, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4\" fill=\"%s\"><title>%s</title></circle>\n",
         at_x, at_y, point.micro_batch + point.prefix_micro_batch == 0 ? "#06c" : "#c60",
         HowOf(point));
+    // Words at the ends alone: between them plans stand close together.
+    if (&point == &*least) dots += Text(at_x + 8, at_y - 8, "start", HowOf(point));
+    if (&point == &*most && most != least) dots += Text(at_x, at_y + 20, "end", HowOf(point));
   }
   absl::StrAppend(&svg, "<polyline points=\"", line, "\" fill=\"none\" stroke=\"#06c\"/>\n", dots,
                   "</svg>\n");

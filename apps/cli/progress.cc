@@ -1,7 +1,9 @@
 #include "apps/cli/progress.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
@@ -11,12 +13,23 @@ namespace pocketune::cli {
 namespace {
 
 constexpr int kBarCells = 24;
+constexpr int kLeastBarCells = 6;
 constexpr double kDrawEvery = 0.1;  // seconds
 constexpr double kPrintEvery = 10.0;
 
-std::string Bar(double fraction) {
-  const int full = static_cast<int>(fraction * kBarCells);
-  return "[" + std::string(full, '#') + std::string(kBarCells - full, '.') + "]";
+int ColumnsOf(std::FILE* terminal) {
+  winsize size = {};
+  const bool known = ioctl(fileno(terminal), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : 80;
+}
+
+// At most `columns` wide: a line that wraps is not redrawn but repeated. The bar gives way first.
+std::string LineOf(double fraction, const std::string& text, int columns) {
+  std::string line = absl::StrFormat("%3.0f %%  %s", 100 * fraction, text);
+  const int cells = std::min(kBarCells, columns - static_cast<int>(line.size()) - 4);
+  if (cells < kLeastBarCells) return line.substr(0, std::max(0, columns - 1));
+  const int full = static_cast<int>(fraction * cells);
+  return absl::StrCat("[", std::string(full, '#'), std::string(cells - full, '.'), "] ", line);
 }
 
 }  // namespace
@@ -48,7 +61,7 @@ void Progress::OnStep(const StepEvent& event) {
 
 void Progress::OnTrial(int64_t done, int64_t total, double seconds) {
   Show(double(done) / double(total),
-       absl::StrFormat("trial %d of at most %d  %.1f s each  at most %s left", done, total, seconds,
+       absl::StrFormat("trial %d of at most %d  %.1f s each  up to %s left", done, total, seconds,
                        HumanSeconds(seconds * double(total - done))));
 }
 
@@ -58,8 +71,7 @@ void Progress::Show(double fraction, const std::string& text) {
   last_draw_ = now;
   if (!terminal_) return Say(flags_, text);
   std::FILE* stream = flags_.json == "-" ? stderr : stdout;
-  std::fprintf(stream, "\r%s %3.0f %%  %s\x1b[K", Bar(fraction).c_str(), 100 * fraction,
-               text.c_str());
+  std::fprintf(stream, "\r%s\x1b[K", LineOf(fraction, text, ColumnsOf(stream)).c_str());
   std::fflush(stream);
   drawn_ = true;
 }
