@@ -10,6 +10,7 @@
 #include "backends/cpu/gemm_blocking.h"
 #include "backends/cpu/gemm_kernels-inl.h"
 #include "backends/cpu/kernels/math-inl.h"
+#include "backends/cpu/patch_strip-inl.h"
 #include "engine/base/math.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -80,6 +81,7 @@ struct Block {
   const float* bias;
   int64_t m0, m1, n0, n1, k0, k1;
   float* rows[kGemmMaxRows];
+  const float* patches[kGemmMaxRows];  // where they start, if A's come from strips
 };
 
 bool ReadsDeep(const Product& x) {
@@ -94,6 +96,14 @@ TileRows RowsOfA(const Product& x, const Block& t, int64_t m, int64_t rows, int6
   const GemmOperand& o = x.p.a;
   if (ReadsDeep(x)) {
     if (o.kind == GemmOperand::Kind::kDepthMajor) return {t.a + m * o.ld + k0, o.ld, true};
+    if (x.g.strip_floats > 0) {
+      return {nullptr,
+              0,
+              true,
+              o.grid.taps_w * o.grid.channels,
+              o.grid.step_h * StripOf(o.grid).pitch,
+              t.patches + (m - t.m0)};
+    }
     if (kc == x.p.k) {
       const TileRows patches = PatchesInPlace(o.grid, t.a, m, rows);
       if (patches.data != nullptr) return patches;
@@ -134,17 +144,29 @@ TileColumns ColumnsOfB(const Product& x, const Block& t, int64_t n, int64_t cols
 }
 
 // The patches that a block of k meets, where whole ones are wanted.
-void GatherSmallPatches(const Product& x, const Block& t, int64_t k0, int64_t kc, float* gather) {
+void GatherSmallPatches(const Product& x, const Block& t, int64_t k0, int64_t kc, float* gather,
+                        float* strip) {
   const bool of_a = x.p.a.kind == GemmOperand::Kind::kPatchesAcross;
-  GatherPatches(of_a ? x.p.a.grid : x.p.b.grid, of_a ? t.a : t.b, k0, kc, 0, of_a ? x.p.m : x.p.n,
-                x.g.patch_step, gather);
+  const PatchGrid& grid = of_a ? x.p.a.grid : x.p.b.grid;
+  const float* const image = of_a ? t.a : t.b;
+  if (x.g.strip_floats > 0) {
+    const float* starts[kGemmKc];
+    FillStrip(grid, image, k0, kc, strip, starts);
+    CopyPatches(grid, starts, kc, x.g.patch_step, gather);
+  } else {
+    GatherPatches(grid, image, k0, kc, 0, of_a ? x.p.m : x.p.n, x.g.patch_step, gather);
+  }
 }
 
-void RunBlock(const Product& x, const Block& t, int slot) {
+void RunBlock(const Product& x, Block& t, int slot) {
   float* const packed_a = x.slots + slot * x.g.slot_floats();
   float* const packed_b = packed_a + x.g.a_floats;
   float* const gather = packed_b + x.g.b_floats;
+  float* const strip = gather + x.g.gather_floats;
   const bool deep = ReadsDeep(x);
+  if (deep && x.g.strip_floats > 0) {
+    FillStrip(x.p.a.grid, t.a, t.m0, t.m1 - t.m0, strip, t.patches);
+  }
   const int64_t most = deep ? kMrDeep : kMr;
   const int64_t m_panels = CeilDiv(t.m1 - t.m0, most);
   const int64_t height = AlignUp(CeilDiv(t.m1 - t.m0, m_panels), 2);
@@ -154,7 +176,7 @@ void RunBlock(const Product& x, const Block& t, int slot) {
   for (int64_t k0 = t.k0; k0 < t.k1; k0 += kGemmKc) {
     const int64_t kc = std::min(kGemmKc, t.k1 - k0);
     const bool whole = k0 + kc == t.k1 && !x.g.staged;  // after this block nothing is missing
-    if (x.g.patch_step > 0) GatherSmallPatches(x, t, k0, kc, gather);
+    if (x.g.patch_step > 0) GatherSmallPatches(x, t, k0, kc, gather, strip);
     for (int64_t m = t.m0, i = 0; m < t.m1; m += height, ++i) {
       panels[i] = RowsOfA(x, t, m, std::min(height, t.m1 - m), k0, kc, gather,
                           packed_a + i * panel_rows * kc);

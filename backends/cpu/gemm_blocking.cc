@@ -10,7 +10,7 @@ namespace {
 constexpr int64_t kWantedItems = 16;        // enough to keep eight threads busy
 constexpr int64_t kSharedFloats = 1 << 17;  // 512 KiB of packed B at most
 constexpr int64_t kPartialFloats = 1 << 17;
-constexpr int64_t kMinPart = 4 * kGemmKc;  // depth below which a split of K does not pay
+constexpr int64_t kMinPart = 3 * kGemmKc;  // depth below which a split of K does not pay
 // Multiples of the micro-kernels' heights (14, 6) and widths (32, 16, 8, 12).
 constexpr int64_t kRowUnit = 42;
 constexpr int64_t kColumnUnit = 96;
@@ -19,6 +19,9 @@ constexpr int64_t kDirectColumns = 256;
 constexpr int64_t kDirectRows = 56;
 // A patch of few channels is gathered once rather than in pieces that do not end where taps do.
 constexpr int64_t kSmallPatch = 160;
+// Rows of patches with at most so many channels are too short to be copied one by one.
+constexpr int64_t kFewChannels = 8;
+constexpr int64_t kVector = 16;  // floats that may be read or written too many
 
 int64_t WidestB(int64_t n) { return std::max(AlignUp(n, 32), AlignUp(n, 12)); }
 
@@ -30,6 +33,29 @@ int64_t PatchStep(const GemmProblem& p) {
   if (p.a.kind == Kind::kPatchesAcross && p.m <= kSmallPatch) return AlignUp(p.m, 2);
   if (p.b.kind == Kind::kPatchesAcross && p.n <= kSmallPatch) return WidestB(p.n);
   return 0;
+}
+
+// Floats of the strips that any `points` neighbouring points need; 0 where strips do not pay.
+int64_t StripFloats(const PatchGrid& g, int64_t points) {
+  const bool pays = g.step_w == 1 && g.pixel == g.channels && g.channels <= kFewChannels &&
+                    g.taps_h * g.taps_w > 1;
+  if (!pays || g.rows * g.cols == 0) return 0;
+  const StripShape shape = StripOf(g);
+  const int64_t rows = CeilDiv(points - 1, g.cols) + 1;
+  const int64_t images = CeilDiv(rows - 1, g.rows) + 1;
+  const int64_t strip_rows = rows * g.stride_h + images * (shape.span - g.stride_h);
+  return AlignUp(strip_rows * shape.pitch + kVector, 16);
+}
+
+int64_t StripFloats(const GemmProblem& p, const GemmBlocking& g) {
+  using Kind = GemmOperand::Kind;
+  if (p.k == 0) return 0;
+  if (p.a.kind == Kind::kPatches) {
+    return g.direct_a && p.k <= kSmallPatch ? StripFloats(p.a.grid, std::min(p.m, g.m_tile)) : 0;
+  }
+  if (g.patch_step == 0) return 0;
+  const bool of_a = p.a.kind == Kind::kPatchesAcross;
+  return StripFloats(of_a ? p.a.grid : p.b.grid, std::min(p.k, kGemmKc));
 }
 
 int64_t PackedRows(int64_t m) { return std::max(CeilDiv(m, 14) * 16, CeilDiv(m, 6) * 8); }
@@ -76,7 +102,14 @@ GemmBlocking BlockingOf(const GemmProblem& p) {
   g.b_floats = g.shared_b ? 0 : 32 * depth;
   g.patch_step = PatchStep(p);
   g.gather_floats = p.a.kind == Kind::kPatches ? kGemmMaxPanelRows * depth : g.patch_step * depth;
+  g.strip_floats = StripFloats(p, g);
+  if (g.strip_floats > 0) g.gather_floats += kVector;
   return g;
+}
+
+StripShape StripOf(const PatchGrid& g) {
+  return {((g.cols - 1) * g.stride_w + g.taps_w) * g.channels,
+          std::max((g.taps_h - 1) * g.step_h + 1, g.stride_h)};
 }
 
 int64_t PackedGemmFloats(const GemmProblem& p) { return AlignUp(p.k * WidestB(p.n), 16); }

@@ -34,8 +34,19 @@ struct GemmBlocking {
   // panel needs.
   int64_t patch_step = 0;
 
-  int64_t slot_floats() const { return a_floats + b_floats + gather_floats; }
+  // Patches come from strips of the image (StripOf), so many floats at most; 0: they do not.
+  int64_t strip_floats = 0;
+
+  int64_t slot_floats() const { return a_floats + b_floats + gather_floats + strip_floats; }
 };
+
+// A strip: the image rows that neighbouring grid points of some rows of one image read, one after
+// the other, as wide as these points reach. Strips of further images follow.
+struct StripShape {
+  int64_t pitch;  // floats from one row to the next
+  int64_t span;   // rows of a patch, at least the stride
+};
+StripShape StripOf(const PatchGrid& g);
 
 GemmBlocking BlockingOf(const GemmProblem& p);
 

@@ -62,12 +62,14 @@ HWY_INLINE void ZeroFloats(float* to, int64_t count) {
 }
 
 // Rows of A for one tile: (r, k) at data[r * step + k] where `deep`, else at data[k * step + r].
-// Deep rows may be interrupted: after each `run` values the next stand run_step floats on.
+// Deep rows may be interrupted: after each `run` values the next stand run_step floats on. They may
+// start anywhere: at starts[r].
 struct TileRows {
   const float* data;
   int64_t step;
   bool deep;
   int64_t run = 0, run_step = 0;  // 0: all in one run
+  const float* const* starts = nullptr;
 };
 
 // A point of a grid, walked in order.
@@ -320,7 +322,8 @@ struct DeepCursor {
   int64_t k = 0;
   DeepCursor(const TileRows& a, int64_t valid) {
     PT_UNROLL for (int r = 0; r < kRows; ++r) {
-      rows[r] = a.data + (r < valid ? r : valid - 1) * a.step;
+      const int64_t row = r < valid ? r : valid - 1;
+      rows[r] = a.starts != nullptr ? a.starts[row] : a.data + row * a.step;
     }
   }
   HWY_INLINE float operator[](int r) const { return rows[r][k]; }

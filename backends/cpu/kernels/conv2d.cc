@@ -59,6 +59,10 @@ TapLine ForwardLine(int64_t out, int64_t kernel, int64_t stride, int64_t pad, in
 // division leaves no rest. The highest such tap comes first, so that positions rise with t.
 TapLine GradLine(int64_t phase, int64_t in, int64_t kernel, int64_t stride, int64_t pad,
                  int64_t dilation) {
+  // Without the divisions, which would take longer than a short row.
+  if (stride == 1) {
+    return {in, kernel, 0, 1, 1, pad - (kernel - 1) * dilation, dilation, kernel - 1, -1};
+  }
   const int64_t tap_step = stride / std::gcd(stride, dilation);
   const int64_t step = tap_step * dilation / stride;
   TapLine line{CeilDiv(in - phase, stride), 0, phase, stride, 1, 0, step, 0, -tap_step};

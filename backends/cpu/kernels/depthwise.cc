@@ -12,6 +12,7 @@
 #include "backends/cpu/gemm_kernels-inl.h"
 #include "backends/cpu/kernels/conv2d.h"
 #include "backends/cpu/kernels/depthwise.h"
+#include "backends/cpu/kernels/depthwise_slide-inl.h"
 #include "backends/cpu/kernels/math-inl.h"
 #include "engine/base/math.h"
 
@@ -134,8 +135,32 @@ HWY_INLINE void GatherPixels(const GatherRow& g, int64_t i, int64_t j, TapRange 
   if (c < g.last_channel) GatherVector<kPixels, false>(taps, g, c, g.last_channel - c);
 }
 
+HWY_INLINE bool Slides(const TapLine& h, const TapLine& w) {
+  return h.taps == 3 && w.taps == 3 && w.stride == 1 && w.step == 1 && w.out_stride == 1;
+}
+
+void SlideAll(const GatherRow& g, int64_t i) {
+  SlideResult r;
+  for (int s = 0; s < 3; ++s) {
+    r.x.Set(s, g.from, i * g.h.stride + g.h.origin + s * g.h.step, g.height, g.width, g.channels);
+    r.weights[s] = g.Weight(s, 0);
+  }
+  r.weight_step = g.w.tap_step * g.channels;
+  r.bias = g.bias;
+  r.y = g.to + g.w.out_first * g.channels;
+  r.channels = g.channels;
+  r.points = g.w.points;
+  r.width = g.width;
+  r.origin = g.w.origin;
+  r.bounds = g.bounds;
+  ForEachVector(g.last_channel - g.first_channel, [&](const auto& access, int64_t c) HWY_ATTR {
+    SlideVector(r, access, g.first_channel + c);
+  });
+}
+
 // All pixels of the row at point i of g.h.
 void GatherAll(GatherRow& g, int64_t i) {
+  if (Slides(g.h, g.w)) return SlideAll(g, i);
   constexpr int kBlock = 4;
   g.rows = TapsInside(g.h, i, g.height);
   const TapRange all = {0, g.w.taps};
@@ -256,10 +281,40 @@ HWY_INLINE void CorrelateRow(const DepthwiseArgs& a, const TapLine& line, int64_
   }
 }
 
+// GradFilterRows where the windows slide.
+void SlideFilterRows(const DepthwiseArgs& a, int64_t first, int64_t last, float* to) {
+  SlideFilter g;
+  g.channels = a.channels;
+  g.points = a.out_w;
+  g.width = a.in_w;
+  g.origin = -a.pad_left;
+  ForEachVector(a.channels, [&](const auto& access, int64_t c) HWY_ATTR {
+    VF sum[3][3];
+    PT_UNROLL for (int tap = 0; tap < 9; ++tap) sum[tap / 3][tap % 3] = hn::Zero(F32());
+    for (int64_t row = first, n = first / a.out_h, i = first % a.out_h; row < last; ++row) {
+      const float* image = a.x + n * a.in_h * a.in_w * a.channels;
+      for (int s = 0; s < 3; ++s) {
+        const int64_t h = i * a.stride_h - a.pad_top + s * a.dilation_h;
+        g.x.Set(s, image, h, a.in_h, a.in_w, a.channels);
+      }
+      g.dy = a.dy + row * a.out_w * a.channels;
+      SlideFilterVector(g, access, c, sum);
+      if (++i == a.out_h) {
+        i = 0;
+        ++n;
+      }
+    }
+    PT_UNROLL for (int tap = 0; tap < 9; ++tap) {
+      access.Store(sum[tap / 3][tap % 3], to + tap * a.channels + c);
+    }
+  });
+}
+
 // Sum over the rows of dy in [first, last) (rows count through all images), into `to`.
 void GradFilterRows(const DepthwiseArgs& a, int64_t first, int64_t last, float* to) {
   const TapLine h = ForwardLine(a.out_h, a.kernel_h, a.stride_h, a.pad_top, a.dilation_h);
   const TapLine w = ForwardLine(a.out_w, a.kernel_w, a.stride_w, a.pad_left, a.dilation_w);
+  if (Slides(h, w)) return SlideFilterRows(a, first, last, to);
   ZeroFloats(to, a.kernel_h * a.kernel_w * a.channels);
   for (int64_t row = first; row < last; ++row) {
     const int64_t n = row / a.out_h, i = row % a.out_h;
@@ -315,6 +370,25 @@ int64_t PartsOf(const DepthwiseArgs& a) {
   return std::max<int64_t>(1, std::min({kMaxParts, rows, kMaxPartialFloats / size}));
 }
 
+// Rows of a result that make a work item: few enough items that handing them out does not show, a
+// function of the shape alone.
+int64_t RowsOfItem(int64_t rows, int64_t row_floats) {
+  constexpr int64_t kWantedItems = 32, kItemFloats = 1 << 13;
+  row_floats = std::max<int64_t>(1, row_floats);
+  return std::clamp<int64_t>(rows / kWantedItems, 1,
+                             std::max<int64_t>(1, kItemFloats / row_floats));
+}
+
+// fn(row) for all rows of a result.
+template <typename Fn>
+void ForEachRow(int64_t rows, int64_t row_floats, ThreadPool* pool, const Fn& fn) {
+  const int64_t step = RowsOfItem(rows, row_floats);
+  pool->ParallelFor(CeilDiv(rows, step), [&](int64_t item, int) {
+    const int64_t last = std::min(rows, (item + 1) * step);
+    for (int64_t row = item * step; row < last; ++row) fn(row);
+  });
+}
+
 // Channels do not meet: they are what may run at once.
 void RunInPlace(const DepthwiseArgs& a, ThreadPool* pool) {
   constexpr int64_t kLine = 16;  // channels of a pixel that share a line of the cache
@@ -337,7 +411,7 @@ void RunDepthwiseConv2d(const KernelArgs& args) {
   a.y = args.results[0].as<float>();
   a.act = attrs.act;
   if (a.y == a.x) return RunInPlace(a, args.pool);
-  args.pool->ParallelFor(a.batch * a.out_h, [&](int64_t row, int) {
+  ForEachRow(a.batch * a.out_h, a.out_w * a.channels, args.pool, [&](int64_t row) {
     HWY_DYNAMIC_DISPATCH(ForwardWholeRow)(a, row);
   });
 }
@@ -348,7 +422,7 @@ void RunDepthwiseConv2dGradInput(const KernelArgs& args) {
   a.dy = args.operands[0].as<float>();
   a.w = args.operands[1].as<float>();
   a.dx = args.results[0].as<float>();
-  args.pool->ParallelFor(a.batch * a.in_h, [&](int64_t row, int) {
+  ForEachRow(a.batch * a.in_h, a.in_w * a.channels, args.pool, [&](int64_t row) {
     HWY_DYNAMIC_DISPATCH(GradInputRow)(a, row);
   });
 }

@@ -20,6 +20,10 @@ std::vector<ConvCase> DenseCases() {
   // Small patches, which are gathered whole, and image rows long enough to be read in place.
   cases.push_back({"FirstLayer", 2, 45, 51, 3, 16, 3, 3, Attributes({2, 2}, {0, 1, 0, 1})});
   cases.push_back({"FirstLayer7x7", 1, 31, 43, 3, 24, 7, 7, Attributes({2, 2}, {3, 3, 3, 3})});
+  // Strips over several images, with rows between taps, with rows that nothing reads.
+  cases.push_back({"Spectrograms", 5, 49, 10, 1, 40, 10, 4, Attributes({2, 2}, {4, 5, 1, 1})});
+  cases.push_back({"DilatedRows", 3, 19, 9, 2, 17, 3, 2, Attributes({2, 1}, {2, 3, 1, 0}, {3, 1})});
+  cases.push_back({"SkippedRows", 4, 23, 7, 3, 18, 2, 3, Attributes({5, 1}, {0, 0, 1, 1})});
   cases.push_back({"LongRows", 1, 9, 67, 16, 24, 3, 3, Attributes({1, 1}, {1, 1, 1, 1})});
   return cases;
 }

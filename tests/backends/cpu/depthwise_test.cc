@@ -13,6 +13,13 @@ std::vector<ConvCase> DepthwiseCases() {
   cases.push_back({"WholeVectors", 1, 9, 23, 32, 32, 3, 3, Attributes({1, 1}, {1, 1, 1, 1})});
   cases.push_back({"Kernel6", 1, 9, 11, 20, 20, 6, 6, Attributes({1, 1}, {2, 3, 3, 2})});
   cases.push_back({"Wide", 3, 13, 16, 67, 67, 3, 3, Attributes({2, 2}, {1, 1, 1, 1})});
+  // Windows that move by one pixel, over borders of all kinds.
+  cases.push_back({"Narrow", 5, 25, 5, 64, 64, 3, 3, Attributes({1, 1}, {1, 1, 1, 1})});
+  cases.push_back({"OneColumn", 2, 7, 1, 20, 20, 3, 3, Attributes({1, 1}, {1, 1, 1, 1})});
+  cases.push_back({"PadBeyond3x3", 2, 4, 5, 19, 19, 3, 3, Attributes({1, 1}, {3, 2, 3, 4})});
+  cases.push_back({"Stride2ByRows", 2, 9, 7, 35, 35, 3, 3, Attributes({2, 1}, {1, 1, 0, 2})});
+  cases.push_back(
+      {"DilatedByRows", 1, 11, 6, 18, 18, 3, 3, Attributes({1, 1}, {2, 2, 1, 0}, {2, 1})});
   cases.push_back({"ManyRows", 3, 29, 7, 43, 43, 5, 5, Attributes({2, 1}, {2, 2, 2, 2})});
   return cases;
 }

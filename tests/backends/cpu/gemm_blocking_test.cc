@@ -51,6 +51,27 @@ TEST(GemmBlockingTest, KeepsATransposedResultInScratch) {
   EXPECT_GE(g.partial_floats, 9 * 64);
 }
 
+TEST(GemmBlockingTest, ReadsPatchesOfFewChannelsFromStrips) {
+  GemmProblem p = Plain(4000, 64, 40);
+  p.a.kind = GemmOperand::Kind::kPatches;
+  PatchGrid& grid = p.a.grid;
+  grid.height = 49;
+  grid.width = 10;
+  grid.rows = 25;
+  grid.cols = 5;
+  grid.stride_h = grid.stride_w = 2;
+  grid.taps_h = 10;
+  grid.taps_w = 4;
+  grid.pixel = grid.channels = 1;
+  EXPECT_EQ(StripOf(grid).pitch, 12);
+  EXPECT_EQ(StripOf(grid).span, 10);
+  EXPECT_GT(BlockingOf(p).strip_floats, 0);
+  grid.pixel = 2;  // one of two groups
+  EXPECT_EQ(BlockingOf(p).strip_floats, 0);
+  grid.pixel = grid.channels = 16;
+  EXPECT_EQ(BlockingOf(p).strip_floats, 0);
+}
+
 // A dot product reads a B stored [N,K] in place.
 TEST(GemmBlockingTest, TakesDotProductsForFewRows) {
   GemmProblem p = Plain(8, 1000, 512);
