@@ -150,7 +150,9 @@ absl::Status SetTarget(Compilation& c, KernelChoices* choices) {
   if (!isa.ok()) return isa.status();
   if (c.target.threads < 1) return absl::InvalidArgumentError("threads: want at least 1");
   if (c.target.memory_bytes < 0) return absl::InvalidArgumentError("memory: want at least 0 bytes");
+  if (c.target.cache_bytes < 1) return absl::InvalidArgumentError("cache: want at least 1 byte");
   c.context.kernels = CpuKernels();
+  c.context.cached_bytes = c.target.cache_bytes;
   c.context.isa = *isa;
   c.context.slots = c.target.threads;
   if (c.target.keep_order) c.context.disabled.push_back("reorder");

@@ -144,6 +144,8 @@ void AddTrainFlags(CLI::App* command, RunSpec* spec) {
       ->check(Within(1e-12, 1e12));
   AddBytesFlag(command, "--memory", &spec->memory_bytes,
                "The peak may not exceed it, e.g. 64MiB; time is given for it where need be");
+  AddBytesFlag(command, "--cache", &spec->cache_bytes,
+               "Operators on larger tensors run on parts of the batch (default 4MiB)");
   command->add_option_function<std::vector<std::string>>(
       "--lr-group",
       [spec](const std::vector<std::string>& groups) {

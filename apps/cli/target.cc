@@ -116,6 +116,7 @@ absl::StatusOr<Plan> CompileModel(const Model& model, RunSpec spec, const Common
                          .isa = flags.isa,
                          .keep_order = flags.keep_order,
                          .memory_bytes = spec.memory_bytes,
+                         .cache_bytes = spec.cache_bytes,
                          .tuning = tuning->get()};
   Outcome<Plan> plan = Compile(model, spec.train, target,
                                metadata.dump(-1, ' ', false, Json::error_handler_t::replace));

@@ -54,6 +54,7 @@ void Visit(Spec& s, V&& v) {
 template <class Spec, class V>
 void VisitLater(Spec& s, V&& v) {
   v("train", "memory_bytes", s.memory_bytes);
+  v("train", "cache_bytes", s.cache_bytes);
   v("train", "micro_batch", s.train.micro_batch);
   v("train", "clip_norm", s.train.clip_norm);
 }

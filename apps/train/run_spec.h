@@ -31,6 +31,7 @@ struct RunSpec {
   std::string weights;
   TrainSpec train;
   int64_t memory_bytes = 0;  // the plan's peak may not exceed; 0: any
+  int64_t cache_bytes = Target().cache_bytes;
   DataSpec data;
   uint64_t seed = 1;
   double lr = 0.01;

@@ -56,7 +56,8 @@ struct KernelInfo {
   int64_t (*scratch_bytes)(const KernelQuery& query);
   // Kernels with state (packed weights): made once when a plan is opened, from the constant
   // operands (whose data is set until it returns; other data is not). `run` then finds no data in
-  // them. Null: no state.
+  // them. It serves any number of samples: dimension 0 of operands that are not constant, and of
+  // results, may be another in `run`. Null: no state.
   Status (*prepare)(const KernelArgs& args, void** state) = nullptr;
   void (*release)(void* state) = nullptr;
   // Bytes that `prepare` will hold outside the arena (packed weights, indirection buffers).

@@ -13,6 +13,9 @@
 namespace pocketune {
 namespace {
 
+constexpr int64_t kPackedRows = 256;        // above, packing takes less than 5 % of the product
+constexpr int64_t kPackedFloats = 1 << 19;  // 2 MiB
+
 // Stands before the panels, in the pages that it owns.
 struct alignas(64) State {
   Pages pages;
@@ -30,7 +33,9 @@ bool HasFrozenWeights(const KernelQuery& query) {
          std::all_of(query.operands.begin(), query.operands.end(), IsPlain);
 }
 
-bool PackingPays(const GemmProblem& p) { return p.m > kGemmDotRows; }
+bool PackingPays(const GemmProblem& p) {
+  return p.m > kGemmDotRows && p.m <= kPackedRows && p.n * p.k <= kPackedFloats;
+}
 
 int64_t PackedScratchBytes(GemmProblem p, int slots) {
   p.b = PackedOperand(p, nullptr);

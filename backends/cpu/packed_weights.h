@@ -12,7 +12,9 @@ namespace pocketune {
 
 // f32 throughout, not empty, and operand 1, the weights, never changes.
 bool HasFrozenWeights(const KernelQuery& query);
-// Not where few rows read B in place.
+// Not where few rows read B in place, where so many read it that packing it each time is a few
+// percent of the product, and where it is large: a copy is memory, and other kernels may need the
+// weights too.
 bool PackingPays(const GemmProblem& p);
 
 // The functions of a kernel, given its product. StateBytes of one product of the same shapes is

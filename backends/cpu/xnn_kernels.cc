@@ -20,7 +20,6 @@ namespace {
 // All that makes an operator but its weights.
 struct OperatorSpec {
   bool convolution = false;  // else a fully connected layer with group_in inputs, group_out outputs
-  size_t batch = 0;          // images, or rows
   size_t height = 0, width = 0;
   size_t group_in = 0, group_out = 0;
   uint32_t groups = 1;
@@ -33,6 +32,7 @@ struct OperatorSpec {
 struct State {
   OperatorSpec spec;
   xnn_operator_t op = nullptr;
+  size_t batch = 0;  // images or rows; the rest is what the last setup was given, too
   const float* input = nullptr;
   float* output = nullptr;
   pthreadpool_t pool = nullptr;
@@ -61,12 +61,13 @@ xnn_status Create(const OperatorSpec& s, const float* weights, const float* bias
 
 // Tells the operator where its arrays are. Only the first call, in Prepare, allocates: XNNPACK
 // keeps indirection buffers relative to the input's address.
-bool Setup(State* s, const float* input, float* output, pthreadpool_t pool) {
+bool Setup(State* s, size_t batch, const float* input, float* output, pthreadpool_t pool) {
   const OperatorSpec& spec = s->spec;
   const xnn_status status =
-      spec.convolution ? xnn_setup_convolution2d_nhwc_f32(s->op, spec.batch, spec.height,
-                                                          spec.width, input, output, pool)
-                       : xnn_setup_fully_connected_nc_f32(s->op, spec.batch, input, output, pool);
+      spec.convolution ? xnn_setup_convolution2d_nhwc_f32(s->op, batch, spec.height, spec.width,
+                                                          input, output, pool)
+                       : xnn_setup_fully_connected_nc_f32(s->op, batch, input, output, pool);
+  s->batch = batch;
   s->input = input;
   s->output = output;
   s->pool = pool;
@@ -92,7 +93,7 @@ Status Make(const OperatorSpec& spec, const float* weights, const float* bias, p
   // Any aligned addresses will do until the first run.
   alignas(64) static float somewhere[16];
   if (Create(spec, weights, bias, &s->op) != xnn_status_success ||
-      !Setup(s, somewhere, somewhere, pool)) {
+      !Setup(s, 1, somewhere, somewhere, pool)) {
     ReleaseXnn(s);
     return Status(StatusCode::kResourceExhausted, "XNNPACK refuses the operator");
   }
@@ -137,7 +138,6 @@ OperatorSpec ConvolutionSpec(const Shape& x, const Shape& w, const Shape& y, con
   const ConvAttrs& a = *static_cast<const ConvAttrs*>(attrs);
   OperatorSpec s;
   s.convolution = true;
-  s.batch = static_cast<size_t>(x[0]);
   s.height = static_cast<size_t>(x[1]);
   s.width = static_cast<size_t>(x[2]);
   s.groups = static_cast<uint32_t>(a.groups);
@@ -155,7 +155,6 @@ OperatorSpec ConvolutionSpec(const Shape& x, const Shape& w, const Shape& y, con
 OperatorSpec MatmulSpec(const Shape& a, const Shape& b, const Shape& y, const void* attrs) {
   const MatmulAttrs& at = *static_cast<const MatmulAttrs*>(attrs);
   OperatorSpec s;
-  s.batch = static_cast<size_t>(y.elems() / y[-1]);
   s.group_in = static_cast<size_t>(a[-1]);
   s.group_out = static_cast<size_t>(y[-1]);
   s.flags = at.trans_b ? 0 : XNN_FLAG_TRANSPOSE_WEIGHTS;
@@ -166,7 +165,6 @@ OperatorSpec MatmulSpec(const Shape& a, const Shape& b, const Shape& y, const vo
 // dx[pixel, c] = sum over o of dy[pixel, o] w[o, c].
 OperatorSpec GradInputSpec(const Shape& dy, const Shape& w, const Shape& dx, const void* attrs) {
   OperatorSpec s;
-  s.batch = static_cast<size_t>(dy[0] * dy[1] * dy[2]);
   s.group_in = static_cast<size_t>(w[0]);
   s.group_out = static_cast<size_t>(w[3]);
   s.flags = XNN_FLAG_TRANSPOSE_WEIGHTS;
@@ -194,8 +192,11 @@ void RunXnn(const KernelArgs& args) {
   const float* input = args.operands[0].as<float>();
   float* output = args.results[0].as<float>();
   pthreadpool_t pool = args.pool->raw();
-  const bool same = input == s->input && output == s->output && pool == s->pool;
-  PT_CHECK(same || Setup(s, input, output, pool));
+  const Shape& y = args.results[0].shape;
+  const auto batch = static_cast<size_t>(s->spec.convolution ? y[0] : y.elems() / y[-1]);
+  const bool same =
+      batch == s->batch && input == s->input && output == s->output && pool == s->pool;
+  PT_CHECK(same || Setup(s, batch, input, output, pool));
   PT_CHECK(xnn_run_operator(s->op, pool) == xnn_status_success);
 }
 

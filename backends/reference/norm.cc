@@ -14,8 +14,9 @@ Extent ExtentOf(const TensorView& x) {
   return {x.shape.elems() / channels, channels};
 }
 
+double InverseDeviation(double variance, double eps) { return 1.0 / std::sqrt(variance + eps); }
 double InverseDeviation(double variance, const KernelArgs& args) {
-  return 1.0 / std::sqrt(variance + args.Attr<NormAttrs>().eps);
+  return InverseDeviation(variance, args.Attr<NormAttrs>().eps);
 }
 
 // dy where relu or relu6 let the normalized value through, else 0.
@@ -23,6 +24,61 @@ double ThroughAct(Act act, double value, double dy) {
   if (act == Act::kNone) return dy;
   return value > 0 && (act == Act::kRelu || value < 6) ? dy : 0;
 }
+
+// The gradient of a normalization by the batch and of its activation. Operands dy, x, scale, mean,
+// var; with an activation the shift is operand `shift_at`.
+template <typename T>
+class NormGradient {
+ public:
+  NormGradient(const KernelArgs& args, double eps, Act act, size_t shift_at)
+      : dy_(In<T>(args, 0)),
+        x_(In<T>(args, 1)),
+        scale_(In<T>(args, 2)),
+        mean_(In<T>(args, 3)),
+        variance_(In<T>(args, 4)),
+        shift_(act == Act::kNone ? nullptr : In<T>(args, shift_at)),
+        eps_(eps),
+        act_(act) {}
+
+  std::pair<double, double> OfParams(int64_t rows, int64_t channels, int64_t c) const {
+    double dscale = 0, dshift = 0;
+    for (int64_t r = 0; r < rows; ++r) {
+      const double g = Through(r * channels + c, c);
+      dshift += g;
+      dscale += g * Normalized(r * channels + c, c);
+    }
+    return {dscale, dshift};
+  }
+
+  void OfInput(int64_t rows, int64_t channels, int64_t c, double dscale, double dshift,
+               double count, T* dx) const {
+    for (int64_t r = 0; r < rows; ++r) {
+      const int64_t at = r * channels + c;
+      const double through_statistics = (dshift + Normalized(at, c) * dscale) / count;
+      Store(dx, at, scale_[c] * Inverse(c) * (Through(at, c) - through_statistics));
+    }
+  }
+
+ private:
+  double Inverse(int64_t c) const { return InverseDeviation(variance_[c], eps_); }
+  double Normalized(int64_t at, int64_t c) const {
+    return (double{x_[at]} - mean_[c]) * Inverse(c);
+  }
+  double Through(int64_t at, int64_t c) const {
+    const double shift = shift_ == nullptr ? 0.0 : double{shift_[c]};
+    const double value = (x_[at] - double{mean_[c]}) * (scale_[c] * Inverse(c)) + shift;
+    return ThroughAct(act_, static_cast<T>(value), dy_[at]);
+  }
+
+  const T* dy_;
+  const T* x_;
+  const T* scale_;
+  const T* mean_;
+  const T* variance_;
+  const T* shift_;
+  double eps_;
+  Act act_;
+};
 
 }  // namespace
 
@@ -74,33 +130,72 @@ PT_REFERENCE(BatchNormFrozen) {
 
 PT_REFERENCE(BatchNormGrad) {
   const auto [rows, channels] = ExtentOf(args.operands[0]);
-  const Act act = args.Attr<NormAttrs>().act;
-  const T* x = In<T>(args, 1);
-  const T* scale = In<T>(args, 2);
-  const T* mean = In<T>(args, 3);
-  const T* variance = In<T>(args, 4);
-  T* dx = Out<T>(args, 0);
+  const NormGradient<T> gradient(args, args.Attr<NormAttrs>().eps, args.Attr<NormAttrs>().act, 5);
   for (int64_t c = 0; c < channels; ++c) {
-    const double inverse = InverseDeviation(variance[c], args);
-    const double shift = act == Act::kNone ? 0.0 : double{In<T>(args, 5)[c]};
-    const auto gradient = [&](int64_t at) {
-      const double value = (x[at] - double{mean[c]}) * (scale[c] * inverse) + shift;
-      return ThroughAct(act, static_cast<T>(value), In<T>(args, 0)[at]);
-    };
-    double dscale = 0, dshift = 0;
-    for (int64_t r = 0; r < rows; ++r) {
-      const double g = gradient(r * channels + c);
-      dshift += g;
-      dscale += g * (double{x[r * channels + c]} - mean[c]) * inverse;
-    }
-    for (int64_t r = 0; r < rows; ++r) {
-      const double normalized = (double{x[r * channels + c]} - mean[c]) * inverse;
-      const double through_statistics = (dshift + normalized * dscale) / double(rows);
-      const double g = gradient(r * channels + c);
-      Store(dx, r * channels + c, scale[c] * inverse * (g - through_statistics));
-    }
+    const auto [dscale, dshift] = gradient.OfParams(rows, channels, c);
+    gradient.OfInput(rows, channels, c, dscale, dshift, double(rows), Out<T>(args, 0));
     Store(Out<T>(args, 1), c, dscale);
     Store(Out<T>(args, 2), c, dshift);
+  }
+}
+
+PT_REFERENCE(BatchNormMoments) {
+  const TensorView& view = args.operands[0];
+  const int64_t samples = view.shape[0], channels = view.shape[-1];
+  const int64_t rows = view.shape.elems() / (samples * channels);
+  for (int64_t n = 0; n < samples; ++n) {
+    const T* x = In<T>(args, 0) + n * rows * channels;
+    T* moments = Out<T>(args, 0) + n * 2 * channels;
+    for (int64_t c = 0; c < channels; ++c) {
+      double mean = 0, squares = 0;
+      for (int64_t r = 0; r < rows; ++r) mean += x[r * channels + c];
+      mean = static_cast<T>(mean / double(rows));
+      for (int64_t r = 0; r < rows; ++r) {
+        const double d = x[r * channels + c] - mean;
+        squares += d * d;
+      }
+      moments[c] = static_cast<T>(mean);
+      moments[channels + c] = static_cast<T>(squares);
+    }
+  }
+}
+
+// Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm for Computing Sample
+// Variances", 1979, for parts of equal size.
+PT_REFERENCE(BatchNormStatistics) {
+  const int64_t samples = args.operands[0].shape[0], channels = args.operands[0].shape[2];
+  const double count = double(args.Attr<MomentsAttrs>().count);
+  for (int64_t c = 0; c < channels; ++c) {
+    const T* moments = In<T>(args, 0) + c;
+    double mean = 0, squares = 0;
+    for (int64_t n = 0; n < samples; ++n) mean += moments[n * 2 * channels];
+    mean /= double(samples);
+    for (int64_t n = 0; n < samples; ++n) {
+      const double d = moments[n * 2 * channels] - mean;
+      squares += moments[(n * 2 + 1) * channels] + count * d * d;
+    }
+    Store(Out<T>(args, 0), c, mean);
+    Store(Out<T>(args, 1), c, squares / (count * double(samples)));
+  }
+}
+
+PT_REFERENCE(BatchNormGradParams) {
+  const auto [rows, channels] = ExtentOf(args.operands[0]);
+  const NormGradient<T> gradient(args, args.Attr<NormAttrs>().eps, args.Attr<NormAttrs>().act, 5);
+  for (int64_t c = 0; c < channels; ++c) {
+    const auto [dscale, dshift] = gradient.OfParams(rows, channels, c);
+    Store(Out<T>(args, 0), c, dscale);
+    Store(Out<T>(args, 1), c, dshift);
+  }
+}
+
+PT_REFERENCE(BatchNormGradInput) {
+  const auto [rows, channels] = ExtentOf(args.operands[0]);
+  const NormGradAttrs& attrs = args.Attr<NormGradAttrs>();
+  const NormGradient<T> gradient(args, attrs.eps, attrs.act, 7);
+  for (int64_t c = 0; c < channels; ++c) {
+    const double dscale = In<T>(args, 5)[c], dshift = In<T>(args, 6)[c];
+    gradient.OfInput(rows, channels, c, dscale, dshift, double(attrs.count), Out<T>(args, 0));
   }
 }
 

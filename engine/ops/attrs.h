@@ -99,6 +99,28 @@ struct NormUpdateAttrs {
   }
 };
 
+// How many rows each sample's moments were taken of.
+struct MomentsAttrs {
+  int64_t count = 0;
+  template <class Self, class V>
+  static void Visit(Self& s, V&& v) {
+    v("count", s.count);
+  }
+};
+
+// The gradient of a batch normalization, `count` = rows of the whole batch.
+struct NormGradAttrs {
+  double eps = 1e-5;
+  int64_t count = 0;
+  Act act = Act::kNone;
+  template <class Self, class V>
+  static void Visit(Self& s, V&& v) {
+    v("act", s.act);
+    v("count", s.count);
+    v("eps", s.eps);
+  }
+};
+
 // Windowed pooling. Max ignores the padding, average divides by the window's elements inside the
 // input unless `count_include_pad`. `size` = input height, width: used by the gradients alone.
 struct PoolAttrs {
@@ -265,6 +287,6 @@ struct OptimizerAttrs {
 using Attrs = std::variant<NoAttrs, ConvAttrs, ConvGradAttrs, MatmulAttrs, NormAttrs,
                            NormUpdateAttrs, PoolAttrs, ReduceAttrs, ShapeAttrs, TransposeAttrs,
                            AxisAttrs, PadAttrs, SliceAttrs, ClampAttrs, AffineAttrs, DropoutAttrs,
-                           LossAttrs, OptimizerAttrs, GateAttrs>;
+                           LossAttrs, OptimizerAttrs, GateAttrs, MomentsAttrs, NormGradAttrs>;
 
 }  // namespace pocketune

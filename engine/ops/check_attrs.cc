@@ -67,6 +67,14 @@ Status Check(const NormUpdateAttrs& a) {
   if (a.count < 1 || a.count > kMaxElements) return Invalid("attributes: count is out of range");
   return OkStatus();
 }
+Status Check(const MomentsAttrs& a) {
+  if (a.count < 1 || a.count > kMaxElements) return Invalid("attributes: count is out of range");
+  return OkStatus();
+}
+Status Check(const NormGradAttrs& a) {
+  PT_RETURN_IF_ERROR(Check(MomentsAttrs{a.count}));
+  return Check(NormAttrs{a.eps, a.act});
+}
 Status Check(const PoolAttrs& a) {
   PT_RETURN_IF_ERROR(CheckWindow(a));
   if (!AllBetween(a.kernel, 1, kMaxWindow)) {

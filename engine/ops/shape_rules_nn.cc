@@ -239,17 +239,49 @@ PT_SHAPE_RULE(BatchNormFrozen) {
   return OkStatus();
 }
 
-// The shift serves to find out again where relu or relu6 let the result through.
-PT_SHAPE_RULE(BatchNormGrad) {
-  const Act act = As<NormAttrs>(attrs).act;
+// The shift serves to find out again where relu or relu6 let the result through; it stands behind
+// `vectors` others.
+Status CheckNormGrad(std::span<const TensorType> operands, Act act, size_t vectors) {
   if (act != Act::kNone && act != Act::kRelu && act != Act::kRelu6) {
     return Invalid("batch_norm_grad: goes through relu and relu6 alone", int64_t(act));
   }
-  if ((operands.size() == 6) != (act != Act::kNone)) {
+  if ((operands.size() == 3 + vectors) != (act != Act::kNone)) {
     return Invalid("batch_norm_grad: has a shift with an activation alone", int64_t(act));
   }
   if (operands[0] != operands[1]) return Invalid("batch_norm_grad: dy and x differ in shape");
-  PT_RETURN_IF_ERROR(CheckNorm(operands, 2));
+  return CheckNorm(operands, 2);
+}
+
+PT_SHAPE_RULE(BatchNormMoments) {
+  const Shape& x = operands[0].shape;
+  if (x.rank() < 3) return Invalid("batch_norm_moments: x needs at least 3 dimensions", x.rank());
+  results[0] = {{x[0], 2, x[-1]}, operands[0].dtype};
+  return OkStatus();
+}
+
+PT_SHAPE_RULE(BatchNormStatistics) {
+  const Shape& moments = operands[0].shape;
+  if (moments.rank() != 3 || moments[1] != 2) {
+    return Invalid("batch_norm_statistics: the moments are not [N,2,C]", moments.rank());
+  }
+  results[0] = results[1] = {{moments[2]}, operands[0].dtype};
+  return OkStatus();
+}
+
+PT_SHAPE_RULE(BatchNormGradParams) {
+  PT_RETURN_IF_ERROR(CheckNormGrad(operands, As<NormAttrs>(attrs).act, 3));
+  results[0] = results[1] = operands[2];
+  return OkStatus();
+}
+
+PT_SHAPE_RULE(BatchNormGradInput) {
+  PT_RETURN_IF_ERROR(CheckNormGrad(operands, As<NormGradAttrs>(attrs).act, 5));
+  results[0] = operands[0];
+  return OkStatus();
+}
+
+PT_SHAPE_RULE(BatchNormGrad) {
+  PT_RETURN_IF_ERROR(CheckNormGrad(operands, As<NormAttrs>(attrs).act, 3));
   results[0] = operands[0];
   results[1] = results[2] = operands[2];
   return OkStatus();

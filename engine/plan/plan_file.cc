@@ -26,7 +26,7 @@ Status CheckPlanHeader(const PlanHeader& header, int64_t file_bytes) {
     return Status(StatusCode::kUnimplemented, "plan: made by a newer version of pocketune",
                   static_cast<int32_t>(header.version));
   }
-  if (header.version != kPlanVersion || header.reserved != 0 ||
+  if (header.version < kOldestPlanVersion || header.reserved != 0 ||
       header.metadata_bytes > kMaxMetadataBytes) {
     return Status(StatusCode::kInvalidArgument, "plan: the header is unsound");
   }

@@ -107,7 +107,7 @@ Status VerifyPlan(std::span<const uint8_t> metadata, int64_t segment_bytes) {
     return Status(StatusCode::kUnimplemented, "plan: made by a newer version of pocketune",
                   static_cast<int32_t>(plan.version()));
   }
-  if (plan.version() != kPlanVersion) return Unsound("plan: unknown version", plan.version());
+  if (plan.version() < kOldestPlanVersion) return Unsound("plan: unknown version", plan.version());
   PT_RETURN_IF_ERROR(CheckName(*plan.name(), 0));
   PT_RETURN_IF_ERROR(CheckSizes(plan));
   PT_RETURN_IF_ERROR(CheckParams(plan, segment_bytes));

@@ -1,6 +1,7 @@
 // Reading a verified plan's FlatBuffer in the words of the engine.
 #pragma once
 
+#include <span>
 #include <string_view>
 
 #include "engine/ops/op_info.h"
@@ -25,6 +26,18 @@ inline TensorType TypeOf(const fb::Tensor& tensor) {
 }
 
 inline int64_t BytesOf(const TensorType& type) { return type.shape.elems() * SizeOf(type.dtype); }
+
+inline std::span<const uint8_t> AttrBytesOf(const fb::Step& step) {
+  if (step.attrs() == nullptr) return {};
+  return {step.attrs()->data(), step.attrs()->size()};
+}
+
+inline uint32_t LoopCount(const fb::Schedule& schedule) {
+  return schedule.loops() == nullptr ? 0 : schedule.loops()->size();
+}
+
+// That it takes in the arena.
+inline int64_t RoomOf(const fb::Tensor& tensor) { return BytesOf(TypeOf(tensor)) / tensor.parts(); }
 
 // Values of a parameter or a state are f32.
 inline int64_t BytesOf(const fb::Param& param) {

@@ -1,9 +1,11 @@
 #include "engine/plan/schedule_verify.h"
 
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "engine/ops/batch_part.h"
 #include "engine/plan/plan_view.h"
 
 namespace pocketune {
@@ -13,6 +15,7 @@ constexpr uint32_t kMaxNameBytes = 256;
 constexpr uint32_t kMaxTensors = 65536;
 constexpr uint32_t kMaxSteps = 65536;
 constexpr int64_t kMaxElements = int64_t{1} << 40;
+constexpr int32_t kMaxParts = 1 << 20;
 constexpr uint8_t kMaxPhase = 2;  // Phase of graph/ir
 
 class ScheduleVerifier {
@@ -45,7 +48,7 @@ class ScheduleVerifier {
     for (uint32_t i = 0; i < schedule_.steps()->size(); ++i) {
       PT_RETURN_IF_ERROR(CheckStep(*schedule_.steps()->Get(i), i));
     }
-    return OkStatus();
+    return CheckLoops();
   }
 
  private:
@@ -63,6 +66,10 @@ class ScheduleVerifier {
         return Unsound("plan: a tensor is neither f32, i32 nor u8", i);
       }
       types_.push_back(TypeOf(tensor));
+      if (tensor.parts() < 1 || tensor.parts() > kMaxParts ||
+          (tensor.parts() > 1 && tensor.storage() != fb::Storage::Arena)) {
+        return Unsound("plan: a tensor's number of parts is out of range", i);
+      }
       PT_RETURN_IF_ERROR(CheckPlace(tensor, types_.back(), i));
     }
     return OkStatus();
@@ -71,7 +78,7 @@ class ScheduleVerifier {
   Status CheckPlace(const fb::Tensor& tensor, const TensorType& type, int64_t index) const {
     switch (tensor.storage()) {
       case fb::Storage::Arena:
-        if (Inside(tensor.offset(), BytesOf(type), plan_.arena_bytes())) return OkStatus();
+        if (Inside(tensor.offset(), RoomOf(tensor), plan_.arena_bytes())) return OkStatus();
         return Unsound("plan: a tensor lies outside the arena", index);
       case fb::Storage::Const:
         if (Inside(tensor.offset(), BytesOf(type), segment_bytes_)) return OkStatus();
@@ -95,6 +102,9 @@ class ScheduleVerifier {
     for (const fb::Port* port : ports) {
       PT_RETURN_IF_ERROR(CheckName(*port->name(), int64_t(names.size())));
       if (!IsTensor(port->tensor())) return Unsound("plan: a port names no tensor", port->tensor());
+      if (tensors_[uint32_t(port->tensor())]->parts() != 1) {
+        return Unsound("plan: a port names one part of the batch", port->tensor());
+      }
       if (!names.emplace(TextOf(port->name()), port->tensor()).second) {
         return Unsound("plan: two ports have the same name", port->tensor());
       }
@@ -137,9 +147,7 @@ class ScheduleVerifier {
 
   // Attributes are in range and results are what the shape rule makes of the operands.
   Status CheckTypes(const OpInfo& op, const fb::Step& step, int64_t index) {
-    std::span<const uint8_t> bytes;
-    if (step.attrs() != nullptr) bytes = {step.attrs()->data(), step.attrs()->size()};
-    const Result<Attrs> attrs = AttrsFromBytes(op.kind, bytes);
+    const Result<Attrs> attrs = AttrsFromBytes(op.kind, AttrBytesOf(step));
     if (!attrs.ok()) return Unsound(attrs.status().message(), index);
     inferred_ = results_;
     const Status status = InferShapes(op.kind, operands_, attrs.value(), inferred_);
@@ -175,6 +183,39 @@ class ScheduleVerifier {
       if (result.storage() != fb::Storage::None) ++written;
     }
     if (written == 0) return Unsound("plan: a step has no result that is kept", index);
+    return OkStatus();
+  }
+
+  Status CheckLoops() {
+    int64_t end = 0;
+    for (uint32_t i = 0; i < LoopCount(schedule_); ++i) {
+      const fb::Loop& loop = *schedule_.loops()->Get(i);
+      if (loop.first() < end || loop.last() < loop.first() ||
+          uint32_t(loop.last()) >= schedule_.steps()->size() || loop.parts() < 2 ||
+          loop.parts() > kMaxParts) {
+        return Unsound("plan: a loop is out of range", i);
+      }
+      end = int64_t{loop.last()} + 1;
+      for (int32_t s = loop.first(); s <= loop.last(); ++s) {
+        PT_RETURN_IF_ERROR(CheckLoopStep(*schedule_.steps()->Get(uint32_t(s)), loop.parts(), s));
+      }
+    }
+    return OkStatus();
+  }
+
+  // The step can run on parts of the batch, with room for more results where it sums over them.
+  Status CheckLoopStep(const fb::Step& step, int parts, int64_t index) {
+    PT_RETURN_IF_ERROR(Gather(*step.operands(), index, operands_));
+    PT_RETURN_IF_ERROR(Gather(*step.results(), index, results_));
+    const OpKind kind = FindOp(TextOf(step.op()))->kind;
+    const std::optional<PartForm> form = PartFormOf(
+        kind, operands_, results_, AttrsFromBytes(kind, AttrBytesOf(step)).value(), parts);
+    if (!form.has_value()) return Unsound("plan: a step cannot run in a loop", index);
+    int64_t room = 0;
+    for (const TensorType& result : results_) room += AlignUp(BytesOf(result));
+    if (form->sums && (step.scratch_bytes() < room || step.scratch_bytes() % kAlignment != 0)) {
+      return Unsound("plan: a step has no room to sum over parts", index);
+    }
     return OkStatus();
   }
 

@@ -22,11 +22,6 @@ struct RowRange {
   bool operator==(const RowRange&) const = default;
 };
 
-std::span<const uint8_t> AttrsOf(const fb::Step& step) {
-  if (step.attrs() == nullptr) return {};
-  return {step.attrs()->data(), step.attrs()->size()};
-}
-
 // Finds the prefix's steps and compares the cuts through it.
 class Finder {
  public:
@@ -112,7 +107,8 @@ class Finder {
     std::vector<TensorType> operands, results;
     for (const int32_t t : *Step(s).operands()) operands.push_back(TypeOf(TensorAt(t)));
     for (const int32_t t : *Step(s).results()) results.push_back(TypeOf(TensorAt(t)));
-    return MacsOf(op.kind, operands, results, AttrsFromBytes(op.kind, AttrsOf(Step(s))).value());
+    return MacsOf(op.kind, operands, results,
+                  AttrsFromBytes(op.kind, AttrBytesOf(Step(s))).value());
   }
 
   void VisitStep(uint32_t s) {
@@ -140,7 +136,7 @@ class Finder {
     if (step.results()->size() != 1 || step.operands()->size() == 0) return {};
     RowRange range = RowsOfOperands(step, op);
     if (range.count == 0) return {};
-    const Attrs attrs = AttrsFromBytes(op.kind, AttrsOf(step)).value();
+    const Attrs attrs = AttrsFromBytes(op.kind, AttrBytesOf(step)).value();
     const TensorType result = TypeOf(TensorAt(step.results()->Get(0)));
     if (!KeepsRows(op, attrs, ShapeAt(step.operands()->Get(0)))) return {};
     if (op.kind == OpKind::kSlice) {
@@ -239,7 +235,7 @@ class Describer {
   Status AddStep(const fb::Step& step) {
     Add(TextOf(step.op()));
     Add(TextOf(step.kernel()));
-    for (const uint8_t byte : AttrsOf(step)) Add(int64_t{byte});
+    for (const uint8_t byte : AttrBytesOf(step)) Add(int64_t{byte});
     for (const auto* tensors : {step.operands(), step.results()}) {
       for (const int32_t t : *tensors) PT_RETURN_IF_ERROR(AddTensor(t));
     }

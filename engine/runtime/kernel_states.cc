@@ -16,10 +16,11 @@ void AppendBytes(const T& value, std::string& key) {
   key.append(reinterpret_cast<const char*>(&value), sizeof(value));
 }
 
-void AppendType(const TensorType& type, std::string& key) {
+// Of what is not constant all but the number of samples.
+void AppendType(const TensorType& type, bool constant, std::string& key) {
   AppendBytes(type.dtype, key);
   AppendBytes(type.shape.rank(), key);
-  for (const int64_t d : type.shape.dims()) AppendBytes(d, key);
+  for (int i = constant ? 0 : 1; i < type.shape.rank(); ++i) AppendBytes(type.shape[i], key);
 }
 
 // Equal for steps that may share a state.
@@ -28,10 +29,10 @@ std::string KeyOf(const KernelInfo& kernel, const KernelQuery& query, const Kern
   AppendBytes(&kernel, key);
   AppendBytes(query.operands.size(), key);
   for (size_t i = 0; i < query.operands.size(); ++i) {
-    AppendType(query.operands[i], key);
+    AppendType(query.operands[i], IsConstantOperand(query, i), key);
     AppendBytes(IsConstantOperand(query, i) ? args.operands[i].data : nullptr, key);
   }
-  for (const TensorType& type : query.results) AppendType(type, key);
+  for (const TensorType& type : query.results) AppendType(type, false, key);
   std::string attrs(AttrsBytes(*query.attrs).size(), '\0');
   WriteAttrs(*query.attrs, std::span(reinterpret_cast<uint8_t*>(attrs.data()), attrs.size()));
   return key + attrs;

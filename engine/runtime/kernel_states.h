@@ -10,8 +10,8 @@
 
 namespace pocketune {
 
-// Steps that agree in kernel, constants, types and attributes share one state, whatever schedule
-// they stand in. Owns the states, which live as long as this.
+// Steps that agree in kernel, constants, types but for the number of samples, and attributes share
+// one state, whatever schedule they stand in. Owns the states, which live as long as this.
 class KernelStates {
  public:
   // Constants lie in the segment of `file`, which must outlive this.

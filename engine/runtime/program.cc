@@ -5,6 +5,8 @@
 #include <cstring>
 #include <limits>
 
+#include "engine/base/math.h"
+
 namespace pocketune {
 namespace {
 
@@ -12,6 +14,12 @@ int64_t Now() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
              std::chrono::steady_clock::now().time_since_epoch())
       .count();
+}
+
+// One more run of a step: the span keeps its begin and grows by the time that it took.
+void AddTo(StepSpan& span, int64_t begin_ns, int64_t end_ns) {
+  if (span.begin_ns == 0) span = {begin_ns, begin_ns};
+  span.end_ns += end_ns - begin_ns;
 }
 
 const KernelInfo* Find(std::span<const KernelTable> tables, std::string_view name) {
@@ -51,12 +59,16 @@ Result<std::unique_ptr<Program>> Program::Build(const Machine& machine,
   program->attrs_.reserve(schedule.steps()->size());
   program->steps_.reserve(schedule.steps()->size());
   PT_RETURN_IF_ERROR(program->AddPorts(machine));
-  for (const fb::Step* step : *schedule.steps()) {
-    const Status status = program->AddStep(machine, *step);
-    if (!status.ok()) {
-      return Status(status.code(), status.message(), static_cast<int32_t>(program->steps_.size()));
-    }
+  std::vector<int> parts(schedule.steps()->size(), 1);
+  for (uint32_t i = 0; i < LoopCount(schedule); ++i) {
+    const fb::Loop& loop = *schedule.loops()->Get(i);
+    std::fill(parts.begin() + loop.first(), parts.begin() + loop.last() + 1, loop.parts());
   }
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const Status status = program->AddStep(machine, program->step(i), parts[i]);
+    if (!status.ok()) return Status(status.code(), status.message(), static_cast<int32_t>(i));
+  }
+  program->AddGroups();
   program->MarkPrediction();
   return program;
 }
@@ -94,32 +106,36 @@ Status Program::AddPorts(const Machine& machine) {
   return OkStatus();
 }
 
-Status Program::AddStep(const Machine& machine, const fb::Step& step) {
+Status Program::AddStep(const Machine& machine, const fb::Step& step, int parts) {
   const OpInfo& op = *FindOp(TextOf(step.op()));
   const KernelInfo* kernel = Find(machine.kernels, TextOf(step.kernel()));
   if (kernel == nullptr || kernel->op != op.kind) {
     return Status(StatusCode::kUnimplemented, "plan: a step's kernel is not in this build");
   }
-  std::span<const uint8_t> bytes;
-  if (step.attrs() != nullptr) bytes = {step.attrs()->data(), step.attrs()->size()};
-  attrs_.push_back(AttrsFromBytes(op.kind, bytes).value());
+  const Attrs attrs = AttrsFromBytes(op.kind, AttrBytesOf(step)).value();
+  attrs_.push_back(parts > 1 ? PartOf(attrs, parts) : attrs);
 
   const fb::Plan& plan = machine.file->plan();
   std::vector<TensorType> types;
   uint32_t constant_operands = 0;
+  const size_t operands = step.operands()->size(), results = step.results()->size();
   const size_t first_view = views_.size();
-  const TensorView* views = views_.data() + first_view;
   for (const auto* indices : {step.operands(), step.results()}) {
     for (const int32_t index : *indices) {
       const fb::Tensor& tensor = *schedule_.tensors()->Get(static_cast<uint32_t>(index));
-      if (types.size() < step.operands()->size() && IsConstant(plan, tensor)) {
+      views_.push_back(ViewOf(machine, index));
+      if (types.size() < operands && IsConstant(plan, tensor)) {
         constant_operands |= 1u << types.size();
+        if (kernel->prepare == nullptr) {
+          PT_RETURN_IF_ERROR(machine.file->Load(views_.back().data, views_.back().bytes()));
+        }
       }
       types.push_back(TypeOf(tensor));
-      views_.push_back(ViewOf(machine, index));
     }
   }
-  const size_t operands = step.operands()->size(), results = step.results()->size();
+  const std::span<TensorView> views = std::span(views_).subspan(first_view);
+  steps_.push_back({.run = kernel->run, .scratch_bytes = step.scratch_bytes()});
+  if (parts > 1) CutStep(machine, step, attrs, parts, views, types);
   const KernelQuery query = {.op = op.kind,
                              .operands = std::span(types).first(operands),
                              .results = std::span(types).last(results),
@@ -127,9 +143,9 @@ Status Program::AddStep(const Machine& machine, const fb::Step& step) {
                              .constant_operands = constant_operands,
                              .isa = static_cast<Isa>(plan.isa()),
                              .slots = plan.slots()};
-  PT_RETURN_IF_ERROR(CheckServes(*kernel, query, step.scratch_bytes()));
-  KernelArgs args = {.operands = {views, operands},
-                     .results = {views + operands, results},
+  PT_RETURN_IF_ERROR(CheckServes(*kernel, query, steps_.back().scratch_bytes));
+  KernelArgs args = {.operands = views.first(operands),
+                     .results = views.last(results),
                      .attrs = AttrsBytes(attrs_.back()).data(),
                      .page = machine.page,
                      .pool = machine.pool};
@@ -138,18 +154,39 @@ Status Program::AddStep(const Machine& machine, const fb::Step& step) {
     const Result<void*> state = machine.states->Get(*kernel, query, args);
     if (!state.ok()) return state.status();
     args.state = state.value();
-  }
-  for (size_t i = 0; i < operands; ++i) {
-    TensorView& view = views_[first_view + i];
-    if ((constant_operands >> i & 1) == 0) continue;
-    if (kernel->prepare != nullptr) {
-      view.data = nullptr;
-    } else {
-      PT_RETURN_IF_ERROR(machine.file->Load(view.data, view.bytes()));
+    for (size_t i = 0; i < operands; ++i) {
+      if ((constant_operands >> i & 1) != 0) views[i].data = nullptr;
     }
   }
-  steps_.push_back({kernel->run, args, step.scratch_bytes(), false});
+  steps_.back().args = args;
   return OkStatus();
+}
+
+// Makes the step's views and types those of the first part of the batch.
+void Program::CutStep(const Machine& machine, const fb::Step& step, const Attrs& attrs, int parts,
+                      std::span<TensorView> views, std::vector<TensorType>& types) {
+  const uint32_t operands = step.operands()->size();
+  const PartForm form =
+      *PartFormOf(FindOp(TextOf(step.op()))->kind, std::span(types).first(operands),
+                  std::span(types).subspan(operands), attrs, parts);
+  for (uint32_t i = 0; i < views.size(); ++i) {
+    const bool cut = i < operands ? (form.cut_operands >> i & 1) != 0 : !form.sums;
+    if (!cut) continue;
+    types[i] = PartOf(types[i], parts);
+    views[i].shape = types[i].shape;
+    const int32_t index =
+        i < operands ? step.operands()->Get(i) : step.results()->Get(i - operands);
+    if (schedule_.tensors()->Get(static_cast<uint32_t>(index))->parts() > 1) continue;
+    steps_.back().cuts.push_back(
+        {&views[i], static_cast<uint8_t*>(views[i].data), views[i].bytes()});
+  }
+  if (!form.sums) return;
+  Step& added = steps_.back();
+  for (TensorView& view : views.subspan(operands)) {
+    added.scratch_bytes -= AlignUp(view.bytes());
+    if (view.data == nullptr) continue;
+    added.sums.push_back({&view, machine.arena + step.scratch_offset() + added.scratch_bytes});
+  }
 }
 
 // Goes from the outputs back through the steps.
@@ -180,48 +217,112 @@ const Program::Port* Program::FindOutput(std::string_view name) const {
   return nullptr;
 }
 
-void Program::Run(Extent extent, bool poison, std::span<StepSpan> times) const {
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    const Step& step = steps_[i];
-    if (extent == Extent::kPrediction && !step.predicted) continue;
-    if (!times.empty()) times[i].begin_ns = Now();
+void Program::AddGroups() {
+  size_t next = 0;
+  const auto single_until = [&](size_t end) {
+    for (; next < end; ++next) groups_.push_back({next, next, 1});
+  };
+  for (uint32_t i = 0; i < LoopCount(schedule_); ++i) {
+    const fb::Loop& loop = *schedule_.loops()->Get(i);
+    single_until(static_cast<size_t>(loop.first()));
+    groups_.push_back({next, static_cast<size_t>(loop.last()), loop.parts()});
+    next = static_cast<size_t>(loop.last()) + 1;
+  }
+  single_until(steps_.size());
+}
+
+template <class Fn>
+void Program::ForEachStep(const Fn& fn) {
+  for (const Group& group : groups_) {
+    for (int part = 0; part < group.parts; ++part) {
+      for (size_t i = group.first; i <= group.last; ++i) {
+        for (const CutView& cut : steps_[i].cuts) cut.view->data = cut.base + part * cut.bytes;
+        fn(i, part, group.parts);
+      }
+    }
+  }
+}
+
+void Program::Run(Extent extent, bool poison, std::span<StepSpan> times) {
+  for (StepSpan& span : times) span = {};
+  ForEachStep([&](size_t i, int part, int parts) {
+    Step& step = steps_[i];
+    if (extent == Extent::kPrediction && !step.predicted) return;
+    const int64_t begin_ns = times.empty() ? 0 : Now();
     if (starts_from_rows() && prefix_.Covers(i)) {
-      CopyRowsIn(i);
+      CopyRowsIn(i, part, parts);
     } else {
-      RunStep(step, poison);
+      RunStep(step, part, poison);
     }
-    if (!times.empty()) times[i].end_ns = Now();
+    if (!times.empty()) AddTo(times[i], begin_ns, Now());
+  });
+  if (!times.empty()) LayOutLoops(times);
+}
+
+// The steps of a loop one after the other, as if each had run for all parts at once.
+void Program::LayOutLoops(std::span<StepSpan> times) const {
+  for (const Group& group : groups_) {
+    int64_t begin_ns = times[group.first].begin_ns;
+    for (size_t i = group.first; i <= group.last; ++i) {
+      const int64_t ns = times[i].end_ns - times[i].begin_ns;
+      times[i] = {begin_ns, begin_ns + ns};
+      begin_ns += ns;
+    }
   }
 }
 
-void Program::RunStep(const Step& step, bool poison) const {
+void Program::RunStep(Step& step, int part, bool poison) {
   if (poison && step.args.scratch != nullptr) Poison(step.args.scratch, step.scratch_bytes);
-  step.run(step.args);
+  if (part == 0 || step.sums.empty()) return step.run(step.args);
+  AddRun(step);
 }
 
-void Program::CopyRowsIn(size_t step) const {
-  const FrozenPrefix::Part* part = prefix_.PartOf(step);
-  if (part == nullptr) return;
-  uint8_t* to = static_cast<uint8_t*>(steps_[step].args.results[0].data);
-  for (int64_t r = 0; r < part->rows; ++r) {
-    std::memcpy(to + r * part->bytes,
-                rows_[static_cast<size_t>(part->first_row + r)] + part->offset,
-                static_cast<size_t>(part->bytes));
-  }
-}
-
-void Program::RunPrefix(bool poison, uint8_t* rows) const {
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    if (!prefix_.Covers(i)) continue;
-    RunStep(steps_[i], poison);
-    const FrozenPrefix::Part* part = prefix_.PartOf(i);
-    if (part == nullptr) continue;
-    const uint8_t* from = static_cast<const uint8_t*>(steps_[i].args.results[0].data);
-    for (int64_t r = 0; r < part->rows; ++r) {
-      std::memcpy(rows + (part->first_row + r) * prefix_.row_bytes() + part->offset,
-                  from + r * part->bytes, static_cast<size_t>(part->bytes));
+// Runs the step into the other places of its results and adds those to what is there.
+void Program::AddRun(Step& step) {
+  const auto swap = [&] {
+    for (SumView& sum : step.sums) {
+      uint8_t* const other = sum.part;
+      sum.part = static_cast<uint8_t*>(sum.view->data);
+      sum.view->data = other;
     }
+  };
+  swap();
+  step.run(step.args);
+  swap();
+  for (const SumView& sum : step.sums) {
+    float* const total = sum.view->as<float>();
+    const float* const more = reinterpret_cast<const float*>(sum.part);
+    const int64_t elems = sum.view->shape.elems();
+    for (int64_t i = 0; i < elems; ++i) total[i] += more[i];
   }
+}
+
+void Program::CopyRowsIn(size_t step, int part, int parts) const {
+  const FrozenPrefix::Part* range = prefix_.PartOf(step);
+  if (range == nullptr) return;
+  uint8_t* to = static_cast<uint8_t*>(steps_[step].args.results[0].data);
+  const int64_t rows = range->rows / parts;
+  const int64_t first = range->first_row + part * rows;
+  for (int64_t r = 0; r < rows; ++r) {
+    std::memcpy(to + r * range->bytes, rows_[static_cast<size_t>(first + r)] + range->offset,
+                static_cast<size_t>(range->bytes));
+  }
+}
+
+void Program::RunPrefix(bool poison, uint8_t* out) {
+  ForEachStep([&](size_t i, int part, int parts) {
+    if (!prefix_.Covers(i)) return;
+    RunStep(steps_[i], part, poison);
+    const FrozenPrefix::Part* range = prefix_.PartOf(i);
+    if (range == nullptr) return;
+    const uint8_t* from = static_cast<const uint8_t*>(steps_[i].args.results[0].data);
+    const int64_t rows = range->rows / parts;
+    const int64_t first = range->first_row + part * rows;
+    for (int64_t r = 0; r < rows; ++r) {
+      std::memcpy(out + (first + r) * prefix_.row_bytes() + range->offset, from + r * range->bytes,
+                  static_cast<size_t>(range->bytes));
+    }
+  });
 }
 
 }  // namespace pocketune

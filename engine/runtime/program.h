@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "backends/api/kernel.h"
+#include "engine/ops/batch_part.h"
 #include "engine/plan/plan_view.h"
 #include "engine/runtime/frozen_prefix.h"
 #include "engine/runtime/kernel_states.h"
@@ -26,7 +27,7 @@ struct Machine {
   StepPage* page = nullptr;
 };
 
-// When a step ran, in nanoseconds of the steady clock.
+// When a step ran, in nanoseconds of the steady clock; a step of a loop for all parts together.
 struct StepSpan {
   int64_t begin_ns = 0;
   int64_t end_ns = 0;
@@ -61,9 +62,9 @@ class Program {
   const Port* FindOutput(std::string_view name) const;
 
   enum class Extent { kAll, kPrediction };
-  // Runs the steps in order. `poison` fills each scratch with NaN first; `times`, unless empty, has
-  // one place per step and gets when it ran. Allocates nothing.
-  void Run(Extent extent, bool poison, std::span<StepSpan> times) const;
+  // Runs the steps in order, those of a loop part by part. `poison` fills each scratch with NaN
+  // first; `times`, unless empty, has one place per step and gets when it ran. Allocates nothing.
+  void Run(Extent extent, bool poison, std::span<StepSpan> times);
 
   const FrozenPrefix& prefix() const { return prefix_; }
   // Following runs leave the prefix out and take its rows from there, one pointer per row of the
@@ -71,27 +72,53 @@ class Program {
   void StartFrom(std::span<const uint8_t* const> rows) { rows_.assign(rows.begin(), rows.end()); }
   bool starts_from_rows() const { return !rows_.empty(); }
   // Runs the prefix alone and writes its rows, one after the other. Allocates nothing.
-  void RunPrefix(bool poison, uint8_t* rows) const;
+  void RunPrefix(bool poison, uint8_t* rows);
 
   size_t steps() const { return steps_.size(); }
   const fb::Step& step(size_t i) const { return *schedule_.steps()->Get(static_cast<uint32_t>(i)); }
 
  private:
+  // A whole tensor of which a step sees one part of the batch.
+  struct CutView {
+    TensorView* view;
+    uint8_t* base;
+    int64_t bytes;  // of a part
+  };
+  struct SumView {
+    TensorView* view;
+    uint8_t* part;  // where later parts' results go before they are added
+  };
   struct Step {
     void (*run)(const KernelArgs& args);
-    KernelArgs args;
-    int64_t scratch_bytes;
-    bool predicted;
+    KernelArgs args = {};
+    int64_t scratch_bytes = 0;
+    bool predicted = false;
+    std::vector<CutView> cuts = {};  // what moves on from one part of the batch to the next
+    std::vector<SumView> sums = {};  // results that are summed up over the parts
+  };
+  // Steps [first, last]: each a loop, or one step that runs once.
+  struct Group {
+    size_t first, last;
+    int parts;
   };
 
   Program(const Machine& machine, const fb::Schedule& schedule)
       : schedule_(schedule), prefix_(FrozenPrefix::Find(machine.file->plan(), schedule)) {}
   TensorView ViewOf(const Machine& machine, int32_t tensor) const;
   Status AddPorts(const Machine& machine);
-  Status AddStep(const Machine& machine, const fb::Step& step);
+  Status AddStep(const Machine& machine, const fb::Step& step, int parts);
+  void CutStep(const Machine& machine, const fb::Step& step, const Attrs& attrs, int parts,
+               std::span<TensorView> views, std::vector<TensorType>& types);
   void MarkPrediction();
-  void RunStep(const Step& step, bool poison) const;
-  void CopyRowsIn(size_t step) const;
+  void AddGroups();
+  void LayOutLoops(std::span<StepSpan> times) const;
+  // Calls fn(step, part, of) in order, with the step's views on that part of the batch.
+  template <class Fn>
+  void ForEachStep(const Fn& fn);
+  void RunStep(Step& step, int part, bool poison);
+  static void AddRun(Step& step);
+  // The rows of the part that stand for the step's result.
+  void CopyRowsIn(size_t step, int part, int parts) const;
 
   const fb::Schedule& schedule_;
   const FrozenPrefix prefix_;
@@ -99,6 +126,7 @@ class Program {
   std::vector<Port> inputs_;
   std::vector<Port> outputs_;
   std::vector<Step> steps_;
+  std::vector<Group> groups_;
   std::vector<TensorView> views_;  // operands and results of all steps, one after the other
   std::vector<Attrs> attrs_;       // one per step
 };

@@ -259,7 +259,7 @@ Result<uint64_t> Session::PrefixIdentity(std::string_view schedule) const {
 Status Session::ComputePrefix(std::string_view schedule, std::span<uint8_t> rows) {
   const Result<Program*> found = impl_->FindPrefix(schedule);
   if (!found.ok()) return found.status();
-  const Program& program = *found.value();
+  Program& program = *found.value();
   if (static_cast<int64_t>(rows.size()) != program.prefix().rows() * program.prefix().row_bytes()) {
     return InvalidArgument("prefix: the rows have another size");
   }

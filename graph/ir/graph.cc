@@ -164,6 +164,14 @@ std::vector<std::vector<NodeId>> PredecessorsOf(const Graph& graph) {
   return predecessors;
 }
 
+std::vector<const BatchLoop*> LoopsOf(const Graph& graph) {
+  std::vector<const BatchLoop*> loop_of(graph.nodes.size(), nullptr);
+  for (const BatchLoop& loop : graph.loops) {
+    for (NodeId n = loop.first; n <= loop.last; ++n) loop_of[n] = &loop;
+  }
+  return loop_of;
+}
+
 int64_t LearningElems(const Value& param) {
   const Shape& shape = param.type.shape;
   if (param.slices == nullptr) return shape.elems();

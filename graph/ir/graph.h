@@ -67,7 +67,12 @@ struct Value {
   bool trainable = false;  // learns: an update node overwrites it (states and statistics included)
   std::shared_ptr<const LearningSlices> slices;  // trainable: null where all of it learns
 
-  int64_t bytes() const { return type.shape.elems() * SizeOf(type.dtype); }
+  // kResult, from stage kScheduled on: only one part of the batch out of so many exists at a time
+  // (see BatchLoop).
+  int parts = 1;
+
+  // That it takes in memory.
+  int64_t bytes() const { return type.shape.elems() * SizeOf(type.dtype) / parts; }
 };
 
 struct Node {
@@ -93,6 +98,15 @@ struct Output {
   ValueId value = kNone;
 };
 
+// Nodes [first, last] run once for each of `parts` equal parts of the batch, one part after the
+// other, so that what they hand on fits in a cache (docs/memory.md). What is made and read in the
+// loop alone has room for one part.
+struct BatchLoop {
+  NodeId first = 0;
+  NodeId last = 0;
+  int parts = 1;
+};
+
 // The order of `nodes` is the order of execution: topological, and every reader of a parameter
 // stands before the node that updates it.
 struct Graph {
@@ -101,6 +115,8 @@ struct Graph {
   std::vector<Value> values;
   std::vector<Node> nodes;
   std::vector<Output> outputs;
+
+  std::vector<BatchLoop> loops;  // ascending and disjoint; from stage kScheduled on
 
   // From stage kPlanned on: offset of each value in the arena, kNone for those that live elsewhere.
   std::vector<int64_t> offsets;
@@ -137,6 +153,9 @@ std::vector<std::vector<NodeId>> UsersOf(const Graph& graph);
 // the loss (where it is not finite, nothing may change) and all other readers of what it
 // overwrites. Sorted, each once.
 std::vector<std::vector<NodeId>> PredecessorsOf(const Graph& graph);
+
+// For each node the loop that it runs in, nullptr outside.
+std::vector<const BatchLoop*> LoopsOf(const Graph& graph);
 
 // Elements of a parameter that learn: all, or those of its slices.
 int64_t LearningElems(const Value& param);

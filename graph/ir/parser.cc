@@ -161,6 +161,8 @@ class Parser {
   bool ParseNode(std::vector<Value> results, const std::vector<int64_t>& offsets);
   bool ParseOperands(Node* node);
   bool ParseFacts(Node* node);
+  bool ParseParts(int* parts);
+  bool ParseLoop();
   bool ParseReturn();
   bool ParseType(TensorType* type);
   bool ParseDims(Shape* shape);
@@ -217,6 +219,9 @@ bool Parser::ParseGraph() {
   while (token_.kind == TokenKind::kValue) {
     if (!ParseStatement()) return false;
   }
+  while (AcceptWord("loop")) {
+    if (!ParseLoop()) return false;
+  }
   if (AcceptWord("return") && !ParseReturn()) return false;
   if (!Punct("}")) return false;
   return token_.kind == TokenKind::kEnd || FailHere("the end of the text");
@@ -234,6 +239,7 @@ bool Parser::ParseStatement() {
     token_ = lexer_.Next();
     Value value;
     if (!Punct(":") || !ParseType(&value.type)) return false;
+    if (AcceptWord("part") && !ParseParts(&value.parts)) return false;
     if (values.empty() && token_.kind == TokenKind::kWord)
       return ParseDeclaration(std::move(value));
     if (token_.kind == TokenKind::kString && !ParseString(&value.name)) return false;
@@ -339,6 +345,17 @@ bool Parser::ParseFacts(Node* node) {
     if (!placed && !ParseNumber(&node->scratch_bytes)) return false;
   }
   return !AcceptWord("loc") || ParseString(&node->loc);
+}
+
+bool Parser::ParseParts(int* parts) {
+  return ParseNumber(parts) && (*parts > 1 || Fail("a batch has at least 2 parts"));
+}
+
+// "3 17 part 8"
+bool Parser::ParseLoop() {
+  BatchLoop& loop = graph_.loops.emplace_back();
+  return ParseNumber(&loop.first) && ParseNumber(&loop.last) && Word("part") &&
+         ParseParts(&loop.parts);
 }
 
 bool Parser::ParseReturn() {

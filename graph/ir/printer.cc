@@ -73,6 +73,9 @@ class Printer {
       if (graph_.values[i].kind != ValueKind::kResult) PrintDeclaration(static_cast<ValueId>(i));
     }
     for (const Node& node : graph_.nodes) PrintNode(node);
+    for (const BatchLoop& loop : graph_.loops) {
+      absl::StrAppend(&out_, "  loop ", loop.first, " ", loop.last, " part ", loop.parts, "\n");
+    }
     PrintReturn();
     return out_ + "}\n";
   }
@@ -84,6 +87,7 @@ class Printer {
   void Define(ValueId id) {
     number_[id] = next_++;
     absl::StrAppend(&out_, Ref(id), ": ", ToString(graph_.type(id)));
+    if (graph_.value(id).parts > 1) absl::StrAppend(&out_, " part ", graph_.value(id).parts);
   }
 
   void PrintOffset(ValueId id) {

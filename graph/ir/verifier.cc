@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/math.h"
 #include "graph/ir/byte_owners.h"
+#include "graph/ir/loop_laws.h"
 
 namespace pocketune {
 namespace {
@@ -330,8 +331,12 @@ class ByteCheck {
   }
 
   absl::Status Run() {
+    const std::vector<const BatchLoop*> loop_of = LoopsOf(graph_);
     for (size_t n = 0; n < graph_.nodes.size(); ++n) {
-      if (absl::Status status = RunNode(n); !status.ok()) return status;
+      const BatchLoop* loop = loop_of[n];
+      const absl::Status status = loop == nullptr ? RunNode(n, false) : RunLoop(*loop);
+      if (!status.ok()) return status;
+      if (loop != nullptr) n = static_cast<size_t>(loop->last);
     }
     for (const Output& output : graph_.outputs) {
       if (!Holds(output.value)) return Broken(output.name, "the output's bytes are overwritten");
@@ -341,6 +346,33 @@ class ByteCheck {
 
  private:
   static constexpr int32_t kScratch = -2;
+
+  // The second round finds what the first has overwritten, parts and whole values alike.
+  absl::Status RunLoop(const BatchLoop& loop) {
+    for (NodeId n = loop.first; n <= loop.last; ++n) {
+      const Node& node = graph_.nodes[n];
+      if (IsAlias(graph_, node)) continue;
+      for (ValueId id : node.results) {
+        if (IsWhole(id)) Write(id);
+      }
+    }
+    for (int round = 0; round < 2; ++round) {
+      for (NodeId n = loop.first; n <= loop.last; ++n) {
+        if (absl::Status status = RunNode(static_cast<size_t>(n), true); !status.ok()) {
+          return status;
+        }
+      }
+    }
+    for (NodeId n = loop.first; n <= loop.last; ++n) {
+      for (ValueId id : graph_.nodes[n].results) {
+        if (!IsWhole(id) || graph_.offsets[id] == kNone || Holds(id)) continue;
+        return Broken(graph_, static_cast<size_t>(n), "its result is overwritten within the loop");
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  bool IsWhole(ValueId id) const { return graph_.value(id).parts == 1; }
 
   bool InArena(ValueId id) const {
     const ValueKind kind = graph_.value(id).kind;
@@ -356,7 +388,8 @@ class ByteCheck {
            owners_.Holds(graph_.offsets[id], graph_.value(id).bytes(), content_[id]);
   }
 
-  absl::Status RunNode(size_t n) {
+  // In a loop the bytes of whole results were claimed when it began.
+  absl::Status RunNode(size_t n, bool in_loop) {
     const Node& node = graph_.nodes[n];
     for (ValueId id : node.operands) {
       if (Holds(id)) continue;
@@ -371,7 +404,9 @@ class ByteCheck {
       return absl::OkStatus();
     }
     if (node.scratch_bytes != 0) owners_.Write(node.scratch_offset, node.scratch_bytes, kScratch);
-    for (ValueId id : node.results) Write(id);
+    for (ValueId id : node.results) {
+      if (!in_loop || !IsWhole(id)) Write(id);
+    }
     return CheckDisjoint(n, alias ? content_[node.operands[0]] : kNone);
   }
 
@@ -411,8 +446,8 @@ constexpr Law kLaws[] = {
     {Stage::kForward, CheckOrder},   {Stage::kForward, CheckTypes},
     {Stage::kForward, CheckData},    {Stage::kForward, CheckSlices},
     {Stage::kForward, CheckUpdates}, {Stage::kForward, CheckPhases},
-    {Stage::kForward, CheckInPlace}, {Stage::kPlanned, CheckPlaces},
-    {Stage::kPlanned, CheckBytes},
+    {Stage::kForward, CheckInPlace}, {Stage::kForward, CheckLoops},
+    {Stage::kPlanned, CheckPlaces},  {Stage::kPlanned, CheckBytes},
 };
 
 }  // namespace

@@ -20,7 +20,8 @@ namespace pocketune {
 //   - forward nodes read forward results alone, backward nodes none of the update phase; updates
 //     stand in the update phase; a forward graph has no backward nodes;
 //   - views are in place; other nodes are only where the op allows it, over a result of the same
-//     type, and nobody reads the old value afterwards.
+//     type, and nobody reads the old value afterwards;
+//   - loops over parts of the batch keep the laws of loop_laws.h.
 // From stage kPlanned on:
 //   - every node but a view in the arena has a kernel;
 //   - offsets and scratch are aligned and inside the arena; inputs and results that are read have

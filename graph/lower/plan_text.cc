@@ -12,6 +12,7 @@ std::string StringOf(const flatbuffers::String* text) { return std::string(TextO
 Value ValueOf(const fb::Plan& plan, const fb::Tensor& tensor) {
   Value value;
   value.type = TypeOf(tensor);
+  value.parts = tensor.parts();
   if (tensor.storage() == fb::Storage::Const) {
     value.kind = ValueKind::kConst;
     value.name = absl::StrCat("const@", tensor.offset());
@@ -29,8 +30,10 @@ Value ValueOf(const fb::Plan& plan, const fb::Tensor& tensor) {
 
 void MakeResult(Graph& graph, ValueId id, NodeId producer, int index) {
   const TensorType type = graph.type(id);
+  const int parts = graph.value(id).parts;
   graph.value(id) = Value{};
   graph.value(id).type = type;
+  graph.value(id).parts = parts;
   graph.value(id).producer = producer;
   graph.value(id).result_index = index;
 }
@@ -78,6 +81,10 @@ Graph GraphOfSchedule(const fb::Plan& plan, const fb::Schedule& schedule) {
     for (size_t i = 0; i < results.size(); ++i) {
       MakeResult(graph, results[i], id, static_cast<int>(i));
     }
+  }
+  for (uint32_t i = 0; i < LoopCount(schedule); ++i) {
+    const fb::Loop& loop = *schedule.loops()->Get(i);
+    graph.loops.push_back({loop.first(), loop.last(), loop.parts()});
   }
   for (const fb::Port* port : *schedule.outputs()) {
     graph.outputs.push_back({StringOf(port->name()), port->tensor()});

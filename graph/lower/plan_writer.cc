@@ -150,6 +150,7 @@ class PlanWriter {
   // Sums up what stateful kernels hold and notes what the others read from the file.
   absl::Status CheckKernels(const ScheduleIn& schedule) {
     const Graph& graph = *schedule.graph;
+    const std::vector<const BatchLoop*> loop_of = LoopsOf(graph);
     for (size_t n = 0; n < graph.nodes.size(); ++n) {
       const Node& node = graph.nodes[n];
       const KernelInfo* kernel = FindKernel(spec_.kernels, node.kernel);
@@ -157,7 +158,8 @@ class PlanWriter {
         return absl::InvalidArgumentError(
             absl::StrCat(Describe(schedule, n), ": unknown kernel ", node.kernel));
       }
-      NodeQuery asked(graph, node, spec_.isa, spec_.slots);
+      NodeQuery asked(graph, node, spec_.isa, spec_.slots,
+                      loop_of[n] == nullptr ? 1 : loop_of[n]->parts);
       asked.query.constant_operands = 0;
       for (size_t i = 0; i < node.operands.size(); ++i) {
         if (IsConstant(schedule, node.operands[i])) asked.query.constant_operands |= 1u << i;
@@ -170,7 +172,7 @@ class PlanWriter {
       if (kernel->prepare == nullptr) {
         NoteResident(schedule, node);
       } else if (kernel->state_bytes != nullptr &&
-                 states_.insert(StateKey(schedule, node)).second) {
+                 states_.insert(StateKey(schedule, node, asked)).second) {
         sizes_.packed_bytes += kernel->state_bytes(asked.query);
       }
     }
@@ -188,20 +190,29 @@ class PlanWriter {
     }
   }
 
+  // A state serves any number of samples.
+  static TensorType OfAnyBatch(TensorType type, bool constant) {
+    if (!constant && type.shape.rank() > 0) type.shape[0] = 0;
+    return type;
+  }
+
   // Equal for nodes that share a state in the runtime: kernel, constants, types, attributes.
-  std::string StateKey(const ScheduleIn& schedule, const Node& node) const {
+  std::string StateKey(const ScheduleIn& schedule, const Node& node, const NodeQuery& asked) const {
     const Graph& graph = *schedule.graph;
     std::string key = node.kernel;
-    for (ValueId id : node.operands) {
-      absl::StrAppend(&key, " ", ToString(graph.type(id)));
+    for (size_t i = 0; i < node.operands.size(); ++i) {
+      const ValueId id = node.operands[i];
+      absl::StrAppend(&key, " ", ToString(OfAnyBatch(asked.operands[i], IsConstant(schedule, id))));
       if (!IsConstant(schedule, id)) continue;
       const int param = schedule.params[id];
       const HostData& data = param == kNone ? graph.value(id).data : params_[param].value.data;
       if (data == nullptr) continue;
       absl::StrAppend(&key, "@", Checksum(data->data(), data->size() * sizeof(float)));
     }
-    for (ValueId id : node.results) absl::StrAppend(&key, " ", ToString(graph.type(id)));
-    const std::vector<uint8_t> attrs = BytesOf(node.attrs);
+    for (const TensorType& type : asked.results) {
+      absl::StrAppend(&key, " ", ToString(OfAnyBatch(type, false)));
+    }
+    const std::vector<uint8_t> attrs = BytesOf(asked.attrs);
     return key + std::string(attrs.begin(), attrs.end());
   }
 
@@ -276,7 +287,7 @@ class PlanWriter {
     }
     const std::vector<int32_t> dims = DimsOf(graph.shape(id));
     return fb::CreateTensorDirect(builder_, static_cast<uint8_t>(graph.type(id).dtype), &dims,
-                                  storage, offset);
+                                  storage, offset, graph.value(id).parts);
   }
 
   flatbuffers::Offset<fb::Step> BuildStep(const Node& node) {
@@ -304,7 +315,12 @@ class PlanWriter {
     for (const Output& output : graph.outputs) {
       outputs.push_back(fb::CreatePortDirect(builder_, output.name.c_str(), output.value));
     }
-    return fb::CreateScheduleDirect(builder_, schedule.name, &tensors, &steps, &inputs, &outputs);
+    std::vector<flatbuffers::Offset<fb::Loop>> loops;
+    for (const BatchLoop& loop : graph.loops) {
+      loops.push_back(fb::CreateLoop(builder_, loop.first, loop.last, loop.parts));
+    }
+    return fb::CreateScheduleDirect(builder_, schedule.name, &tensors, &steps, &inputs, &outputs,
+                                    &loops);
   }
 
   // What the plan states of itself depends on its own size: `metadata_bytes` is an estimate from a

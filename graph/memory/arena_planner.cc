@@ -21,8 +21,8 @@ constexpr size_t kMaxCompared = 2048;
 constexpr int64_t kStackingBudget = 500'000;  // for improving, in buffers stacked
 // Searching orders by chance is for what is left: layouts this far above the lower bound.
 constexpr double kGoodEnough = 1.01;
-constexpr int64_t kSearchBudget = 120'000'000;  // in pairs of buffers
-constexpr int64_t kMaxSearchRounds = 24'000;
+constexpr int64_t kSearchBudget = 400'000'000;  // in pairs of buffers
+constexpr int64_t kMaxSearchRounds = 60'000;
 
 // Live bytes of the most crowded node in each buffer's life, and their maximum.
 struct Crowding {

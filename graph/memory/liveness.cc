@@ -11,22 +11,28 @@ bool InArena(const Value& root) {
   return root.kind == ValueKind::kInput || root.kind == ValueKind::kResult;
 }
 
-// Extends the group of `id` to `node`; makes its buffer at the first call.
-void Touch(const Graph& graph, Liveness& live, std::vector<int>& buffer_of_root, ValueId id,
-           int node) {
+// Extends the group of `id` to `node`; makes its buffer at the first call. What a loop makes or
+// reads of the whole batch it needs from its first to its last node.
+void Touch(const Graph& graph, const std::vector<const BatchLoop*>& loop_of, Liveness& live,
+           std::vector<int>& buffer_of_root, ValueId id, int node) {
   const ValueId root = live.roots[id];
   if (!InArena(graph.value(root))) return;
+  const bool whole = graph.value(root).parts == 1;
   if (buffer_of_root[root] == kNone) {
     buffer_of_root[root] = static_cast<int>(live.buffers.size());
     const NodeId producer = graph.value(root).producer;
     Buffer buffer;
     buffer.root = root;
     buffer.bytes = AlignUp(graph.value(root).bytes());
-    buffer.first = producer == kNone ? 0 : producer;
-    buffer.last = buffer.first;
+    buffer.first = buffer.last = producer == kNone ? 0 : producer;
+    if (producer != kNone && whole && loop_of[producer] != nullptr) {
+      buffer.first = loop_of[producer]->first;
+      buffer.last = loop_of[producer]->last;
+    }
     live.buffers.push_back(buffer);
   }
   Buffer& buffer = live.buffers[buffer_of_root[root]];
+  if (whole && loop_of[node] != nullptr) node = loop_of[node]->last;
   buffer.last = std::max(buffer.last, node);
 }
 
@@ -108,19 +114,21 @@ Liveness LivenessOf(const Graph& graph) {
   Liveness live;
   live.roots = AliasRootsOf(graph);
   std::vector<int> buffer_of_root(graph.values.size(), kNone);
+  const std::vector<const BatchLoop*> loop_of = LoopsOf(graph);
+  const auto touch = [&](ValueId id, int node) {
+    Touch(graph, loop_of, live, buffer_of_root, id, node);
+  };
   for (size_t i = 0; i < graph.values.size(); ++i) {
     if (graph.values[i].kind == ValueKind::kInput && !graph.nodes.empty()) {
-      Touch(graph, live, buffer_of_root, static_cast<ValueId>(i), 0);
+      touch(static_cast<ValueId>(i), 0);
     }
   }
   for (size_t n = 0; n < graph.nodes.size(); ++n) {
-    for (ValueId id : graph.nodes[n].operands) {
-      Touch(graph, live, buffer_of_root, id, static_cast<int>(n));
-    }
+    for (ValueId id : graph.nodes[n].operands) touch(id, static_cast<int>(n));
   }
   const int end = static_cast<int>(graph.nodes.size()) - 1;
   for (const Output& output : graph.outputs) {
-    if (end >= 0) Touch(graph, live, buffer_of_root, output.value, end);
+    if (end >= 0) touch(output.value, end);
   }
   std::stable_sort(live.buffers.begin(), live.buffers.end(),
                    [](const Buffer& a, const Buffer& b) { return a.first < b.first; });

@@ -48,6 +48,7 @@ bool ShrinksInPlace(const Graph& graph, const std::vector<ValueId>& roots, const
 // Inputs are alive from node 0 to their last reader, read or not, outputs from their producer to
 // the last node, other results from their producer to the last reader of their group. Results that
 // nobody reads have no buffer; neither have parameters and constants, which live outside the arena.
+// What a loop over parts of the batch makes or reads whole is alive as long as the loop runs.
 Liveness LivenessOf(const Graph& graph);
 
 }  // namespace pocketune

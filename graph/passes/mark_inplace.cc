@@ -20,17 +20,27 @@ bool DiesAt(const Graph& graph, const std::vector<ValueId>& roots, NodeId n) {
                       [&](const Output& output) { return roots[output.value] == root; });
 }
 
+// In a loop only what exists in parts may be overwritten, by what does too: of a whole value later
+// parts are still needed.
+bool SuitsLoop(const Graph& graph, const BatchLoop* loop, const Node& node, size_t operand) {
+  if (loop == nullptr) return true;
+  return operand < node.operands.size() && graph.value(node.operands[operand]).parts > 1 &&
+         graph.value(node.results[0]).parts > 1;
+}
+
 // Where the most is alive a smaller result takes the place of its operand, as long as that lowers
 // the peak.
 void ShrinkAtPeak(Graph& graph) {
   if (graph.nodes.empty()) return;
   const int64_t before = LivenessOf(graph).lower_bound_bytes;
+  const std::vector<const BatchLoop*> loop_of = LoopsOf(graph);
   std::vector<NodeId> marked;
   for (;;) {
     const Liveness live = LivenessOf(graph);
     const auto peak = std::max_element(live.live_bytes.begin(), live.live_bytes.end());
     const NodeId n = static_cast<NodeId>(peak - live.live_bytes.begin());
-    if (ShrinksInPlace(graph, live.roots, graph.nodes[n]) && DiesAt(graph, live.roots, n)) {
+    if (SuitsLoop(graph, loop_of[n], graph.nodes[n], 0) &&
+        ShrinksInPlace(graph, live.roots, graph.nodes[n]) && DiesAt(graph, live.roots, n)) {
       graph.nodes[n].in_place = true;
       marked.push_back(n);
       continue;
@@ -47,6 +57,7 @@ void ShrinkAtPeak(Graph& graph) {
 // result that nobody reads stays without bytes, so that its kernel can leave it out.
 absl::Status RunMarkInplace(Graph& graph, PassContext&) {
   const std::vector<ValueId> roots = AliasRootsOf(graph);
+  const std::vector<const BatchLoop*> loop_of = LoopsOf(graph);
   const NodeId end = static_cast<NodeId>(graph.nodes.size());
   std::vector<NodeId> last_reader(graph.values.size(), kNone);  // per root
   for (NodeId n = 0; n < end; ++n) {
@@ -58,6 +69,7 @@ absl::Status RunMarkInplace(Graph& graph, PassContext&) {
     Node& node = graph.nodes[n];
     if (node.in_place || last_reader[roots[node.results[0]]] == kNone) continue;
     for (int operand = 0; operand < 2; ++operand) {
+      if (!SuitsLoop(graph, loop_of[n], node, static_cast<size_t>(operand))) continue;
       if (!FitsInPlace(graph, roots, node, operand)) continue;
       if (last_reader[roots[node.operands[operand]]] != n) continue;
       std::swap(node.operands[0], node.operands[operand]);  // add and mul commute

@@ -30,6 +30,9 @@ struct PassContext {
   const KernelChoices* choices = nullptr;  // go before the order of `kernels`; may be null
   // What rematerialize tries to stay under, in bytes of live values and scratch.
   int64_t live_target_bytes = kNoLiveTarget;
+  // Tensors that are larger are not expected in a cache when they are read: their nodes run on
+  // parts of the batch where that helps.
+  int64_t cached_bytes = int64_t{4} << 20;
   std::vector<std::string> disabled;  // text names of passes to skip
   std::vector<PassRecord> records;    // in order of execution
 };

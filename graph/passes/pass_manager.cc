@@ -124,6 +124,8 @@ absl::Status OptimizeGraph(Graph& graph, PassContext& context) {
                     "save_masks",
                     // What masks did not free is kept as a whole.
                     "pick_late",
+                    // The passes above know normalizations in one piece.
+                    "split_norm",
                 });
   if (!status.ok()) return status;
   graph.stage = Stage::kOptimized;
@@ -152,8 +154,13 @@ absl::Status ScheduleGraph(Graph& graph, PassContext& context) {
                   });
     if (!status.ok()) return status;
   }
-  // Whether an operand dies at its reader depends on the order.
-  absl::Status status = RunPasses(graph, context, {"mark_inplace"});
+  absl::Status status = RunPasses(graph, context,
+                                  {
+                                      // Keeps to the order, but for what must leave a loop.
+                                      "loop_batch",
+                                      // Whether an operand dies at its reader depends on the order.
+                                      "mark_inplace",
+                                  });
   if (!status.ok()) return status;
   graph.stage = Stage::kScheduled;
   // Last: places depend on lifetimes, and lifetimes on all of the above.

@@ -57,17 +57,6 @@ TEST(BudgetTest, PlansThatComputeAgainTrainToTheSameBits) {
   }
 }
 
-// Relative distance of what two runs have learned, over all parameters and states.
-double Distance(const std::vector<float>& a, const std::vector<float>& b) {
-  EXPECT_EQ(a.size(), b.size());
-  double moved = 0, size = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    moved += (double{a[i]} - b[i]) * (double{a[i]} - b[i]);
-    size += double{a[i]} * a[i];
-  }
-  return std::sqrt(moved / size);
-}
-
 TEST(BudgetTest, MicroBatchesAreTheSameStepWhereBatchNormIsFrozen) {
   Case c{{.name = "resnet8", .batch = 8}, {}};
   c.train.batch_norm = BatchNormMode::kFrozen;

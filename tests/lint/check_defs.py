@@ -9,8 +9,8 @@ import op_table
 import source_tree
 
 
-# Emitted by gradient rules alone, though they are gradients of nothing.
-FOR_GRADIENTS = {"gather"}
+# Emitted by gradient rules or by passes behind them, though they are gradients of nothing.
+FOR_GRADIENTS = {"gather", "batch_norm_moments", "batch_norm_statistics"}
 
 
 def check(ops, kernels):

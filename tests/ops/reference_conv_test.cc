@@ -275,6 +275,32 @@ TEST_F(ReferenceNormTest, TheGradientThroughAnActivationIsThatOfTheTwoOneAfterTh
   }
 }
 
+TEST_F(ReferenceNormTest, InPiecesItIsTheSame) {
+  const TensorData x = TensorData::Uniform({{4, 5, 3, 7}, kF64}, "x", -9, 9);
+  const TensorData dy = TensorData::Uniform({{4, 5, 3, 7}, kF64}, "dy");
+  const TensorData scale = TensorData::Uniform({{7}, kF64}, "scale", 1, 4);
+  const TensorData shift = TensorData::Uniform({{7}, kF64}, "shift", 0, 3);
+  for (const Act act : {Act::kNone, Act::kRelu, Act::kRelu6}) {
+    const NormAttrs attrs{1e-3, act};
+    const std::vector<TensorData> y = run_.Run(OpKind::kBatchNorm, {x, scale, shift}, attrs);
+    const TensorData moments = run_.Run1(OpKind::kBatchNormMoments, {x}, NoAttrs{});
+    const std::vector<TensorData> statistics =
+        run_.Run(OpKind::kBatchNormStatistics, {moments}, MomentsAttrs{15});
+    EXPECT_LT(RelativeError(statistics[0], y[1]), 1e-14);
+    EXPECT_LT(RelativeError(statistics[1], y[2]), 1e-14);
+
+    std::vector<TensorData> operands = {dy, x, scale, y[1], y[2]};
+    if (act != Act::kNone) operands.push_back(shift);
+    const std::vector<TensorData> grad = run_.Run(OpKind::kBatchNormGrad, operands, attrs);
+    const std::vector<TensorData> params = run_.Run(OpKind::kBatchNormGradParams, operands, attrs);
+    EXPECT_EQ(params[0], grad[1]);
+    EXPECT_EQ(params[1], grad[2]);
+    operands.insert(operands.begin() + 5, {params[0], params[1]});
+    EXPECT_EQ(run_.Run1(OpKind::kBatchNormGradInput, operands, NormGradAttrs{1e-3, 60, act}),
+              grad[0]);
+  }
+}
+
 TEST_F(ReferenceNormTest, SkipsResultsThatNobodyReads) {
   const TensorData x = TensorData::Uniform({{5, 3}}, "x");
   const TensorData v = TensorData::Uniform({{3}}, "v");

@@ -33,6 +33,7 @@ struct TensorSpec {
   fb::Storage storage = fb::Storage::Arena;
   int64_t offset = 0;
   DType dtype = DType::kF32;
+  int32_t parts = 1;
 };
 
 struct StepSpec {
@@ -52,12 +53,19 @@ struct PortSpec {
   int32_t tensor = 0;
 };
 
+struct LoopSpec {
+  int32_t first = 0;
+  int32_t last = 0;
+  int32_t parts = 2;
+};
+
 struct ScheduleSpec {
   std::string name = {};
   std::vector<TensorSpec> tensors = {};
   std::vector<StepSpec> steps = {};
   std::vector<PortSpec> inputs = {};
   std::vector<PortSpec> outputs = {};
+  std::vector<LoopSpec> loops = {};
 };
 
 struct PlanSpec {
@@ -89,8 +97,8 @@ inline flatbuffers::Offset<fb::Schedule> Build(flatbuffers::FlatBufferBuilder& b
                                                const ScheduleSpec& spec) {
   std::vector<flatbuffers::Offset<fb::Tensor>> tensors;
   for (const TensorSpec& t : spec.tensors) {
-    tensors.push_back(
-        fb::CreateTensorDirect(b, static_cast<uint8_t>(t.dtype), &t.dims, t.storage, t.offset));
+    tensors.push_back(fb::CreateTensorDirect(b, static_cast<uint8_t>(t.dtype), &t.dims, t.storage,
+                                             t.offset, t.parts));
   }
   std::vector<flatbuffers::Offset<fb::Step>> steps;
   for (const StepSpec& s : spec.steps) {
@@ -106,7 +114,10 @@ inline flatbuffers::Offset<fb::Schedule> Build(flatbuffers::FlatBufferBuilder& b
   for (const PortSpec& p : spec.outputs) {
     outputs.push_back(fb::CreatePortDirect(b, p.name.c_str(), p.tensor));
   }
-  return fb::CreateScheduleDirect(b, spec.name.c_str(), &tensors, &steps, &inputs, &outputs);
+  std::vector<flatbuffers::Offset<fb::Loop>> loops;
+  for (const LoopSpec& l : spec.loops) loops.push_back(fb::CreateLoop(b, l.first, l.last, l.parts));
+  return fb::CreateScheduleDirect(b, spec.name.c_str(), &tensors, &steps, &inputs, &outputs,
+                                  &loops);
 }
 
 }  // namespace internal

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -28,6 +29,17 @@ inline std::string CompileZooModel(const ModelSpec& model_spec, const std::strin
   Outcome<Plan> plan = Compile(model.value(), train, {.threads = threads});
   EXPECT_TRUE(plan.ok()) << plan.message();
   return plan.ok() ? plan->bytes : "";
+}
+
+// Relative distance of what two runs have learned, over all parameters and states.
+inline double Distance(const std::vector<float>& a, const std::vector<float>& b) {
+  EXPECT_EQ(a.size(), b.size());
+  double moved = 0, size = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    moved += (double{a[i]} - b[i]) * (double{a[i]} - b[i]);
+    size += double{a[i]} * a[i];
+  }
+  return std::sqrt(moved / size);
 }
 
 class ZooSession {

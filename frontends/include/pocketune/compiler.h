@@ -51,6 +51,9 @@ struct Target {
   // The predicted peak may not exceed so many bytes; 0 for any. What does not fit in is made to,
   // at the least cost in time by the compiler's cost model (docs/memory.md).
   int64_t memory_bytes = 0;
+  // Of a tensor the processor's caches hold so much: operators on larger ones run on parts of the
+  // batch, one part after the other, where that saves memory traffic (docs/memory.md). > 0.
+  int64_t cache_bytes = int64_t{4} << 20;
   // Kernels to prefer, or null for the backend's own order. INVALID_ARGUMENT where it was measured
   // at another instruction set or number of threads, or names a kernel that does not serve.
   const Tuning* tuning = nullptr;

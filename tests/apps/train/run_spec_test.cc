@@ -25,6 +25,7 @@ RunSpec FullSpec() {
                 .dropout = 0.25};
   spec.weights = "w.safetensors";
   spec.memory_bytes = int64_t{1} << 33;
+  spec.cache_bytes = int64_t{1} << 34;
   spec.train.micro_batch = 4;
   spec.train.clip_norm = 1.5;
   spec.train.scheme = "bias:2";
@@ -81,7 +82,7 @@ TEST(RunSpecTest, EveryFieldGoesThroughJson) {
     }
     ++fields;
   }
-  EXPECT_EQ(fields, 9 + 20 + 4 + 10);  // model, train, groups, data
+  EXPECT_EQ(fields, 9 + 21 + 4 + 10);  // model, train, groups, data
 }
 
 TEST(RunSpecTest, NamesAMissingFieldAndOneOfAWrongType) {
@@ -89,7 +90,8 @@ TEST(RunSpecTest, NamesAMissingFieldAndOneOfAWrongType) {
   for (const char* section : {"model", "train", "data"}) {
     for (const auto& [key, value] : good[section].items()) {
       if (key == "batch_norm" || key == "groups") continue;
-      const bool came_later = key == "memory_bytes" || key == "micro_batch" || key == "clip_norm";
+      const bool came_later = key == "memory_bytes" || key == "cache_bytes" ||
+                              key == "micro_batch" || key == "clip_norm";
       Json missing = good, wrong = good;
       missing[section].erase(key);
       wrong[section][key] = value.is_string() ? Json(1) : Json("one");

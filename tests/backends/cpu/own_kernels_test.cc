@@ -134,6 +134,17 @@ void AddNormalization(std::vector<Case>* cases) {
                         NormAttrs{1e-3, act},
                         {X(s), X(s, "x", -9, 9), scale, mean, var, shift}});
     }
+    if (s.rank() > 2) cases->push_back({OpKind::kBatchNormMoments, NoAttrs(), {X(s, "x", 3, 9)}});
+    cases->push_back({OpKind::kBatchNormStatistics,
+                      MomentsAttrs{19},
+                      {X(Shape{s[0], 2, s[-1]}, "moments", 0.1, 2)}});
+    for (Act act : {Act::kNone, Act::kRelu, Act::kRelu6}) {
+      std::vector<TensorData> operands = {X(s), X(s, "x", -9, 9), scale, mean, var};
+      if (act != Act::kNone) operands.push_back(shift);
+      cases->push_back({OpKind::kBatchNormGradParams, NormAttrs{1e-3, act}, operands});
+      operands.insert(operands.begin() + 5, {X(c, "dscale"), X(c, "dshift")});
+      cases->push_back({OpKind::kBatchNormGradInput, NormGradAttrs{1e-3, 977, act}, operands});
+    }
     cases->push_back({OpKind::kBatchNormFrozenGradInput, attrs, {X(s), scale, var}});
     cases->push_back({OpKind::kBatchNormFrozenGradScale, attrs, {X(s), Y(s), mean, var}});
     cases->push_back({OpKind::kBatchNormUpdate,

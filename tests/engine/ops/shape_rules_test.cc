@@ -220,6 +220,18 @@ TEST(NormRuleTest, DerivesStatisticsAndGradients) {
   ExpectShape(Infer(OpKind::kBatchNormFrozen, {x, v, v, v, v}, NormAttrs{}), x.shape);
   ExpectShape(Infer(OpKind::kBatchNormFrozenGradInput, {x, v, v}, NormAttrs{}), x.shape);
   ExpectShape(Infer(OpKind::kBatchNormFrozenGradScale, {x, x, v, v}, NormAttrs{}), v.shape);
+  ExpectShape(Infer(OpKind::kBatchNormMoments, {x}, NoAttrs{}), {2, 2, 7});
+  ExpectError(Infer(OpKind::kBatchNormMoments, {F32({2, 7})}, NoAttrs{}), "at least 3");
+  const Inferred statistics =
+      Infer(OpKind::kBatchNormStatistics, {F32({2, 2, 7})}, MomentsAttrs{15});
+  ExpectShape(statistics, v.shape);
+  EXPECT_EQ(statistics[1], v.shape);
+  ExpectError(Infer(OpKind::kBatchNormStatistics, {F32({2, 3, 7})}, MomentsAttrs{15}), "[N,2,C]");
+  ExpectError(Infer(OpKind::kBatchNormStatistics, {F32({2, 2, 7})}, MomentsAttrs{}), "count");
+  ExpectShape(Infer(OpKind::kBatchNormGradParams, {x, x, v, v, v}, NormAttrs{}), v.shape);
+  const NormGradAttrs whole{1e-5, 30, Act::kNone};
+  ExpectShape(Infer(OpKind::kBatchNormGradInput, {x, x, v, v, v, v, v}, whole), x.shape);
+  ExpectError(Infer(OpKind::kBatchNormGradInput, {x, x, v, v, v, v, v, v}, whole), "shift");
   ExpectError(Infer(OpKind::kBatchNorm, {x, v, F32({5})}, NormAttrs{}), "not a vector");
   ExpectError(Infer(OpKind::kBatchNormGrad, {x, F32({2, 7}), v, v, v}, NormAttrs{}), "differ");
   NormAttrs negative;

@@ -59,7 +59,7 @@ TEST(PlanFileTest, TellsForeignNewAndMissingFilesApart) {
     EXPECT_EQ(OpenCode(folder.File("zeros")), StatusCode::kInvalidArgument);
   }
   Bytes file = test::BuildPlanFile(test::TinyPlan());
-  file[offsetof(PlanHeader, version)] = 2;
+  file[offsetof(PlanHeader, version)] = kPlanVersion + 1;
   test::FixPlanChecksums(file);
   test::WriteBytes(folder.File("new"), file);
   EXPECT_EQ(OpenCode(folder.File("new")), StatusCode::kUnimplemented);

@@ -49,7 +49,7 @@ TEST_P(SpoiltPlanTest, IsRefusedForTheRightReason) {
 
 const Spoilt kSizes[] = {
     {"OldVersion", [](PlanSpec& p) { p.version = 0; }, "unknown version"},
-    {"NewVersion", [](PlanSpec& p) { p.version = 2; }, "newer version"},
+    {"NewVersion", [](PlanSpec& p) { p.version = 3; }, "newer version"},
     {"NoName", [](PlanSpec& p) { p.name = ""; }, "name is empty"},
     {"NegativeArena", [](PlanSpec& p) { p.arena_bytes = -64; }, "size is out of range"},
     {"HugeParams", [](PlanSpec& p) { p.param_bytes = INT64_MAX; }, "size is out of range"},
@@ -184,16 +184,84 @@ const Spoilt kLiveness[] = {
      "scratch overwrites"},
 };
 
+// Steps 0 to 2 of the tiny plan: a matmul, its relu in place, a matmul.
+const Spoilt kLoops[] = {
+    {"LoopBeyondTheEnd",
+     [](PlanSpec& p) {
+       Train(p).loops = {{0, 99, 5}};
+     },
+     "loop is out of range"},
+    {"LoopsThatOverlap",
+     [](PlanSpec& p) {
+       Train(p).loops = {{0, 0, 5}, {0, 0, 5}};
+     },
+     "loop is out of range"},
+    {"LoopOfOnePart",
+     [](PlanSpec& p) {
+       Train(p).loops = {{0, 0, 1}};
+     },
+     "loop is out of range"},
+    {"UnevenParts",
+     [](PlanSpec& p) {
+       Train(p).loops = {{0, 0, 2}};
+     },
+     "cannot run in a loop"},
+    {"LoopOfTheLoss",
+     [](PlanSpec& p) {
+       Train(p).loops = {{0, 3, 5}};
+     },
+     "cannot run in a loop"},
+    {"LoopOverwritesTheBatch",
+     [](PlanSpec& p) {
+       Train(p).loops = {{0, 1, 5}};
+     },
+     "later parts of the batch need"},
+    {"PartOutsideOfLoops", [](PlanSpec& p) { Tensor(p, test::kTinyDlogits).parts = 5; },
+     "makes a part of the batch"},
+    {"PartOfAnotherLoop",
+     [](PlanSpec& p) {
+       Tensor(p, test::kTinyAffine).parts = 5;
+       Train(p).loops = {{0, 0, 5}};
+     },
+     "reads a part of the batch from outside"},
+    {"PartOfAnInput", [](PlanSpec& p) { Tensor(p, test::kTinyImage).parts = 5; },
+     "names one part of the batch"},
+    {"NegativeParts", [](PlanSpec& p) { Tensor(p, test::kTinyLogits).parts = -1; },
+     "number of parts"},
+    {"SumWithoutRoom",
+     [](PlanSpec& p) {
+       for (int32_t i = 0; i < int32_t(Train(p).steps.size()); ++i) {
+         if (Train(p).steps[size_t(i)].op == "reduce_sum") Train(p).loops = {{i, i, 5}};
+       }
+     },
+     "no room to sum"},
+};
+
 std::string NameOf(const ::testing::TestParamInfo<Spoilt>& info) { return info.param.name; }
 INSTANTIATE_TEST_SUITE_P(Sizes, SpoiltPlanTest, ::testing::ValuesIn(kSizes), NameOf);
 INSTANTIATE_TEST_SUITE_P(Params, SpoiltPlanTest, ::testing::ValuesIn(kParams), NameOf);
 INSTANTIATE_TEST_SUITE_P(Tensors, SpoiltPlanTest, ::testing::ValuesIn(kTensors), NameOf);
 INSTANTIATE_TEST_SUITE_P(Steps, SpoiltPlanTest, ::testing::ValuesIn(kSteps), NameOf);
 INSTANTIATE_TEST_SUITE_P(Liveness, SpoiltPlanTest, ::testing::ValuesIn(kLiveness), NameOf);
+INSTANTIATE_TEST_SUITE_P(Loops, SpoiltPlanTest, ::testing::ValuesIn(kLoops), NameOf);
 
 TEST(PlanVerifyTest, TakesASoundPlan) {
   const Status status = Verify(test::TinyPlan());
   EXPECT_TRUE(status.ok()) << status.message() << " " << status.detail();
+}
+
+// Both values between the steps have room for one part, the last result for all.
+TEST(PlanVerifyTest, TakesALoopOverPartsOfTheBatch) {
+  PlanSpec spec = test::TinyPlan();
+  Tensor(spec, test::kTinyAffine).parts = Tensor(spec, test::kTinyHiddenOut).parts = 5;
+  Train(spec).loops = {{0, 2, 5}};
+  const Status status = Verify(spec);
+  // The backward pass of the tiny plan reads what the loop drops.
+  EXPECT_THAT(status.message(), HasSubstr("from outside its loop"));
+  Eval(spec).tensors[test::kTinyAffine].parts = Eval(spec).tensors[test::kTinyHiddenOut].parts = 5;
+  Eval(spec).loops = {{0, 2, 5}};
+  spec.schedules = {Eval(spec)};
+  EXPECT_TRUE(Verify(spec).ok()) << Verify(spec).message();
 }
 
 TEST(PlanVerifyTest, NamesTheStepAtFault) {

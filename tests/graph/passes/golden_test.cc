@@ -2,6 +2,7 @@
 //
 //   // RUN: passes=dce,cse
 //   // RUN: passes=rematerialize live_target=4096     bytes that may be alive, for that pass
+//   // RUN: passes=loop_batch cached=4096             bytes that a cache holds
 //   the graph before
 //   // ----
 //   the graph after, exactly
@@ -74,9 +75,13 @@ TEST_P(GoldenTest, PassesGiveTheExpectedText) {
 
   PassContext context;
   context.kernels = ReferenceKernels();
-  const std::pair<std::string, std::string> words = absl::StrSplit(names, " live_target=");
-  if (!words.second.empty()) context.live_target_bytes = std::stoll(words.second);
-  const absl::Status status = RunPasses(*graph, context, absl::StrSplit(words.first, ','));
+  const std::vector<std::string> words = absl::StrSplit(names, ' ');
+  for (size_t i = 1; i < words.size(); ++i) {
+    const std::pair<std::string, std::string> option = absl::StrSplit(words[i], '=');
+    const int64_t bytes = std::stoll(option.second);
+    (option.first == "cached" ? context.cached_bytes : context.live_target_bytes) = bytes;
+  }
+  const absl::Status status = RunPasses(*graph, context, absl::StrSplit(words[0], ','));
   ASSERT_TRUE(status.ok()) << status;
 
   const std::string got = Print(*graph);
