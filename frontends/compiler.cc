@@ -131,6 +131,8 @@ PlanFigures FiguresOf(const Compilation& c, const TrainPlan& plan) {
   figures.steps = static_cast<int>(train.nodes.size());
   figures.micro_batch = MicroBatchOf(plan.slicing.batch, c.model.spec.batch);
   figures.prefix_micro_batch = MicroBatchOf(plan.slicing.prefix, c.model.spec.batch);
+  figures.saved_bits = plan.saved_bits;
+  figures.narrowed_activations = plan.narrowed;
   figures.step_cost_ms = plan.step_ns / 1e6;
   figures.scheme = c.spec.scheme;
   return figures;
@@ -173,7 +175,9 @@ struct Start {
           .spec = spec,
           .target = target,
           .metadata = metadata,
-          .slices_evaluation = target.memory_bytes > 0 || spec.micro_batch > 0,
+          .slices_evaluation =
+              target.memory_bytes > 0 || spec.micro_batch > 0 || spec.saved_bits != kAllBits,
+          .chooses = target.memory_bytes > 0,
           .model_params = ModelParams(model.forward)} {}
   Start(const Start&) = delete;
   Start& operator=(const Start&) = delete;
@@ -255,6 +259,7 @@ absl::StatusOr<std::vector<ParetoPoint>> ParetoOf(const Model::Impl& model, cons
   const std::string metadata = "{}";
   Start start(model, spec, target, metadata);
   start.c.slices_evaluation = true;
+  start.c.chooses = true;
   if (absl::Status status = start.Run(); !status.ok()) return status;
   return ParetoOf(start.c, *start.ways);
 }

@@ -34,6 +34,8 @@ struct TrainPlan {
   int second_runs = 0;   // nodes that rematerialize has added
   int64_t recomputed_macs = 0;
   Slicing slicing;
+  int saved_bits = kAllBits;  // see Training
+  int narrowed = 0;
 };
 
 // The plan for a number of bytes that rematerialize is to stay under, or kNoLiveTarget.

@@ -1,5 +1,6 @@
 #include "frontends/training.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "autodiff/autodiff.h"
@@ -37,7 +38,9 @@ absl::StatusOr<ValueId> AttachLoss(const Compilation& c, Graph& graph,
 
 absl::StatusOr<Training> MakeTraining(const Compilation& c, PassContext& context,
                                       const Slicing& slicing, double clip_norm) {
-  Training training{c.forward, slicing};
+  Training training;
+  training.optimized = c.forward;
+  training.slicing = slicing;
   Graph& graph = training.optimized;
   if (slicing.prefix > 1) {
     absl::StatusOr<Graph> sliced = SlicePrefix(c.forward, FrozenPrefix(c.forward), slicing.prefix);
@@ -67,6 +70,19 @@ absl::StatusOr<Training> MakeTraining(const Compilation& c, PassContext& context
   if (slicing.batch > 1) OrderBySlice(graph, slice_of, slicing.batch);
   status = OptimizeGraph(graph, context);
   if (!status.ok()) return status;
+  return training;
+}
+
+absl::StatusOr<Training> NarrowTraining(Training training, PassContext& context, int bits) {
+  training.saved_bits = bits;
+  if (bits == kAllBits) return training;
+  context.saved_bits = bits;
+  Graph& graph = training.optimized;
+  const absl::Status status = NarrowSaved(graph, context);
+  if (!status.ok()) return status;
+  const auto narrows = [](const Node& node) { return node.op == OpKind::kNarrow; };
+  training.narrowed =
+      static_cast<int>(std::count_if(graph.nodes.begin(), graph.nodes.end(), narrows));
   return training;
 }
 
@@ -104,6 +120,8 @@ absl::StatusOr<TrainPlan> PlanTraining(const Compilation& c, const Training& tra
   plan.recomputed_macs =
       MacsOf(plan.train, Phase::kBackward) - MacsOf(training.optimized, Phase::kBackward);
   plan.slicing = training.slicing;
+  plan.saved_bits = training.saved_bits;
+  plan.narrowed = training.narrowed;
   return plan;
 }
 

@@ -22,6 +22,7 @@ struct Compilation {
   const Target& target;
   const std::string& metadata;
   bool slices_evaluation = false;  // evaluation too may run in slices
+  bool chooses = false;            // takes a way that needs less memory only where it must
   PassContext context = {};
   bool batch_statistics = false;
   Graph forward = {};  // that training differentiates
@@ -34,6 +35,8 @@ struct Compilation {
 struct Training {
   Graph optimized;
   Slicing slicing;
+  int saved_bits = kAllBits;  // as PassContext::saved_bits
+  int narrowed = 0;           // saved activations that are kept in so few
 };
 
 // Attaches the model's loss, to one prediction or to those of equal slices of the batch.
@@ -44,6 +47,10 @@ absl::StatusOr<ValueId> AttachLoss(const Compilation& c, Graph& graph,
 // are recorded in `context`, which starts as c.context.
 absl::StatusOr<Training> MakeTraining(const Compilation& c, PassContext& context,
                                       const Slicing& slicing, double clip_norm);
+
+// The same with saved activations in `bits`, where that lowers the peak; else as it was. Passes are
+// recorded in `context`.
+absl::StatusOr<Training> NarrowTraining(Training training, PassContext& context, int bits);
 
 // From kOptimized to kPlanned, under so many live bytes or kNoLiveTarget. Evaluation runs in as few
 // slices as fit in the arena of training, of those there are.

@@ -22,6 +22,21 @@ bool ComputesTheSameInSlices(const Graph& forward) {
   });
 }
 
+// What the backward pass keeps: what is asked for, or what is allowed.
+absl::StatusOr<std::vector<int>> SavedBitsOf(const Compilation& c) {
+  const int bits = c.spec.saved_bits;
+  if (bits != kAllBits && bits != 16 && bits != 8) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("saved activations: want 32, 16 or 8 bits (got ", bits, ")"));
+  }
+  if (!c.chooses) return std::vector<int>{bits};
+  std::vector<int> allowed = {kAllBits};
+  for (const int fewer : {16, 8}) {
+    if (fewer >= bits) allowed.push_back(fewer);
+  }
+  return allowed;
+}
+
 // What was given up for `taken`.
 MemoryTrade TradeOf(const TrainPlan& fastest, const TrainPlan& taken, int64_t budget_bytes,
                     int64_t batch) {
@@ -45,6 +60,10 @@ MemoryTrade TradeOf(const TrainPlan& fastest, const TrainPlan& taken, int64_t bu
         "%d operators run again in the backward pass instead of keeping their results (%.1f M MACs "
         "a sample)",
         taken.second_runs, static_cast<double>(trade.recomputed_macs) / 1e6));
+  }
+  if (taken.narrowed > 0) {
+    given.push_back(absl::StrFormat("%d saved activations are kept in %d bits", taken.narrowed,
+                                    taken.saved_bits));
   }
   if (given.empty()) return trade;
   trade.given_up = absl::StrFormat(
@@ -75,7 +94,12 @@ absl::StatusOr<Ways> Ways::Of(const Compilation& c, PassContext& context) {
         "micro-batch: the batch is no multiple of it (got ", micro_batch, ", batch ", batch, ")"));
   }
   ways.slicings_ = {{.batch = micro_batch > 0 ? batch / micro_batch : 1}};
+  const absl::StatusOr<std::vector<int>> saved_bits = SavedBitsOf(c);
+  if (!saved_bits.ok()) return saved_bits.status();
+  ways.saved_bits_ = *saved_bits;
   absl::StatusOr<Training> training = MakeTraining(c, context, ways.slicings_[0], c.spec.clip_norm);
+  if (!training.ok()) return training.status();
+  training = NarrowTraining(*std::move(training), context, ways.saved_bits_[0]);
   if (!training.ok()) return training.status();
   ways.asked_ = *std::move(training);
   if (micro_batch > 0) return ways;
@@ -89,26 +113,40 @@ absl::StatusOr<Ways> Ways::Of(const Compilation& c, PassContext& context) {
   return ways;
 }
 
-absl::Status Ways::ForEach(const TrainPlan& asked_plan,
-                           const std::function<absl::Status(MemoryFit& fit)>& fn) const {
-  for (const Slicing& slicing : slicings_) {
-    const bool asked = slicing == slicings_[0];
-    Training other;
-    TrainPlan fastest = asked_plan;
-    if (!asked) {
-      PassContext context = c_.context;
-      absl::StatusOr<Training> made = MakeTraining(c_, context, slicing, c_.spec.clip_norm);
-      if (absl::IsUnimplemented(made.status())) continue;  // the model mixes samples
-      if (!made.ok()) return made.status();
-      other = *std::move(made);
-      absl::StatusOr<TrainPlan> plan = PlanTraining(c_, other, kNoLiveTarget);
-      if (!plan.ok()) return plan.status();
-      fastest = *std::move(plan);
+absl::Status Ways::Offer(const Training& way, TrainPlan fastest, const Visit& fn) const {
+  MemoryFit fit(way.optimized, std::move(fastest),
+                [&](int64_t target_bytes) { return PlanTraining(c_, way, target_bytes); });
+  return fn(fit);
+}
+
+absl::Status Ways::ForEachOf(const Slicing& slicing, const TrainPlan& asked_plan,
+                             const Visit& fn) const {
+  PassContext context = c_.context;
+  absl::StatusOr<Training> whole = asked_;
+  const bool asked = slicing == slicings_[0];
+  if (!asked) whole = MakeTraining(c_, context, slicing, c_.spec.clip_norm);
+  if (!whole.ok()) return whole.status();
+  for (const int bits : saved_bits_) {
+    if (asked && bits == saved_bits_[0]) {
+      if (absl::Status status = Offer(asked_, asked_plan, fn); !status.ok()) return status;
+      continue;
     }
-    const Training& way = asked ? asked_ : other;
-    MemoryFit fit(way.optimized, std::move(fastest),
-                  [&](int64_t target_bytes) { return PlanTraining(c_, way, target_bytes); });
-    if (absl::Status status = fn(fit); !status.ok()) return status;
+    PassContext narrowing = context;
+    const absl::StatusOr<Training> way = NarrowTraining(*whole, narrowing, bits);
+    if (!way.ok()) return way.status();
+    if (bits != saved_bits_[0] && way->narrowed == 0) continue;  // the same way again
+    absl::StatusOr<TrainPlan> fastest = PlanTraining(c_, *way, kNoLiveTarget);
+    if (!fastest.ok()) return fastest.status();
+    if (absl::Status status = Offer(*way, *std::move(fastest), fn); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Ways::ForEach(const TrainPlan& asked_plan, const Visit& fn) const {
+  for (const Slicing& slicing : slicings_) {
+    const absl::Status status = ForEachOf(slicing, asked_plan, fn);
+    if (absl::IsUnimplemented(status) && !(slicing == slicings_[0])) continue;
+    if (!status.ok()) return status;
   }
   return absl::OkStatus();
 }
@@ -154,7 +192,8 @@ absl::StatusOr<std::vector<ParetoPoint>> ParetoOf(const Compilation& c, const Wa
     for (const TrainPlan& plan : *plans) {
       points.push_back({plan.sizes.predicted_peak_bytes, plan.step_ns / 1e6,
                         MicroBatchOf(plan.slicing.batch, c.model.spec.batch),
-                        MicroBatchOf(plan.slicing.prefix, c.model.spec.batch), plan.second_runs});
+                        MicroBatchOf(plan.slicing.prefix, c.model.spec.batch), plan.second_runs,
+                        plan.narrowed > 0 ? plan.saved_bits : kAllBits});
     }
     return absl::OkStatus();
   });
@@ -175,7 +214,9 @@ absl::StatusOr<std::vector<ParetoPoint>> ParetoOf(const Compilation& c, const Wa
 
 absl::StatusOr<int64_t> CostOfClipping(const Compilation& c, const Ways& ways) {
   PassContext context = c.context;
-  const absl::StatusOr<Training> free = MakeTraining(c, context, ways.asked().slicing, 0.0);
+  absl::StatusOr<Training> free = MakeTraining(c, context, ways.asked().slicing, 0.0);
+  if (!free.ok()) return free.status();
+  free = NarrowTraining(*std::move(free), context, ways.asked().saved_bits);
   if (!free.ok()) return free.status();
   const absl::StatusOr<TrainPlan> unclipped = PlanTraining(c, *free, kNoLiveTarget);
   if (!unclipped.ok()) return unclipped.status();

@@ -142,6 +142,15 @@ void AddTrainFlags(CLI::App* command, RunSpec* spec) {
       ->add_option("--clip-norm", spec->train.clip_norm,
                    "Scale gradients down to this norm of all of them")
       ->check(Within(1e-12, 1e12));
+  command
+      ->add_option_function<std::string>(
+          "--saved-activations",
+          [spec](const std::string& bits) {
+            spec->train.saved_bits = bits == "f32" ? 32 : bits == "16" ? 16 : 8;
+          },
+          "Bits of what the backward pass keeps: f32 (default), 16 or 8; with --memory only\n"
+          "where that is the fastest way to meet it")
+      ->check(CLI::IsMember({"f32", "16", "8"}));
   AddBytesFlag(command, "--memory", &spec->memory_bytes,
                "The peak may not exceed it, e.g. 64MiB; time is given for it where need be");
   AddBytesFlag(command, "--cache", &spec->cache_bytes,

@@ -35,7 +35,7 @@ void AddModelFlags(CLI::App* command, RunSpec* spec, bool model_required);
 void AddBytesFlag(CLI::App* command, const std::string& name, int64_t* bytes,
                   const std::string& help);
 // Adds --scheme, --optimizer, --momentum, --weight-decay, --label-smoothing, --batch-norm,
-// --micro-batch, --clip-norm, --memory, --cache, --lr-group.
+// --micro-batch, --clip-norm, --saved-activations, --memory, --cache, --lr-group.
 void AddTrainFlags(CLI::App* command, RunSpec* spec);
 // Adds --tuning.
 CLI::Option* AddTuningFlag(CLI::App* command, CommonFlags* flags);

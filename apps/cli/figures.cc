@@ -31,6 +31,8 @@ nlohmann::json ToJson(const PlanFigures& f) {
           {"scheme", f.scheme},
           {"micro_batch", f.micro_batch},
           {"prefix_micro_batch", f.prefix_micro_batch},
+          {"saved_bits", f.saved_bits},
+          {"narrowed_activations", f.narrowed_activations},
           {"step_cost_ms", f.step_cost_ms},
           {"clip_norm_bytes", f.clip_norm_bytes},
           {"memory", ToJson(f.memory)},
@@ -56,6 +58,11 @@ std::vector<std::string> FigureLines(const PlanFigures& f) {
     lines.push_back(
         absl::StrFormat("micro-batch %d samples at a time%s", f.micro_batch,
                         f.batch_statistics ? "; batch norm takes the statistics of so many" : ""));
+  }
+  if (f.saved_bits < 32) {
+    lines.push_back(
+        absl::StrFormat("saved       %d activations wait for the backward pass in %d bits",
+                        f.narrowed_activations, f.saved_bits));
   }
   if (f.clip_norm_bytes > 0) {
     lines.push_back(

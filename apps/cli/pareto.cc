@@ -71,6 +71,9 @@ std::string HowOf(const ParetoPoint& point) {
     absl::StrAppend(&how, ", ", point.second_runs,
                     point.second_runs == 1 ? " operator runs again" : " operators run again");
   }
+  if (point.saved_bits < 32) {
+    absl::StrAppend(&how, ", saved activations in ", point.saved_bits, " bits");
+  }
   return how;
 }
 
@@ -81,7 +84,8 @@ Json ToJson(const std::vector<ParetoPoint>& points) {
                     {"step_cost_ms", point.step_cost_ms},
                     {"micro_batch", point.micro_batch},
                     {"prefix_micro_batch", point.prefix_micro_batch},
-                    {"second_runs", point.second_runs}});
+                    {"second_runs", point.second_runs},
+                    {"saved_bits", point.saved_bits}});
   }
   return rows;
 }

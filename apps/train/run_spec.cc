@@ -57,6 +57,7 @@ void VisitLater(Spec& s, V&& v) {
   v("train", "cache_bytes", s.cache_bytes);
   v("train", "micro_batch", s.train.micro_batch);
   v("train", "clip_norm", s.train.clip_norm);
+  v("train", "saved_bits", s.train.saved_bits);
 }
 
 // False where the JSON value has another type than the field.

@@ -226,6 +226,26 @@ struct GateAttrs {
   }
 };
 
+// How many bits an element is packed into: 16 or 8 (narrow.h).
+struct NarrowAttrs {
+  int32_t bits = 16;
+  template <class Self, class V>
+  static void Visit(Self& s, V&& v) {
+    v("bits", s.bits);
+  }
+};
+
+// The same, and the shape that was packed.
+struct WidenAttrs {
+  int32_t bits = 16;
+  Shape shape;
+  template <class Self, class V>
+  static void Visit(Self& s, V&& v) {
+    v("bits", s.bits);
+    v("shape", s.shape);
+  }
+};
+
 // y = factor * x + offset.
 struct AffineAttrs {
   double factor = 1.0;
@@ -284,9 +304,10 @@ struct OptimizerAttrs {
   }
 };
 
-using Attrs = std::variant<NoAttrs, ConvAttrs, ConvGradAttrs, MatmulAttrs, NormAttrs,
-                           NormUpdateAttrs, PoolAttrs, ReduceAttrs, ShapeAttrs, TransposeAttrs,
-                           AxisAttrs, PadAttrs, SliceAttrs, ClampAttrs, AffineAttrs, DropoutAttrs,
-                           LossAttrs, OptimizerAttrs, GateAttrs, MomentsAttrs, NormGradAttrs>;
+using Attrs =
+    std::variant<NoAttrs, ConvAttrs, ConvGradAttrs, MatmulAttrs, NormAttrs, NormUpdateAttrs,
+                 PoolAttrs, ReduceAttrs, ShapeAttrs, TransposeAttrs, AxisAttrs, PadAttrs,
+                 SliceAttrs, ClampAttrs, AffineAttrs, DropoutAttrs, LossAttrs, OptimizerAttrs,
+                 GateAttrs, MomentsAttrs, NormGradAttrs, NarrowAttrs, WidenAttrs>;
 
 }  // namespace pocketune

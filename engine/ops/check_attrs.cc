@@ -119,6 +119,15 @@ Status Check(const GateAttrs& a) {
   if (!(a.lo <= a.hi)) return Invalid("attributes: lo must not be above hi");
   return OkStatus();
 }
+Status CheckBits(int64_t bits) {
+  if (bits == 16 || bits == 8) return OkStatus();
+  return Invalid("attributes: bits must be 16 or 8", bits);
+}
+Status Check(const NarrowAttrs& a) { return CheckBits(a.bits); }
+Status Check(const WidenAttrs& a) {
+  if (!ShapeInRange(a.shape)) return Invalid("attributes: shape is out of range");
+  return CheckBits(a.bits);
+}
 Status Check(const AffineAttrs& a) {
   if (!std::isfinite(a.factor) || !std::isfinite(a.offset)) {
     return Invalid("attributes: factor and offset must be finite");

@@ -124,8 +124,11 @@ int LabelOperand(OpKind kind) {
   return -1;
 }
 
-// The operand that holds a bit for each element of another, in bytes; -1: none.
-int MaskOperand(OpKind kind) { return kind == OpKind::kGateGrad ? 1 : -1; }
+// The operand that holds bytes: a bit for each element of another, or packed values; -1: none.
+int BytesOperand(OpKind kind) {
+  if (kind == OpKind::kGateGrad) return 1;
+  return kind == OpKind::kWiden ? 0 : -1;
+}
 
 Status CheckOperands(OpKind kind, std::span<const TensorType> operands) {
   for (int i = 0; i < int(operands.size()); ++i) {
@@ -135,8 +138,8 @@ Status CheckOperands(OpKind kind, std::span<const TensorType> operands) {
     const DType dtype = operands[i].dtype;
     if (i == LabelOperand(kind)) {
       if (dtype != DType::kI32) return Invalid("operand: labels must be i32", i);
-    } else if (i == MaskOperand(kind)) {
-      if (dtype != DType::kU8) return Invalid("operand: a mask must be u8", i);
+    } else if (i == BytesOperand(kind)) {
+      if (dtype != DType::kU8) return Invalid("operand: a mask or packed value must be u8", i);
     } else if (kind == OpKind::kSlice && dtype == DType::kI32) {
       continue;  // labels of a part of the batch
     } else if (dtype != operands[0].dtype || (dtype != DType::kF32 && dtype != DType::kF64)) {

@@ -3,7 +3,8 @@
 //   - the number of operands is the row's and `attrs` holds the row's struct, in range by itself
 //     (CheckAttrs);
 //   - every operand has at most 2^40 elements, every dimension at least one;
-//   - all operands are f32 or all are f64, but for labels, which are i32, and masks, which are u8.
+//   - all operands are f32 or all are f64, but for labels, which are i32, and masks and packed
+//     values, which are u8.
 // and checks the results' element counts after.
 #pragma once
 
@@ -47,6 +48,8 @@ PT_SHAPE_RULE(AvgPoolGrad);
 PT_SHAPE_RULE(Same);
 PT_SHAPE_RULE(GateMask);
 PT_SHAPE_RULE(GateGrad);
+PT_SHAPE_RULE(Narrow);
+PT_SHAPE_RULE(Widen);
 PT_SHAPE_RULE(Broadcast);
 PT_SHAPE_RULE(Reduce);
 PT_SHAPE_RULE(ReduceMaxGrad);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "engine/base/math.h"
+#include "engine/ops/narrow.h"
 #include "engine/ops/shape_rules.h"
 
 namespace pocketune {
@@ -42,6 +43,20 @@ PT_SHAPE_RULE(GateGrad) {
     return Invalid("gate_grad: the mask has not one bit for each element of dy");
   }
   results[0] = operands[0];
+  return OkStatus();
+}
+
+PT_SHAPE_RULE(Narrow) {
+  results[0] = {{NarrowBytes(operands[0].shape, As<NarrowAttrs>(attrs).bits)}, DType::kU8};
+  return OkStatus();
+}
+
+PT_SHAPE_RULE(Widen) {
+  const WidenAttrs& a = As<WidenAttrs>(attrs);
+  if (operands[0].shape != Shape({NarrowBytes(a.shape, a.bits)})) {
+    return Invalid("widen: the operand has not the bytes of that shape");
+  }
+  results[0] = {a.shape, DType::kF32};
   return OkStatus();
 }
 

@@ -21,6 +21,7 @@ struct PassRecord {
 };
 
 inline constexpr int64_t kNoLiveTarget = -1;
+inline constexpr int kAllBits = 32;
 
 // The target and the wishes of a compilation; passes read it, the manager writes `records`.
 struct PassContext {
@@ -33,6 +34,9 @@ struct PassContext {
   // Tensors that are larger are not expected in a cache when they are read: their nodes run on
   // parts of the batch where that helps.
   int64_t cached_bytes = int64_t{4} << 20;
+  // Of each element of what the backward pass keeps: all of them, or those that narrow_saved
+  // leaves.
+  int saved_bits = kAllBits;
   std::vector<std::string> disabled;  // text names of passes to skip
   std::vector<PassRecord> records;    // in order of execution
 };

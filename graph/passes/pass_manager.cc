@@ -138,6 +138,18 @@ absl::Status OptimizeGraph(Graph& graph, PassContext& context) {
                    });
 }
 
+absl::Status NarrowSaved(Graph& graph, PassContext& context) {
+  return RunPasses(graph, context,
+                   {
+                       // The order tells what is alive across the border of the two passes.
+                       "narrow_saved",
+                       // Gradients that lost their gates have other scratch.
+                       "select_kernels",
+                       // What is unpacked should not wait for its reader.
+                       "reorder",
+                   });
+}
+
 absl::Status ScheduleGraph(Graph& graph, PassContext& context) {
   if (context.live_target_bytes != kNoLiveTarget) {
     const absl::Status status =

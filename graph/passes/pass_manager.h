@@ -31,6 +31,9 @@ absl::Status OptimizeForward(Graph& graph, PassContext& context);
 // Any graph up to kTraining -> kOptimized, with kernels, in the order that needs least memory.
 absl::Status OptimizeGraph(Graph& graph, PassContext& context);
 
+// kOptimized -> the same stage, with what the backward pass reads in context.saved_bits.
+absl::Status NarrowSaved(Graph& graph, PassContext& context);
+
 // That -> kPlanned: under context.live_target_bytes where that can be, in-place, with places.
 absl::Status ScheduleGraph(Graph& graph, PassContext& context);
 

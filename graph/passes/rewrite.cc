@@ -19,6 +19,15 @@ Act* ActOf(Attrs& attrs) {
       attrs);
 }
 
+std::optional<GateAttrs> GateOf(const Node& node) {
+  if (node.phase != Phase::kBackward) return std::nullopt;
+  if (node.op == OpKind::kReluGrad) return GateAttrs{.act = Act::kRelu};
+  if (node.op == OpKind::kRelu6Grad) return GateAttrs{.act = Act::kRelu6};
+  if (node.op != OpKind::kClampGrad) return std::nullopt;
+  const ClampAttrs& clamp = std::get<ClampAttrs>(node.attrs);
+  return GateAttrs{.lo = clamp.lo, .hi = clamp.hi};
+}
+
 std::vector<int> CountUses(const Graph& graph) {
   std::vector<int> uses(graph.values.size(), 0);
   for (const Node& node : graph.nodes) {

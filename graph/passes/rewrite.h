@@ -1,6 +1,7 @@
 // What several passes ask of a graph while they edit it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -28,6 +29,10 @@ inline bool IsFixed(const Value& value) {
 
 // The activation in a node's attributes, or nullptr where the op fuses none.
 Act* ActOf(Attrs& attrs);
+
+// What lets the gradient pass in a gradient of the backward pass that asks nothing else of its
+// operand 1.
+std::optional<GateAttrs> GateOf(const Node& node);
 
 // For each value how many operands and outputs it is.
 std::vector<int> CountUses(const Graph& graph);

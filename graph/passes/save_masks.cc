@@ -1,7 +1,6 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
-#include <optional>
 #include <tuple>
 #include <utility>
 
@@ -13,16 +12,6 @@
 
 namespace pocketune {
 namespace {
-
-// What lets the gradient pass in a gradient that asks nothing else of its operand 1.
-std::optional<GateAttrs> GateOf(const Node& node) {
-  if (node.phase != Phase::kBackward) return std::nullopt;
-  if (node.op == OpKind::kReluGrad) return GateAttrs{.act = Act::kRelu};
-  if (node.op == OpKind::kRelu6Grad) return GateAttrs{.act = Act::kRelu6};
-  if (node.op != OpKind::kClampGrad) return std::nullopt;
-  const ClampAttrs& clamp = std::get<ClampAttrs>(node.attrs);
-  return GateAttrs{.lo = clamp.lo, .hi = clamp.hi};
-}
 
 class MaskSaver {
  public:

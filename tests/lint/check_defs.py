@@ -9,8 +9,9 @@ import op_table
 import source_tree
 
 
-# Emitted by gradient rules or by passes behind them, though they are gradients of nothing.
-FOR_GRADIENTS = {"gather", "batch_norm_moments", "batch_norm_statistics"}
+# Emitted by gradient rules, for what they keep, or by passes behind them, though they are gradients of
+# nothing.
+FOR_GRADIENTS = {"gather", "batch_norm_moments", "batch_norm_statistics", "narrow", "widen"}
 
 
 def check(ops, kernels):

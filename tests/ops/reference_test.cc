@@ -85,6 +85,24 @@ TEST_F(ReferenceTest, GradientsOfActivationsAtTheirCorners) {
   EXPECT_THAT(Grad(OpKind::kSiluGrad, {0}), ElementsAre(0.5));
 }
 
+TEST_F(ReferenceTest, NarrowRoundsToBfloat16OrToAByteOfTheChannelsScale) {
+  const TensorData x({2, 2}, {1.0 + 0x1p-7, -3.14159, 127, 0.5});
+  const TensorData half = run_.Run1(OpKind::kNarrow, {x}, NarrowAttrs{16});
+  EXPECT_THAT(half.Values(), ElementsAre(0x81, 0x3F, 0x49, 0xC0, 0xFE, 0x42, 0x00, 0x3F));
+  EXPECT_THAT(run_.Run1(OpKind::kWiden, {half}, WidenAttrs{16, {2, 2}}).Values(),
+              ElementsAre(1.0 + 0x1p-7, -3.140625, 127, 0.5));
+  // Scales 1 and 3.14159 / 127 stand first.
+  const TensorData bytes = run_.Run1(OpKind::kNarrow, {x}, NarrowAttrs{8});
+  ASSERT_EQ(bytes.elems(), 8 + 4);
+  EXPECT_THAT((std::vector<double>{bytes[8], bytes[9], bytes[10], bytes[11]}),
+              ElementsAre(1, 256 - 127, 127, 20));
+  const TensorData back = run_.Run1(OpKind::kWiden, {bytes}, WidenAttrs{8, {2, 2}});
+  EXPECT_EQ(back[0], 1);
+  EXPECT_EQ(back[2], 127);
+  EXPECT_NEAR(back[1], -3.14159, 1e-6);
+  EXPECT_NEAR(back[3], 20 * 3.14159 / 127, 1e-6);
+}
+
 TEST_F(ReferenceTest, BinaryOpsBroadcastBothWays) {
   const TensorData column({2, 1}, {10, 20}), row({3}, {1, 2, 4});
   EXPECT_THAT(run_.Run1(OpKind::kAdd, {column, row}, NoAttrs{}).Values(),

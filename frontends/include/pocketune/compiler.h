@@ -37,6 +37,10 @@ struct TrainSpec {
   // 0: the whole batch, or, under a memory budget and where the step computes the same, what is
   // fastest. Where batch norm takes the batch's statistics, those of so many samples.
   int micro_batch = 0;
+  // Bits an element of what the backward pass keeps, where rounding it changes gradients by as
+  // little: 32 (all), 16 or 8. Under a memory budget as few may be taken, where that is fastest
+  // (docs/memory.md).
+  int saved_bits = 32;
   double clip_norm = 0.0;  // gradients are scaled down to this norm of all of them; 0: never
   std::vector<ParamGroupSpec> groups;
 };
@@ -82,12 +86,14 @@ struct PlanFigures {
   int64_t packed_bytes = 0;
   int64_t predicted_peak_bytes = 0;
   bool batch_statistics = false;
-  int steps = 0;                // of one training step
-  int micro_batch = 0;          // samples that run at a time; 0: the whole batch
-  int prefix_micro_batch = 0;   // the same of the layers before the first that learns
-  double step_cost_ms = 0.0;    // by the cost model: good for comparing plans of one model alone
-  int64_t clip_norm_bytes = 0;  // what clipping adds to the predicted peak
-  std::string scheme;           // what `auto` came to; else as asked
+  int steps = 0;                 // of one training step
+  int micro_batch = 0;           // samples that run at a time; 0: the whole batch
+  int prefix_micro_batch = 0;    // the same of the layers before the first that learns
+  int saved_bits = 32;           // of each element of
+  int narrowed_activations = 0;  // so many that the backward pass keeps
+  double step_cost_ms = 0.0;     // by the cost model: good for comparing plans of one model alone
+  int64_t clip_norm_bytes = 0;   // what clipping adds to the predicted peak
+  std::string scheme;            // what `auto` came to; else as asked
   MemoryTrade memory;
   double compile_ms = 0.0;
 };
@@ -99,6 +105,7 @@ struct ParetoPoint {
   int micro_batch = 0;         // samples at a time; 0: the whole batch
   int prefix_micro_batch = 0;  // of the layers before the first that learns
   int second_runs = 0;
+  int saved_bits = 32;  // of saved activations
 };
 
 // One run of one pass.

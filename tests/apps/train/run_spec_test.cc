@@ -28,6 +28,7 @@ RunSpec FullSpec() {
   spec.cache_bytes = int64_t{1} << 34;
   spec.train.micro_batch = 4;
   spec.train.clip_norm = 1.5;
+  spec.train.saved_bits = 16;
   spec.train.scheme = "bias:2";
   spec.train.optimizer = "adamw";
   spec.train.momentum = 0.8;
@@ -82,7 +83,7 @@ TEST(RunSpecTest, EveryFieldGoesThroughJson) {
     }
     ++fields;
   }
-  EXPECT_EQ(fields, 9 + 21 + 4 + 10);  // model, train, groups, data
+  EXPECT_EQ(fields, 9 + 22 + 4 + 10);  // model, train, groups, data
 }
 
 TEST(RunSpecTest, NamesAMissingFieldAndOneOfAWrongType) {
@@ -91,7 +92,7 @@ TEST(RunSpecTest, NamesAMissingFieldAndOneOfAWrongType) {
     for (const auto& [key, value] : good[section].items()) {
       if (key == "batch_norm" || key == "groups") continue;
       const bool came_later = key == "memory_bytes" || key == "cache_bytes" ||
-                              key == "micro_batch" || key == "clip_norm";
+                              key == "micro_batch" || key == "clip_norm" || key == "saved_bits";
       Json missing = good, wrong = good;
       missing[section].erase(key);
       wrong[section][key] = value.is_string() ? Json(1) : Json("one");

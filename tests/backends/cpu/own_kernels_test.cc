@@ -91,6 +91,19 @@ void AddElementwise(std::vector<Case>* cases) {
   cases->push_back({OpKind::kClampGrad, clamp, {dy, kinks}});
 }
 
+void AddNarrowing(std::vector<Case>* cases) {
+  KernelRunner reference(ReferenceKernels());
+  for (const Shape& s : {Shape{}, Shape{17}, Shape{2, 3, 5, 7}, Shape{3, 67, 71, 5}, Shape{211, 67},
+                         Shape{7, 1031}}) {
+    for (const int bits : {16, 8}) {
+      const NarrowAttrs attrs{bits};
+      cases->push_back({OpKind::kNarrow, attrs, {X(s)}});
+      const TensorData packed = reference.Run1(OpKind::kNarrow, {X(s)}, attrs);
+      cases->push_back({OpKind::kWiden, WidenAttrs{bits, s}, {packed}});
+    }
+  }
+}
+
 void AddBroadcasts(std::vector<Case>* cases) {
   const std::pair<Shape, Shape> pairs[] = {
       {{2, 3, 5, 7}, {2, 3, 5, 7}},  // same shape
@@ -322,6 +335,7 @@ const std::vector<Case>& AllCases() {
   static const std::vector<Case>* cases = [] {
     auto* all = new std::vector<Case>;
     AddElementwise(all);
+    AddNarrowing(all);
     AddBroadcasts(all);
     AddNormalization(all);
     AddReductions(all);

@@ -94,11 +94,34 @@ TEST(GateRuleTest, AMaskHasABitForEachElement) {
   EXPECT_EQ(Infer(OpKind::kGateMask, {F32({})}, GateAttrs{}).results[0].shape, Shape({1}));
   ExpectShape(Infer(OpKind::kGateGrad, {F32({5, 5}), mask}), {5, 5});
   ExpectError(Infer(OpKind::kGateGrad, {F32({5, 7}), mask}), "not one bit for each element");
-  ExpectError(Infer(OpKind::kGateGrad, {F32({5, 5}), F32({4})}), "a mask must be u8");
+  ExpectError(Infer(OpKind::kGateGrad, {F32({5, 5}), F32({4})}),
+              "a mask or packed value must be u8");
   ExpectError(Infer(OpKind::kGateGrad, {mask, mask}), "all f32 or all f64");
   ExpectError(Infer(OpKind::kGateMask, {F32({5})}, GateAttrs{Act::kTanh}), "is no gate");
   ExpectError(Infer(OpKind::kGateMask, {F32({5})}, GateAttrs{Act::kNone, 1, 0}),
               "lo must not be above hi");
+}
+
+TEST(NarrowRuleTest, BytesAreOfTheElementsAndOfOneScaleForEachGroupAndChannel) {
+  const auto narrow = [](const Shape& shape, int bits) {
+    const Inferred made = Infer(OpKind::kNarrow, {F32(shape)}, NarrowAttrs{bits});
+    EXPECT_TRUE(made.status.ok()) << made.status.message();
+    EXPECT_EQ(made.results[0].dtype, DType::kU8);
+    return made.results[0].shape;
+  };
+  EXPECT_EQ(narrow({3, 5, 7}, 16), Shape({210}));
+  EXPECT_EQ(narrow({3, 5, 7}, 8), Shape({105 + 4 * 7}));
+  EXPECT_EQ(narrow({65, 1024}, 8), Shape({65 * 1024 + 2 * 4 * 1024}));  // 64 rows are a group
+  EXPECT_EQ(narrow({}, 8), Shape({1 + 4}));
+  ExpectShape(Infer(OpKind::kWiden, {{{210}, DType::kU8}}, WidenAttrs{16, {3, 5, 7}}), {3, 5, 7});
+  EXPECT_EQ(Infer(OpKind::kWiden, {{{133}, DType::kU8}}, WidenAttrs{8, {3, 5, 7}}).results[0],
+            F32({3, 5, 7}));
+  ExpectError(Infer(OpKind::kWiden, {{{210}, DType::kU8}}, WidenAttrs{8, {3, 5, 7}}),
+              "has not the bytes of that shape");
+  ExpectError(Infer(OpKind::kWiden, {F32({210})}, WidenAttrs{16, {3, 5, 7}}), "must be u8");
+  ExpectError(Infer(OpKind::kNarrow, {F32({5})}, NarrowAttrs{4}), "bits must be 16 or 8");
+  ExpectError(Infer(OpKind::kWiden, {{{4}, DType::kU8}}, WidenAttrs{16, {2, 0}}),
+              "shape is out of range");
 }
 
 TEST(ConvRuleTest, GivesTheSizeOfBothKindsOfSamePadding) {

@@ -78,8 +78,10 @@ TEST_P(GoldenTest, PassesGiveTheExpectedText) {
   const std::vector<std::string> words = absl::StrSplit(names, ' ');
   for (size_t i = 1; i < words.size(); ++i) {
     const std::pair<std::string, std::string> option = absl::StrSplit(words[i], '=');
-    const int64_t bytes = std::stoll(option.second);
-    (option.first == "cached" ? context.cached_bytes : context.live_target_bytes) = bytes;
+    const int64_t number = std::stoll(option.second);
+    if (option.first == "cached") context.cached_bytes = number;
+    if (option.first == "live_target") context.live_target_bytes = number;
+    if (option.first == "saved_bits") context.saved_bits = static_cast<int>(number);
   }
   const absl::Status status = RunPasses(*graph, context, absl::StrSplit(words[0], ','));
   ASSERT_TRUE(status.ok()) << status;
