@@ -111,8 +111,21 @@ class TrainCommand {
     if (!figures_json_.is_object()) {
       return Fail(ExitCode::kCheckpoint, train_.out + "/spec.json: it has no figures");
     }
-    return OpenData();
+    PT_TRY(OpenData());
+    return CheckData(*json);
   }
+
+  // Other pictures would come up at other steps, and validation would see what was learned from.
+  absl::Status CheckData(const Json& json) const {
+    const Json fingerprint = json.value("data_fingerprint", Json());
+    if (fingerprint.is_null() || fingerprint == Fingerprint()) return absl::OkStatus();
+    return Fail(ExitCode::kData, absl::StrCat(spec_.data.path, ": the pictures are not those that ",
+                                              train_.out, " began with (their names, classes, ",
+                                              "splits or sizes differ): put them back, or begin ",
+                                              "anew in another --out"));
+  }
+
+  std::string Fingerprint() const { return absl::StrFormat("%016x", dataset_->Fingerprint()); }
 
   absl::Status OpenData() {
     absl::StatusOr<std::unique_ptr<data::Dataset>> dataset = OpenRunData(&spec_, flags_);
@@ -146,6 +159,7 @@ class TrainCommand {
   absl::Status WriteRun() {
     Json json = ToJson(spec_);
     json["figures"] = figures_json_;
+    json["data_fingerprint"] = Fingerprint();
     json["memory_map"] = Json::parse(plan_.memory_map_json, nullptr, false);
     PT_TRY(folder_->WriteSpec(json));
     return folder_->WritePlan(plan_);  // last: a folder with a plan is a run

@@ -277,6 +277,27 @@ absl::StatusOr<uint64_t> Dataset::ContentChecksum(int64_t index) const {
   return checksum.Value();
 }
 
+uint64_t Dataset::Fingerprint() const {
+  ChecksumStream stream;
+  const auto add = [&stream](const std::string& name, int64_t a, int64_t b) {
+    const int64_t numbers[] = {int64_t(name.size()), a, b};
+    stream.Add(name.data(), name.size());
+    stream.Add(numbers, sizeof(numbers));
+  };
+  for (const std::string& name : class_names()) add(name, 0, 0);
+  for (const Sample& sample : samples()) {
+    struct stat info;
+    const bool found =
+        !in_memory() && stat(absl::StrCat(contents_->root, "/", sample.name).c_str(), &info) == 0;
+    add(sample.name, sample.label * kSplits + int(sample.split),
+        found ? int64_t(info.st_size) : -1);
+  }
+  for (const PixelBlock& block : contents_->blocks) {
+    stream.Add(block.pixels.data(), block.pixels.size());
+  }
+  return stream.Value();
+}
+
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const std::string& path,
                                                      const DatasetOptions& options) {
   if (absl::Status s = CheckOptions(options); !s.ok()) return s;

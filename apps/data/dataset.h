@@ -70,6 +70,9 @@ class Dataset {
   // Checksum of what sample `index` is decoded from: its file's bytes, or its pixels in memory.
   // UNAVAILABLE or NOT_FOUND where it cannot be read.
   absl::StatusOr<uint64_t> ContentChecksum(int64_t index) const;
+  // Tells the data from data that have changed: of the classes' names and of each sample's name,
+  // label, split and size in bytes (one that is not there counts as such), in memory of its pixels.
+  uint64_t Fingerprint() const;
 
  private:
   std::span<const uint8_t> PixelsOf(int64_t index) const;

@@ -86,6 +86,19 @@ Result<CheckpointHeader> ReadHeader(const ReadableFile& file) {
   return header;
 }
 
+// The whole body, its checksum checked, in memory of its own: what was verified is what is used.
+Result<Pages> ReadBody(const ReadableFile& file, const CheckpointHeader& header) {
+  const int64_t body_bytes = file.bytes() - int64_t{sizeof(CheckpointHeader)};
+  Result<Pages> body = Pages::Allocate(body_bytes);
+  if (!body.ok()) return body.status();
+  const std::span<uint8_t> bytes(body.value().data(), static_cast<size_t>(body_bytes));
+  PT_RETURN_IF_ERROR(file.ReadAt(sizeof(CheckpointHeader), bytes));
+  if (Checksum(bytes.data(), bytes.size()) != header.body_checksum) {
+    return Damaged("checkpoint: the checksum is wrong");
+  }
+  return body;
+}
+
 bool SameTensor(const fb::SavedTensor& saved, const CheckpointTensor& tensor) {
   if (saved.name()->size() != tensor.name.size() ||
       std::memcmp(saved.name()->c_str(), tensor.name.data(), tensor.name.size()) != 0 ||
@@ -158,6 +171,14 @@ Result<CheckpointHeader> ReadCheckpointHeader(const char* path) {
   return ReadHeader(file.value());
 }
 
+Status VerifyCheckpoint(const char* path) {
+  const Result<ReadableFile> file = ReadableFile::Open(path);
+  if (!file.ok()) return file.status();
+  const Result<CheckpointHeader> header = ReadHeader(file.value());
+  if (!header.ok()) return header.status();
+  return ReadBody(file.value(), header.value()).status();
+}
+
 Result<CheckpointInfo> ReadCheckpoint(const char* path, uint64_t plan_identity,
                                       std::span<const CheckpointTensor> tensors) {
   const Result<ReadableFile> file = ReadableFile::Open(path);
@@ -165,26 +186,20 @@ Result<CheckpointInfo> ReadCheckpoint(const char* path, uint64_t plan_identity,
   const Result<CheckpointHeader> header = ReadHeader(file.value());
   if (!header.ok()) return header.status();
 
-  // The whole body comes into memory of its own, so that what was verified is what is used.
-  const int64_t body_bytes = file.value().bytes() - int64_t{sizeof(CheckpointHeader)};
-  const Result<Pages> body = Pages::Allocate(body_bytes);
+  const Result<Pages> body = ReadBody(file.value(), header.value());
   if (!body.ok()) return body.status();
-  const std::span<uint8_t> bytes(body.value().data(), static_cast<size_t>(body_bytes));
-  PT_RETURN_IF_ERROR(file.value().ReadAt(sizeof(CheckpointHeader), bytes));
-  if (Checksum(bytes.data(), bytes.size()) != header.value().body_checksum) {
-    return Damaged("checkpoint: the checksum is wrong");
-  }
-  flatbuffers::Verifier verifier(bytes.data(), static_cast<size_t>(header.value().metadata_bytes));
+  const uint8_t* bytes = body.value().data();
+  flatbuffers::Verifier verifier(bytes, static_cast<size_t>(header.value().metadata_bytes));
   if (header.value().metadata_bytes < 16 || !fb::VerifyCheckpointBuffer(verifier)) {
     return Damaged("checkpoint: the metadata is malformed");
   }
-  const fb::Checkpoint& checkpoint = *fb::GetCheckpoint(bytes.data());
+  const fb::Checkpoint& checkpoint = *fb::GetCheckpoint(bytes);
   if (checkpoint.plan_identity() != plan_identity) {
     return Status(StatusCode::kFailedPrecondition, "checkpoint: it was made with another plan");
   }
   PT_RETURN_IF_ERROR(CheckTensors(checkpoint, tensors, header.value().data_bytes));
 
-  const uint8_t* data = bytes.data() + header.value().data_offset - sizeof(CheckpointHeader);
+  const uint8_t* data = bytes + header.value().data_offset - sizeof(CheckpointHeader);
   for (const CheckpointTensor& tensor : tensors) {
     std::memcpy(tensor.values.data(), data, tensor.values.size_bytes());
     data += AlignUp(BytesOf(tensor));

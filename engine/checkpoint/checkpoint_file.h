@@ -53,6 +53,9 @@ Status WriteCheckpoint(const char* path, const CheckpointInfo& info,
 // Header alone, its checksum and the file's length checked. Errors as ReadCheckpoint.
 Result<CheckpointHeader> ReadCheckpointHeader(const char* path);
 
+// Is each byte as it was written? Errors as ReadCheckpoint.
+Status VerifyCheckpoint(const char* path);
+
 // Reads the checkpoint into `tensors` if it is whole, of the plan `plan_identity`, and has exactly
 // these tensors; else nothing is written. Errors: NOT_FOUND; UNAVAILABLE (detail = errno);
 // DATA_LOSS; FAILED_PRECONDITION (of another plan); UNIMPLEMENTED (of a newer version);

@@ -41,8 +41,10 @@ Result<LoadedCheckpoint> CheckpointStore::LoadNewest(Session& session) {
     if (IsDamage(status)) slots_[slot].generation = 0;
     if (!status.ok() && !IsAbsence(status) && !IsDamage(status)) return status;
     if (status.ok()) {
-      const Slot& other = slots_[1 - slot];
+      Slot& other = slots_[1 - slot];
       loaded.file = kNames[slot];
+      // The one to fall back to: better told now than when it is needed.
+      if (other.status.ok()) other.status = VerifyCheckpoint(PathOf(1 - slot).c_str());
       if (IsDamage(other.status)) {
         loaded.damaged = kNames[1 - slot];
         loaded.damage = other.status;

@@ -134,6 +134,24 @@ TEST(DatasetTest, SplitsByClassAndSeed) {
   EXPECT_NE(NamesIn(*a, Split::kTest), NamesIn(*Open(dir.path(), options), Split::kTest));
 }
 
+TEST(DatasetTest, AFingerprintTellsAnyChange) {
+  const TempDir dir;
+  WriteImageFolder(dir.path(), 5);
+  const uint64_t before = Open(dir.path())->Fingerprint();
+  EXPECT_EQ(Open(dir.path())->Fingerprint(), before);
+  DatasetOptions other_splits;
+  other_splits.seed = 2;
+  EXPECT_NE(Open(dir.path(), other_splits)->Fingerprint(), before);
+  const std::string name = Open(dir.path())->samples()[0].name;
+  const std::string path = dir / name, moved = dir / ("bee/moved" + name.substr(name.size() - 4));
+  std::filesystem::rename(path, moved);
+  EXPECT_NE(Open(dir.path())->Fingerprint(), before);
+  std::filesystem::rename(moved, path);
+  EXPECT_EQ(Open(dir.path())->Fingerprint(), before);
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
+  EXPECT_NE(Open(dir.path())->Fingerprint(), before);
+}
+
 TEST(DatasetTest, LeavesAPictureOfEachClassForTraining) {
   const TempDir dir;
   WriteImageFolder(dir.path(), 1);

@@ -97,6 +97,26 @@ TEST(CheckpointStoreTest, FallsBackWhereTheNewestIsDamagedAndSaysSo) {
   }
 }
 
+TEST(CheckpointStoreTest, TellsThatTheOlderOneIsDamagedBeforeItIsNeeded) {
+  const TempFolder folder;
+  TinySession session, fresh;
+  CheckpointStore store(folder.path());
+  SaveSteps(session, store, 4);
+  Damage(folder.File("checkpoint-a"), 700);
+  CheckpointStore reader(folder.path());
+  const Result<LoadedCheckpoint> loaded = reader.LoadNewest(*fresh);
+  ASSERT_TRUE(loaded.ok()) << loaded.status().message();
+  EXPECT_EQ(loaded.value().file, "checkpoint-b");
+  EXPECT_EQ(loaded.value().user, "step 4");
+  EXPECT_EQ(loaded.value().damaged, "checkpoint-a");
+  EXPECT_EQ(fresh.Params(), session.Params());
+  SaveSteps(fresh, reader, 1);
+  const Result<LoadedCheckpoint> again = CheckpointStore(folder.path()).LoadNewest(*session);
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again.value().file, "checkpoint-a");
+  EXPECT_EQ(again.value().damaged, "");
+}
+
 TEST(CheckpointStoreTest, TellsAllDamagedFromNoneThere) {
   const TempFolder folder;
   TinySession session, fresh;
