@@ -39,7 +39,7 @@ class Predictor {
     if (!decoded.ok()) return As(ExitCode::kData, decoded);
     std::vector<uint8_t> prepared(transform_->elems());
     transform_->Prepare(decoded_, &scratch_, prepared);
-    transform_->Finish(prepared, /*augment=*/false, 0, 0, 0,
+    transform_->Finish(prepared, data::Augmentation(),
                        std::span(pixels_).subspan(slot * transform_->elems(), transform_->elems()));
     return absl::OkStatus();
   }

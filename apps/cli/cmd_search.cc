@@ -20,11 +20,13 @@ namespace {
 
 using Json = nlohmann::json;
 
+constexpr int64_t kTrialEpochs = 3;
+
 struct SearchFlags {
   std::string out;
   int64_t extra_memory = 0;  // bytes; 0: none given
   double step_ms = 0;        // 0: none given
-  int64_t trial_steps = 0;   // 0: two epochs
+  int64_t trial_steps = 0;   // 0: kTrialEpochs
 };
 
 absl::Status WriteText(const std::string& path, const std::string& text) {
@@ -70,7 +72,8 @@ class SearchCommand {
     space_ = std::make_unique<SearchSpace>(*std::move(space));
     const auto samples = static_cast<int64_t>(dataset_->Indices(data::Split::kTrain).size());
     if (search_.trial_steps == 0) {
-      search_.trial_steps = 2 * std::max<int64_t>(1, samples / std::max(1, spec_.model.batch));
+      search_.trial_steps =
+          kTrialEpochs * std::max<int64_t>(1, samples / std::max(1, spec_.model.batch));
     }
     return OpenJournal();
   }
@@ -277,7 +280,7 @@ void AddSearch(CLI::App& app, cli::Run* run) {
       ->check(Within(1e-6, 1e9));
   command
       ->add_option("--trial-steps", search->trial_steps,
-                   "Steps of each trial (default: two epochs)")
+                   "Steps of each trial (default: three epochs)")
       ->check(CLI::Range(int64_t{1}, int64_t{1000000}));
   command->add_option("--lr", spec->lr, "Learning rate of the trials (default 0.01)")
       ->check(Within(1e-12, 1e3));

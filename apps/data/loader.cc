@@ -50,36 +50,6 @@ struct BatchLoader::Work {
   int64_t end_item;
 };
 
-// Prepared pictures by sample, first come, first kept, up to a budget. Thread-safe.
-class BatchLoader::Cache {
- public:
-  Cache(size_t samples, int64_t budget_bytes) : pictures_(samples), left_bytes_(budget_bytes) {}
-
-  bool Get(int64_t sample, std::vector<uint8_t>* out) {
-    const uint8_t* picture;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      picture = pictures_[sample].get();
-    }
-    // A picture never changes once it is there.
-    if (picture != nullptr) std::memcpy(out->data(), picture, out->size());
-    return picture != nullptr;
-  }
-
-  void Put(int64_t sample, const std::vector<uint8_t>& picture) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    if (pictures_[sample] != nullptr || left_bytes_ < int64_t(picture.size())) return;
-    left_bytes_ -= int64_t(picture.size());
-    pictures_[sample] = std::make_unique<uint8_t[]>(picture.size());
-    std::memcpy(pictures_[sample].get(), picture.data(), picture.size());
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<uint8_t[]>> pictures_;
-  int64_t left_bytes_;
-};
-
 LoaderOptions LoaderOptions::Eval(Split split, int64_t batch) {
   LoaderOptions options;
   options.split = split;
@@ -126,8 +96,11 @@ BatchLoader::BatchLoader(const Dataset* dataset, const Transform& transform,
     end_ = std::numeric_limits<int64_t>::max();
   }
   const bool loads = !options_.known_bad.has_value();
-  if (loads && !dataset_->in_memory() && options_.cache_bytes > 0) {
-    cache_ = std::make_unique<Cache>(dataset_->samples().size(), options_.cache_bytes);
+  if (loads && !dataset_->in_memory()) {
+    cache_ = options_.pictures;
+    if (cache_ == nullptr && options_.cache_bytes > 0) {
+      cache_ = std::make_shared<PictureCache>(dataset_->samples().size(), options_.cache_bytes);
+    }
   }
   for (int i = 0; i < options_.queue_batches; ++i) {
     slots_.push_back(std::make_unique<Slot>());
@@ -136,6 +109,7 @@ BatchLoader::BatchLoader(const Dataset* dataset, const Transform& transform,
     b.labels.resize(batch);
     b.weights.resize(batch);
     b.samples.resize(batch);
+    b.augmentations.resize(batch);
     orders_[i].resize(n);
   }
   for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { RunWorker(); });
@@ -224,6 +198,7 @@ void BatchLoader::MaskItem(Batch* batch, int64_t item) const {
   batch->labels[item] = 0;
   batch->weights[item] = 0;
   batch->samples[item] = -1;
+  batch->augmentations[item] = {};
 }
 
 absl::Status BatchLoader::LoadSample(int64_t sample, Worker* worker) {
@@ -250,10 +225,14 @@ void BatchLoader::FillItem(const Work& work, int64_t item, Worker* worker) {
     const int64_t sample = (*work.order)[(position + k) % n];
     const absl::Status status = LoadSample(sample, worker);
     if (status.ok()) {
+      const Augmentation augmentation = options_.training
+                                            ? transform_.Draw(options_.seed, batch->epoch, sample)
+                                            : options_.augmentation;
       if (!batch->images.empty()) {
-        transform_.Finish(worker->prepared, options_.training, options_.seed, batch->epoch, sample,
+        transform_.Finish(worker->prepared, augmentation,
                           {batch->images.data() + item * elems, size_t(elems)});
       }
+      batch->augmentations[item] = augmentation;
       batch->labels[item] = dataset_->samples()[sample].label;
       batch->weights[item] = 1;
       batch->samples[item] = sample;

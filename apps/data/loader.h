@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "apps/data/dataset.h"
+#include "apps/data/picture_cache.h"
 #include "apps/data/transform.h"
 
 namespace pocketune::data {
@@ -34,6 +35,11 @@ struct LoaderOptions {
   int64_t epochs = 0;
   // Decoded and resized u8 pictures that are kept for the next epochs; in-memory data need none.
   int64_t cache_bytes = int64_t{256} << 20;
+  // In place of a cache of its own: one shared by loaders of the same dataset whose transforms
+  // differ in their second part at most.
+  std::shared_ptr<PictureCache> pictures;
+  // Evaluation: the same for each picture.
+  Augmentation augmentation;
   // These in place of the split's samples, in this order; empty = the split's. Evaluation alone.
   std::vector<int64_t> samples;
   // Any number of bad pictures will do.
@@ -54,6 +60,7 @@ struct Batch {
   std::vector<float> weights;   // [batch]: 1, or 0 for padding and bad pictures (image and label 0)
   std::vector<int64_t>
       samples;  // [batch]: indices into Dataset::samples(), -1 where the weight is 0
+  std::vector<Augmentation> augmentations;  // [batch]
 };
 
 // A picture that could not be decoded, and why (one line naming the file).
@@ -100,7 +107,6 @@ class BatchLoader {
   struct Slot;
   struct Worker;
   struct Work;
-  class Cache;
 
   BatchLoader(const Dataset* dataset, const Transform& transform, const LoaderOptions& options);
   void RunWorker();
@@ -119,7 +125,7 @@ class BatchLoader {
   const std::vector<int64_t> indices_;
   int64_t batches_per_epoch_ = 0;
   int64_t end_ = 0;  // sequence number after the last batch
-  std::unique_ptr<Cache> cache_;
+  std::shared_ptr<PictureCache> cache_;
 
   // Batches are numbered through all epochs: sequence = epoch * batches_per_epoch_ + index. Those
   // in [delivered_, delivered_ + queue) own slot sequence % queue, orders likewise by epoch.

@@ -222,14 +222,18 @@ void Transform::Prepare(const Image& image, TransformScratch* scratch,
   TurnAndTone(*current, options_.perturbation, out);
 }
 
-void Transform::Finish(std::span<const uint8_t> prepared, bool augment, uint64_t seed,
-                       int64_t epoch, int64_t sample, std::span<float> out) const {
-  const int height = options_.height, width = options_.width, c = options_.channels;
-  const int pad = augment ? options_.crop_padding : 0;
+Augmentation Transform::Draw(uint64_t seed, int64_t epoch, int64_t sample) const {
+  const int pad = options_.crop_padding;
   const RandomStream random(seed ^ HashName("augment"), uint64_t(epoch) << 32 | uint64_t(sample));
-  const bool flip = augment && random.Uniform(0) < options_.flip_probability;
-  const int shift_y = int(random.Below(1, 2 * pad + 1)) - pad;
-  const int shift_x = int(random.Below(2, 2 * pad + 1)) - pad;
+  return {.flip = random.Uniform(0) < options_.flip_probability,
+          .shift_y = int(random.Below(1, 2 * pad + 1)) - pad,
+          .shift_x = int(random.Below(2, 2 * pad + 1)) - pad};
+}
+
+void Transform::Finish(std::span<const uint8_t> prepared, const Augmentation& augmentation,
+                       std::span<float> out) const {
+  const int height = options_.height, width = options_.width, c = options_.channels;
+  const auto [flip, shift_y, shift_x] = augmentation;
   float* dst = out.data();
   for (int y = 0; y < height; ++y) {
     for (int x = 0; x < width; ++x) {

@@ -68,6 +68,13 @@ struct TransformScratch {
 // since bare bilinear would skip pixels there. f32 between the axes, rounded to nearest at the end.
 void ResizeBilinear(const Image& in, int height, int width, std::vector<float>* rows, Image* out);
 
+// What chance did to a picture. The default is evaluation's: nothing.
+struct Augmentation {
+  bool flip = false;
+  int shift_y = 0;  // of the crop, in pixels
+  int shift_x = 0;
+};
+
 // A fixed pipeline: grey <-> RGB (grey = 0.299 R + 0.587 G + 0.114 B), resize, tone, turn |
 // random crop, random flip, normalize. The part before the bar depends on the sample alone and may
 // be cached. Immutable, thread-safe.
@@ -83,10 +90,11 @@ class Transform {
 
   // First part: any picture to u8 [height, width, channels], elems() bytes at `out`.
   void Prepare(const Image& image, TransformScratch* scratch, std::span<uint8_t> out) const;
-  // Second part: elems() bytes to f32 [height, width, channels]. With `augment`, the random choices
-  // depend on (seed, epoch, sample) alone.
-  void Finish(std::span<const uint8_t> prepared, bool augment, uint64_t seed, int64_t epoch,
-              int64_t sample, std::span<float> out) const;
+  // The random choices of training: a function of the options and of (seed, epoch, sample) alone.
+  Augmentation Draw(uint64_t seed, int64_t epoch, int64_t sample) const;
+  // Second part: elems() bytes to f32 [height, width, channels].
+  void Finish(std::span<const uint8_t> prepared, const Augmentation& augmentation,
+              std::span<float> out) const;
 
  private:
   explicit Transform(const TransformOptions& options);

@@ -13,6 +13,11 @@
 #include "pocketune/cpu.h"
 
 namespace pocketune {
+namespace {
+
+constexpr int64_t kTimedSteps = 12;
+
+}  // namespace
 
 absl::StatusOr<Plan> TrialRunner::CompilePlan(const std::string& scheme) const {
   TrainSpec train = spec_.train;
@@ -39,24 +44,31 @@ absl::StatusOr<std::unique_ptr<Session>> TrialRunner::Open(const std::string& sc
   return std::move(session).value();
 }
 
-absl::Status TrialRunner::Bind(Session& session, const data::Batch& batch) const {
-  const auto bytes = [](const auto& values) {
-    return static_cast<int64_t>(values.size() * sizeof(values[0]));
-  };
-  PT_TRY(As(ExitCode::kInternal, "search",
-            session.Bind("image", batch.images.data(), bytes(batch.images))));
-  PT_TRY(As(ExitCode::kInternal, "search",
-            session.Bind("label", batch.labels.data(), bytes(batch.labels))));
+absl::Status TrialRunner::BindImages(Session& session, const data::Batch& batch) const {
   return As(ExitCode::kInternal, "search",
-            session.Bind("weight", batch.weights.data(), bytes(batch.weights)));
+            session.Bind("image", batch.images.data(),
+                         static_cast<int64_t>(batch.images.size() * sizeof(float))));
+}
+
+absl::Status TrialRunner::BindLabels(Session& session, const data::Batch& batch) const {
+  PT_TRY(As(ExitCode::kInternal, "search",
+            session.Bind("label", batch.labels.data(),
+                         static_cast<int64_t>(batch.labels.size() * sizeof(int32_t)))));
+  return As(ExitCode::kInternal, "search",
+            session.Bind("weight", batch.weights.data(),
+                         static_cast<int64_t>(batch.weights.size() * sizeof(float))));
 }
 
 absl::Status TrialRunner::Prepare() {
   const Shape image = model_->image_shape();
   absl::StatusOr<data::Transform> transform = MakeTransform(spec_.data, image, true);
   if (!transform.ok()) return transform.status();
+  transform_ = std::make_unique<data::Transform>(*transform);
+  pictures_ = std::make_shared<data::PictureCache>(dataset_->samples().size(),
+                                                   data::LoaderOptions().cache_bytes);
   data::LoaderOptions options;
   options.batch = spec_.model.batch;
+  options.pictures = pictures_;
   options.seed = spec_.seed;
   options.threads = std::max(1, target_.threads - 1);
   options.drop_last = true;
@@ -79,7 +91,8 @@ absl::Status TrialRunner::Prepare() {
 
   absl::StatusOr<std::unique_ptr<Session>> session = Open("head");
   if (!session.ok()) return session.status();
-  const absl::StatusOr<bool> finite = Train(**session, options_.head_steps, nullptr);
+  double step_ms = 0;
+  const absl::StatusOr<bool> finite = Train(**session, options_.head_steps, &step_ms);
   if (!finite.ok()) return finite.status();
   if (!*finite) {
     return Fail(ExitCode::kNumerics, "search: training the classifier alone diverges; lower --lr");
@@ -93,22 +106,45 @@ absl::Status TrialRunner::Prepare() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<bool> TrialRunner::Train(Session& session, int64_t steps,
-                                        std::vector<double>* step_ms) {
+// Null where it has no room or does not pay.
+absl::StatusOr<std::unique_ptr<PrefixCache>> TrialRunner::FillCache(Session& session) const {
+  if (!options_.cache_prefix || !PrefixCache::Pays(session.prefix("train"))) return nullptr;
+  const PrefixCache::Source source = {
+      &session,         "train",           dataset_, data::Split::kTrain,
+      transform_.get(), spec_.model.batch, pictures_};
+  std::unique_ptr<PrefixCache> cache = PrefixCache::Open(
+      source, {.where = "auto", .file_bytes = 0}, options_.plan_path, [](const std::string&) {});
+  if (cache == nullptr) return nullptr;
+  const absl::Status filled =
+      cache->Fill(std::max(1, target_.threads - 1), [this] { return Stopped(); });
+  if (absl::IsCancelled(filled)) return filled;
+  return filled.ok() ? std::move(cache) : nullptr;
+}
+
+absl::StatusOr<bool> TrialRunner::Train(Session& session, int64_t steps, double* step_ms) {
   // Falls to zero, as in a whole run: else the last steps' noise hides small gains.
   const LrSchedule schedule = {.base = spec_.lr, .total_steps = steps};
+  std::unique_ptr<PrefixCache> cache;
+  std::vector<double> times;
   loader_->Seek(0, 0);
   for (int64_t step = 0; step < steps; ++step) {
-    if (options_.stop_signal != nullptr && options_.stop_signal->load() != 0) {
-      return absl::CancelledError("stopped by a signal");
+    if (Stopped()) return absl::CancelledError("stopped by a signal");
+    if (step == kTimedSteps && steps > kTimedSteps + loader_->batches_per_epoch()) {
+      absl::StatusOr<std::unique_ptr<PrefixCache>> filled = FillCache(session);
+      if (!filled.ok()) return filled.status();
+      cache = *std::move(filled);
     }
     const absl::StatusOr<const data::Batch*> batch = loader_->Next();
     if (!batch.ok()) return As(ExitCode::kData, batch.status());
-    PT_TRY(Bind(session, **batch));
+    PT_TRY(cache != nullptr ? cache->Bind(**batch) : BindImages(session, **batch));
+    PT_TRY(BindLabels(session, **batch));
     float loss = 0;
     const double begin = NowSeconds();
     const Status status = session.TrainStep(schedule.At(step), &loss);
-    if (step_ms != nullptr) step_ms->push_back((NowSeconds() - begin) * 1e3);
+    if (step < kTimedSteps) {
+      times.push_back((NowSeconds() - begin) * 1e3);
+      *step_ms = Median(times);
+    }
     if (status.code() == StatusCode::kDataLoss) return false;
     PT_TRY(As(ExitCode::kInternal, "search", status));
   }
@@ -120,7 +156,7 @@ absl::StatusOr<TrialResult> TrialRunner::Evaluate(Session& session) const {
   int64_t classes = model_->spec().classes, samples = 0, correct = 0;
   std::vector<float> logits(static_cast<size_t>(spec_.model.batch * classes));
   for (const data::Batch& batch : validation_) {
-    PT_TRY(Bind(session, batch));
+    PT_TRY(BindImages(session, batch));
     PT_TRY(As(ExitCode::kInternal, "search", session.Predict()));
     PT_TRY(As(ExitCode::kInternal, "search", session.Read("eval", "logits", logits)));
     for (size_t i = 0; i < batch.labels.size(); ++i) {
@@ -146,18 +182,17 @@ absl::StatusOr<TrialResult> TrialRunner::Run(const std::string& scheme) {
   for (const auto& [name, values] : head_) {
     PT_TRY(As(ExitCode::kInternal, "search", (*session)->WriteParam(name, values)));
   }
-  std::vector<double> step_ms;
-  const absl::StatusOr<bool> finite = Train(**session, options_.steps, &step_ms);
-  if (!finite.ok()) return finite.status();
   TrialResult result;
+  const absl::StatusOr<bool> finite = Train(**session, options_.steps, &result.step_ms);
+  if (!finite.ok()) return finite.status();
   result.val_loss = std::numeric_limits<double>::infinity();
   if (*finite) {
     absl::StatusOr<TrialResult> evaluated = Evaluate(**session);
     if (!evaluated.ok()) return evaluated.status();
-    result = *evaluated;
+    result.val_loss = evaluated->val_loss;
+    result.val_accuracy = evaluated->val_accuracy;
     if (!std::isfinite(result.val_loss)) result.val_loss = std::numeric_limits<double>::infinity();
   }
-  result.step_ms = Median(step_ms);
   return result;
 }
 

@@ -36,7 +36,21 @@ uint64_t IdentityOf(uint64_t prefix, const data::TransformOptions& transform) {
   AddTo(stream, transform.normalization.mean);
   AddTo(stream, transform.normalization.std);
   AddTo(stream, transform.perturbation.tone);
+  if (transform.flip_probability > 0) AddTo(stream, transform.flip_probability < 1);
   return stream.Value();
+}
+
+// Without random crops there are two pictures at most. One that is never or always flipped has one
+// row alone.
+std::vector<data::Augmentation> WaysOf(const data::TransformOptions& transform) {
+  if (transform.crop_padding > 0) return {};
+  std::vector<data::Augmentation> ways;
+  for (const bool flip : {false, true}) {
+    if (flip ? transform.flip_probability > 0 : transform.flip_probability < 1) {
+      ways.push_back({.flip = flip});
+    }
+  }
+  return ways;
 }
 
 int64_t FreeBytesBeside(const std::string& path) {
@@ -48,6 +62,10 @@ int64_t FreeBytesBeside(const std::string& path) {
 
 }  // namespace
 
+int PrefixCache::RowsOfPicture(const data::TransformOptions& transform) {
+  return static_cast<int>(WaysOf(transform).size());
+}
+
 bool PrefixCache::Pays(const PrefixInfo& prefix) {
   if (prefix.row_bytes == 0) return false;
   const double all = double(prefix.macs) + double(prefix.rest_macs);
@@ -56,11 +74,14 @@ bool PrefixCache::Pays(const PrefixInfo& prefix) {
 }
 
 PrefixCache::PrefixCache(const Source& source, const Notes& note)
-    : source_(source), note_(note), pointers_(source.batch) {
+    : source_(source),
+      note_(note),
+      ways_(WaysOf(source.transform->options())),
+      pointers_(source.batch) {
   const std::vector<int64_t>& samples = source_.dataset->Indices(source_.split);
-  for (const int64_t sample : samples) row_of_.emplace(sample, int64_t(row_of_.size()));
+  for (const int64_t sample : samples) picture_of_.emplace(sample, int64_t(picture_of_.size()));
   spec_.row_bytes = source_.session->prefix(source_.schedule).row_bytes;
-  spec_.rows = int64_t(samples.size()) + 1;
+  spec_.rows = int64_t(samples.size() * ways_.size()) + 1;
   rows_.resize(source_.batch * spec_.row_bytes);
 }
 
@@ -70,6 +91,7 @@ std::unique_ptr<PrefixCache> PrefixCache::Open(const Source& source,
                                                const PrefixCacheOptions& options,
                                                const std::string& own_path, const Notes& note) {
   if (source.session->prefix(source.schedule).row_bytes == 0) return nullptr;
+  if (RowsOfPicture(source.transform->options()) == 0) return nullptr;
   std::unique_ptr<PrefixCache> cache(new PrefixCache(source, note));
   if (options.where != "auto" && cache->UseFile(options.where)) return cache;
   if (cache->bytes() <= options.memory_bytes && cache->UseMemory()) return cache;
@@ -77,10 +99,10 @@ std::unique_ptr<PrefixCache> PrefixCache::Open(const Source& source,
   const int64_t file_bytes = RowFileBytes(cache->spec_.rows, cache->spec_.row_bytes);
   const int64_t limit = std::min(options.file_bytes, FreeBytesBeside(own_path) / 2);
   if (file_bytes > limit) {
-    note(absl::StrCat("prefix cache: off, what the frozen layers make of ", cache->spec_.rows - 1,
-                      " pictures has no room (got ", Megabytes(file_bytes), ", want at most ",
-                      Megabytes(options.memory_bytes), " in memory or ", Megabytes(limit),
-                      " on disk)"));
+    note(absl::StrCat("prefix cache: off, what the frozen layers make of ",
+                      cache->picture_of_.size(), " pictures has no room (got ",
+                      Megabytes(file_bytes), ", want at most ", Megabytes(options.memory_bytes),
+                      " in memory or ", Megabytes(limit), " on disk)"));
     return nullptr;
   }
   cache->own_file_ = true;
@@ -116,29 +138,46 @@ absl::Status PrefixCache::Describe() {
   for (const int64_t sample : source_.dataset->Indices(source_.split)) {
     const absl::StatusOr<uint64_t> key = source_.dataset->ContentChecksum(sample);
     if (!key.ok()) return key.status();
-    spec_.keys.push_back(*key);
+    spec_.keys.insert(spec_.keys.end(), ways_.size(), *key);
   }
   spec_.keys.push_back(0);
   return absl::OkStatus();
 }
 
+int64_t PrefixCache::RowOf(int64_t sample, const data::Augmentation& augmentation) const {
+  if (sample < 0) return spec_.rows - 1;
+  const int64_t ways = int64_t(ways_.size());
+  return picture_of_.at(sample) * ways + (augmentation.flip ? ways - 1 : 0);
+}
+
 // The first batch always: it is what the checks look at. Then what is missing.
-std::vector<int64_t> PrefixCache::ToCompute() const {
+std::vector<int64_t> PrefixCache::ToCompute(const data::Augmentation& augmentation) const {
   const std::vector<int64_t>& all = source_.dataset->Indices(source_.split);
   std::vector<int64_t> samples;
   for (size_t i = 0; i < all.size(); ++i) {
-    if (int64_t(i) < source_.batch || !store_->Has(int64_t(i))) samples.push_back(all[i]);
+    if (int64_t(i) < source_.batch || !store_->Has(RowOf(all[i], augmentation))) {
+      samples.push_back(all[i]);
+    }
   }
   return samples;
 }
 
 absl::Status PrefixCache::Fill(int loader_threads, const std::function<bool()>& stop) {
+  for (const data::Augmentation& way : ways_) PT_TRY(FillWith(way, loader_threads, stop));
+  return store_->Has(spec_.rows - 1) ? absl::OkStatus() : KeepBlank();
+}
+
+absl::Status PrefixCache::FillWith(const data::Augmentation& augmentation, int loader_threads,
+                                   const std::function<bool()>& stop) {
   data::LoaderOptions options = data::LoaderOptions::Eval(source_.split, source_.batch);
   options.threads = loader_threads;
-  options.samples = ToCompute();
+  options.samples = ToCompute(augmentation);
+  options.augmentation = augmentation;
+  options.pictures = source_.pictures;
   options.tolerate_bad = true;
-  note_(absl::StrFormat("prefix cache: computing what the frozen layers make of %d %s pictures",
-                        options.samples.size(), data::NameOf(source_.split)));
+  note_(absl::StrFormat("prefix cache: computing what the frozen layers make of %d %s pictures%s",
+                        options.samples.size(), data::NameOf(source_.split),
+                        augmentation.flip ? ", flipped" : ""));
   auto loader = data::BatchLoader::Create(source_.dataset, *source_.transform, options);
   if (!loader.ok()) return loader.status();
   for (bool first = true;; first = false) {
@@ -159,7 +198,7 @@ absl::Status PrefixCache::Fill(int loader_threads, const std::function<bool()>& 
     PT_TRY(Keep(**next));
   }
   for (const data::SkippedSample& bad : (*loader)->skipped()) bad_[bad.sample] = bad.reason;
-  return store_->Has(spec_.rows - 1) ? absl::OkStatus() : KeepBlank();
+  return absl::OkStatus();
 }
 
 // Rows of a batch of pictures, to rows_.
@@ -192,7 +231,7 @@ absl::Status PrefixCache::CheckPlaces(const data::Batch& batch) {
 bool PrefixCache::AgreesWithStored(const data::Batch& batch) {
   std::vector<uint8_t> buffer(spec_.row_bytes);
   for (int64_t i = 0; i < source_.batch; ++i) {
-    const int64_t row = RowOf(batch.samples[i]);
+    const int64_t row = RowOf(batch, i);
     if (!store_->Has(row)) continue;
     const absl::StatusOr<const uint8_t*> stored = store_->Get(row, buffer.data());
     if (!stored.ok() || std::memcmp(*stored, &rows_[i * spec_.row_bytes], spec_.row_bytes) != 0) {
@@ -204,7 +243,7 @@ bool PrefixCache::AgreesWithStored(const data::Batch& batch) {
 
 absl::Status PrefixCache::Keep(const data::Batch& batch) {
   for (int64_t i = 0; i < source_.batch; ++i) {
-    const int64_t row = RowOf(batch.samples[i]);
+    const int64_t row = RowOf(batch, i);
     if (store_->Has(row)) continue;
     PT_TRY(store_->Put(row, &rows_[i * spec_.row_bytes]));
     ++computed_;
@@ -219,8 +258,7 @@ absl::Status PrefixCache::KeepBlank() {
 
 absl::Status PrefixCache::Bind(const data::Batch& batch) {
   for (int64_t i = 0; i < source_.batch; ++i) {
-    absl::StatusOr<const uint8_t*> row =
-        store_->Get(RowOf(batch.samples[i]), &rows_[i * spec_.row_bytes]);
+    absl::StatusOr<const uint8_t*> row = store_->Get(RowOf(batch, i), &rows_[i * spec_.row_bytes]);
     if (!row.ok()) return row.status();
     pointers_[i] = *row;
   }

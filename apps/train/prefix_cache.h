@@ -33,9 +33,12 @@ class PrefixCache {
     data::Split split = data::Split::kTrain;
     const data::Transform* transform = nullptr;
     int64_t batch = 0;
+    std::shared_ptr<data::PictureCache> pictures;  // may be null
   };
   using Notes = std::function<void(const std::string&)>;
 
+  // Rows that a picture has: in how many ways the transform may augment it. 0: too many to keep.
+  static int RowsOfPicture(const data::TransformOptions& transform);
   // Does a row save more than it costs to read?
   static bool Pays(const PrefixInfo& prefix);
   // Chooses memory or a file; `own_path` is for one that nobody asked for. nullptr where there is
@@ -70,13 +73,19 @@ class PrefixCache {
   bool UseFile(const std::string& path);
   bool UseMemory();
   absl::Status Describe();
-  std::vector<int64_t> ToCompute() const;
+  absl::Status FillWith(const data::Augmentation& augmentation, int loader_threads,
+                        const std::function<bool()>& stop);
+  std::vector<int64_t> ToCompute(const data::Augmentation& augmentation) const;
   absl::Status Compute(const std::vector<float>& images);
   absl::Status CheckPlaces(const data::Batch& batch);
   bool AgreesWithStored(const data::Batch& batch);
   absl::Status Keep(const data::Batch& batch);
   absl::Status KeepBlank();
-  int64_t RowOf(int64_t sample) const { return sample < 0 ? spec_.rows - 1 : row_of_.at(sample); }
+  int64_t RowOf(int64_t sample, const data::Augmentation& augmentation) const;
+  // Of item i of a batch.
+  int64_t RowOf(const data::Batch& batch, int64_t i) const {
+    return RowOf(batch.samples[i], batch.augmentations[i]);
+  }
 
   const Source source_;
   const Notes note_;
@@ -85,7 +94,8 @@ class PrefixCache {
   bool in_file_ = false;
   bool own_file_ = false;
   int64_t computed_ = 0;
-  std::map<int64_t, int64_t> row_of_;
+  std::vector<data::Augmentation> ways_;   // in which each picture is kept
+  std::map<int64_t, int64_t> picture_of_;  // its number, by sample
   std::map<int64_t, std::string> bad_;
   std::vector<uint8_t> rows_;  // of a batch
   std::vector<const uint8_t*> pointers_;

@@ -103,14 +103,16 @@ std::unique_ptr<PrefixCache> Trainer::OpenCache(const char* schedule, data::Spli
 void Trainer::OpenCaches(const TrainState& state) {
   const std::string& where = options_.prefix_cache.where;
   if (where == "off") return;
-  const bool augments = spec_.data.flip > 0 || spec_.data.crop_padding > 0;
-  const bool again = schedule_.total_steps - state.step > per_epoch_;  // into another epoch
-  if (where != "auto" && (augments || session_->prefix("train").row_bytes == 0)) {
-    Note(augments ? "prefix cache: not for training, whose pictures are flipped or cropped anew"
-                  : "prefix cache: off, the first layers learn");
+  const int rows_of_picture = PrefixCache::RowsOfPicture(train_transform_->options());
+  const int64_t left = schedule_.total_steps - state.step;
+  const bool again = left > per_epoch_;  // into another epoch
+  if (where != "auto" && (rows_of_picture == 0 || session_->prefix("train").row_bytes == 0)) {
+    Note(rows_of_picture == 0 ? "prefix cache: not for training, whose pictures are cropped anew"
+                              : "prefix cache: off, the first layers learn");
   }
   const double begin = NowSeconds();
-  if (again && !augments) {
+  // To fill it takes an epoch's work for each way in which a picture may be augmented.
+  if (rows_of_picture > 0 && left > rows_of_picture * per_epoch_) {
     train_cache_ = OpenCache("train", data::Split::kTrain, *train_transform_);
   }
   if (again) val_cache_ = OpenCache("eval", data::Split::kVal, *eval_transform_);
@@ -140,14 +142,18 @@ absl::StatusOr<TrainEnd> Trainer::Run(TrainState* state) {
   start_seconds_ = NowSeconds();
   // The guard rolls back to a checkpoint: there must be one from the start. A second save of the
   // same would count a generation that an uninterrupted run does not have.
-  if (!state->restored) PT_TRY(Save(*state));
+  if (state->restored) {
+    saved_step_ = state->step;
+  } else {
+    PT_TRY(Save(*state));
+  }
   PT_TRY(PrepareData(*state));
 
   double epoch_begin = NowSeconds();
   while (!state->done && state->step < schedule_.total_steps) {
     const bool signalled = Stopped();
     if (signalled || OutOfTime()) {
-      PT_TRY(Save(*state));
+      if (saved_step_ != state->step) PT_TRY(Save(*state));
       return signalled ? TrainEnd::kSignal : TrainEnd::kTimeBudget;
     }
     const double begin = NowSeconds();
@@ -301,7 +307,9 @@ absl::Status Trainer::KeepBest(TrainState* state) {
 }
 
 absl::Status Trainer::Save(const TrainState& state) {
-  return folder_->Save(*session_, ToJsonText(state, dataset_->class_names()));
+  PT_TRY(folder_->Save(*session_, ToJsonText(state, dataset_->class_names())));
+  saved_step_ = state.step;
+  return absl::OkStatus();
 }
 
 std::vector<std::string> Trainer::Skipped() const {

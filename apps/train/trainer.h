@@ -138,6 +138,7 @@ class Trainer {
   std::unique_ptr<PrefixCache> val_cache_;
   std::unique_ptr<data::BatchLoader> loader_;
   PrefixCacheFigures cache_figures_;
+  int64_t saved_step_ = -1;  // what the newest checkpoint holds; -1: there is none
   double start_seconds_ = 0.0;
   double slowest_seconds_ = 0.0;  // of a step or a validation with its save, for the time budget
   std::vector<double> step_ms_;

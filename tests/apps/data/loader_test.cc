@@ -97,6 +97,34 @@ TEST_F(LoaderTest, GivesTheSameBatchesForAnyNumberOfThreadsQueueAndCache) {
   }
 }
 
+TEST_F(LoaderTest, SharesPicturesWithAnotherLoader) {
+  Break("bee/003.jpg");
+  const auto dataset = OpenAllTraining(dir_.path());
+  const std::vector<Batch> want = Take(MakeLoader(*dataset, TrainOptions(11)).get(), 3);
+  LoaderOptions options = LoaderOptions::Eval(Split::kTrain, 13);
+  options.tolerate_bad = true;
+  options.pictures = std::make_shared<PictureCache>(dataset->samples().size(), int64_t{1} << 20);
+  Take(MakeLoader(*dataset, options).get(), 3);
+  // Only what the cache holds can be read now.
+  for (const Sample& sample : dataset->samples()) Break(sample.name);
+  LoaderOptions training = TrainOptions(11);
+  training.pictures = options.pictures;
+  ExpectSame(Take(MakeLoader(*dataset, training).get(), 3), want);
+}
+
+TEST_F(LoaderTest, SaysHowEachPictureWasAugmentedAndDoesTheSameOnDemand) {
+  const auto dataset = OpenAllTraining(dir_.path());
+  const Batch batch = Take(MakeLoader(*dataset, TrainOptions(8)).get(), 1)[0];
+  const int64_t elems = 11 * 7 * 3;
+  for (int i = 0; i < 8; ++i) {
+    LoaderOptions options = LoaderOptions::Eval(Split::kTrain, 1);
+    options.samples = {batch.samples[i]};
+    options.augmentation = batch.augmentations[i];
+    const Batch one = Take(MakeLoader(*dataset, options).get(), 1)[0];
+    EXPECT_TRUE(std::equal(one.images.begin(), one.images.end(), batch.images.begin() + i * elems));
+  }
+}
+
 TEST_F(LoaderTest, SeesEverySampleOncePerEpochInAnotherOrder) {
   const auto dataset = OpenAllTraining(dir_.path());
   const auto loader = MakeLoader(*dataset, TrainOptions(8));

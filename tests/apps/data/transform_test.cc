@@ -28,7 +28,7 @@ std::vector<float> Apply(const TransformOptions& options, const Image& image, bo
   Bytes prepared(transform->elems());
   transform->Prepare(image, &scratch, prepared);
   std::vector<float> out(transform->elems());
-  transform->Finish(prepared, augment, 1, epoch, sample, out);
+  transform->Finish(prepared, augment ? transform->Draw(1, epoch, sample) : Augmentation(), out);
   return out;
 }
 

@@ -55,6 +55,21 @@ TEST_F(TrialTest, IsTheSameInAnyOrderAndWithAnyThreads) {
   EXPECT_LT(b->val_loss, a->val_loss) << "learning everything brings something here";
 }
 
+TEST_F(TrialTest, KeepingWhatFrozenLayersMakeChangesNoBit) {
+  TrialOptions options = {.steps = 40, .head_steps = 30, .plan_path = temp_.File("p.ptplan")};
+  TrialRunner with(model_.get(), dataset_.get(), spec_, {.threads = 2}, options);
+  options.cache_prefix = false;
+  TrialRunner without(model_.get(), dataset_.get(), spec_, {.threads = 2}, options);
+  ASSERT_TRUE(with.Prepare().ok());
+  ASSERT_TRUE(without.Prepare().ok());
+  for (const char* scheme : {"head", "blocks:1", "full"}) {
+    const absl::StatusOr<TrialResult> a = with.Run(scheme), b = without.Run(scheme);
+    ASSERT_TRUE(a.ok() && b.ok());
+    EXPECT_EQ(a->val_loss, b->val_loss) << scheme;
+    EXPECT_GT(a->step_ms, 0) << scheme;
+  }
+}
+
 TEST_F(TrialTest, ARateBeyondHopeIsSaid) {
   spec_.lr = 3e38;
   EXPECT_EQ(ExitCodeOf(Runner().Prepare()), ExitCode::kNumerics);

@@ -213,13 +213,51 @@ TEST_F(PrefixCacheTest, IsOffWhereItCannotPay) {
   EXPECT_THAT(notes_, HasSubstr("the first layers learn"));
 }
 
-TEST_F(PrefixCacheTest, AugmentedPicturesAreCachedForValidationAlone) {
+TEST_F(PrefixCacheTest, AFlippedPictureHasRowsOfItsOwn) {
+  RunSpec spec = HeadRun();
+  spec.data.flip = 0.4;
+  TinyRun run(spec);
+  const Ending without = Train(run, "off");
+  EXPECT_TRUE(Train(run, "auto") == without);
+  EXPECT_THAT(notes_, HasSubstr("of 47 train pictures\n"));
+  EXPECT_THAT(notes_, HasSubstr("of 47 train pictures, flipped\n"));
+  EXPECT_TRUE(Train(run, run.File("rows")) == without);
+  // Those of 94 and 6 pictures, and of what fills up each one's last batch.
+  EXPECT_THAT(notes_, HasSubstr(" 102 of the frozen layers' rows computed"));
+  EXPECT_TRUE(Train(run, run.File("rows")) == without);
+  EXPECT_THAT(notes_, HasSubstr(" 0 of the frozen layers' rows computed"));
+}
+
+TEST_F(PrefixCacheTest, RowsOfOtherFlipsAreNotTaken) {
+  RunSpec spec = HeadRun();
+  TinyRun run(spec);
+  const std::pair<double, const char*> flips[] = {
+      {0.0, " 55 of"}, {1.0, " 48 of"}, {0.5, " 95 of"}, {0.0, " 48 of"}};
+  for (const auto& [flip, computed] : flips) {
+    run.spec().data.flip = flip;
+    const Ending without = Train(run, "off");
+    EXPECT_TRUE(Train(run, run.File("rows")) == without) << flip;
+    EXPECT_THAT(notes_, HasSubstr(computed)) << flip;
+  }
+}
+
+TEST_F(PrefixCacheTest, ARunTooShortForRowsOfBothWaysComputesNone) {
   RunSpec spec = HeadRun();
   spec.data.flip = 0.5;
+  spec.epochs = 2;
+  TinyRun run(spec);
+  const Ending without = Train(run, "off");
+  EXPECT_TRUE(Train(run, "auto") == without);
+  EXPECT_EQ(notes_.find("train pictures"), std::string::npos) << notes_;
+}
+
+TEST_F(PrefixCacheTest, CroppedPicturesAreCachedForValidationAlone) {
+  RunSpec spec = HeadRun();
+  spec.data.crop_padding = 2;
   TinyRun run(spec);
   const Ending without = Train(run, "off");
   EXPECT_TRUE(Train(run, run.File("rows")) == without);
-  EXPECT_THAT(notes_, HasSubstr("flipped or cropped"));
+  EXPECT_THAT(notes_, HasSubstr("cropped anew"));
   EXPECT_FALSE(std::filesystem::exists(run.File("rows")));
   EXPECT_TRUE(std::filesystem::exists(run.File("rows.val")));
 }

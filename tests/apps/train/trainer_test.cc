@@ -154,6 +154,27 @@ TEST(TrainerTest, StopsAndSavesWithinItsTimeBudget) {
   EXPECT_TRUE(run.folder().Restore(run.session(), &run.state(), nullptr).ok());
 }
 
+TEST(TrainerTest, AStopBehindACheckpointSavesNoSecondOne) {
+  TinyRun run(SmallRun());
+  ASSERT_TRUE(run.Train().ok());
+  const std::string names[] = {"/checkpoint-a", "/checkpoint-b"};
+  std::vector<uint8_t> files[2];
+  for (int i = 0; i < 2; ++i) files[i] = ReadBytes(run.folder().path() + names[i]);
+
+  run.NewFolder("stopped");
+  TrainListener listener;
+  std::atomic<int> signal{15};  // before the first step, then after each epoch
+  listener.on_epoch = [&](const EpochEvent&) { signal = 15; };
+  TrainerOptions options;
+  options.stop_signal = &signal;
+  while (run.Train(listener, options).value() == TrainEnd::kSignal) {
+    run.NewSession();
+    ASSERT_TRUE(run.folder().Restore(run.session(), &run.state(), nullptr).ok());
+    signal = 0;
+  }
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(ReadBytes(run.folder().path() + names[i]), files[i]);
+}
+
 TEST(TrainerTest, ASignalledRunResumesToTheSameBits) {
   RunSpec spec = SmallRun();
   spec.data.flip = 0.5;
