@@ -17,7 +17,8 @@ enum class Isa : uint8_t { kAuto = 0, kSse4, kAvx2, kAvx512, kNeon };
 
 // What a kernel gets. Operands and results follow the op's row in ops.def; an absent operand or an
 // unread result has data == nullptr. Where the op is kInplace, results[0].data may equal
-// operands[0].data. Memory is 64-byte aligned; dtypes and shapes obey the op's shape rule.
+// operands[0].data. Memory is 64-byte aligned, a part of the batch to
+// its elements alone; dtypes and shapes obey the op's shape rule.
 // `scratch` has scratch_bytes of the query, 64-byte aligned, contents undefined.
 struct KernelArgs {
   std::span<const TensorView> operands;

@@ -57,6 +57,8 @@ std::optional<PartForm> FormOfKind(OpKind kind, std::span<const TensorType> oper
     case OpKind::kAvgPoolGrad:
     case OpKind::kReshape:
     case OpKind::kGateMask:
+    case OpKind::kNarrow:
+    case OpKind::kWiden:
       return PartForm{kFirst, false};
     case OpKind::kBatchNormGradInput:
     case OpKind::kMaxPoolGrad:
@@ -104,6 +106,12 @@ std::optional<PartForm> PartFormOf(OpKind kind, std::span<const TensorType> oper
   for (const TensorType& result : results) {
     if (!form->sums && !Divides(result, parts)) return std::nullopt;
   }
+  // In 16 bits a packed tensor is its parts, packed one by one; in 8 all scales stand in front.
+  const auto* narrow = std::get_if<NarrowAttrs>(&attrs);
+  const auto* widen = std::get_if<WidenAttrs>(&attrs);
+  if ((narrow != nullptr && narrow->bits != 16) || (widen != nullptr && widen->bits != 16)) {
+    return std::nullopt;
+  }
   // A byte of a mask holds the bits of eight elements of one part.
   const bool packs_bits = kind == OpKind::kGateMask || kind == OpKind::kGateGrad;
   if (packs_bits && operands[0].shape.elems() % (int64_t{8} * parts) != 0) return std::nullopt;
@@ -117,6 +125,7 @@ TensorType PartOf(TensorType type, int parts) {
 
 Attrs PartOf(Attrs attrs, int parts) {
   if (auto* shaped = std::get_if<ShapeAttrs>(&attrs)) shaped->shape[0] /= parts;
+  if (auto* widen = std::get_if<WidenAttrs>(&attrs)) widen->shape[0] /= parts;
   if (auto* box = std::get_if<SliceAttrs>(&attrs)) box->shape[0] /= parts;
   return attrs;
 }

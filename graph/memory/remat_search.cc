@@ -84,18 +84,13 @@ class Searcher {
     return producer != kNone && graph_.nodes[producer].phase == Phase::kForward;
   }
 
-  // Normalizations that recompute_norm has put into the backward pass. split_norm may have taken
-  // the first run apart.
+  // Normalizations that recompute_norm has put into the backward pass.
   void FindTwins() {
     std::map<ValueId, NodeId> norm_of_mean;
     for (size_t n = 0; n < graph_.nodes.size(); ++n) {
       const Node& node = graph_.nodes[n];
       if (node.op == OpKind::kBatchNorm) norm_of_mean[node.results[1]] = static_cast<NodeId>(n);
-      if (node.op != OpKind::kBatchNormFrozen) continue;
-      if (node.phase == Phase::kForward) {
-        norm_of_mean[node.operands[3]] = static_cast<NodeId>(n);
-        continue;
-      }
+      if (node.op != OpKind::kBatchNormFrozen || node.phase == Phase::kForward) continue;
       const auto found = norm_of_mean.find(node.operands[3]);
       if (found == norm_of_mean.end()) continue;
       const Node& norm = graph_.nodes[found->second];

@@ -124,8 +124,6 @@ absl::Status OptimizeGraph(Graph& graph, PassContext& context) {
                     "save_masks",
                     // What masks did not free is kept as a whole.
                     "pick_late",
-                    // The passes above know normalizations in one piece.
-                    "split_norm",
                 });
   if (!status.ok()) return status;
   graph.stage = Stage::kOptimized;
@@ -168,6 +166,10 @@ absl::Status ScheduleGraph(Graph& graph, PassContext& context) {
   }
   absl::Status status = RunPasses(graph, context,
                                   {
+                                      // All passes above know normalizations in one piece.
+                                      "split_norm",
+                                      // The pieces have none yet.
+                                      "select_kernels",
                                       // Keeps to the order, but for what must leave a loop.
                                       "loop_batch",
                                       // Whether an operand dies at its reader depends on the order.
