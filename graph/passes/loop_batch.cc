@@ -1,6 +1,5 @@
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "engine/base/math.h"
 #include "graph/memory/batch_loops.h"
 #include "graph/memory/kernel_query.h"

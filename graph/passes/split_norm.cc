@@ -1,7 +1,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "graph/memory/batch_loops.h"
 #include "graph/memory/order_search.h"
 #include "graph/passes/pass.h"
