@@ -121,9 +121,9 @@ double MeasureFmaGflops(ThreadPool& pool) {
 Result<double> MeasureCopyGbs(ThreadPool& pool) {
   const int64_t blocks = ArrayBytes() / (kBlockFloats * int64_t{sizeof(float)});
   const int64_t bytes = blocks * kBlockFloats * int64_t{sizeof(float)};
-  Result<Pages> from = Pages::Allocate(bytes);
+  Result<Pages> from = Pages::Allocate(bytes, Pages::Size::kHuge);
   if (!from.ok()) return from.status();
-  Result<Pages> to = Pages::Allocate(bytes);
+  Result<Pages> to = Pages::Allocate(bytes, Pages::Size::kHuge);
   if (!to.ok()) return to.status();
   // Untouched pages are all the same page of zeros.
   std::fill_n(from->data(), bytes, uint8_t{1});

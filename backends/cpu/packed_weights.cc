@@ -49,7 +49,7 @@ int64_t PackedStateBytes(const GemmProblem& p) {
 }
 
 Status PrepareGemm(const GemmProblem& p, void** state) {
-  Result<Pages> pages = Pages::Allocate(PackedStateBytes(p));
+  Result<Pages> pages = Pages::Allocate(PackedStateBytes(p), Pages::Size::kHuge);
   if (!pages.ok()) return pages.status();
   State* s = new (pages->data()) State{Pages(), CurrentIsa()};
   s->pages = std::move(pages.value());

@@ -12,6 +12,7 @@
 
 #include "backends/cpu/xnn_kernels.h"
 #include "engine/base/math.h"
+#include "engine/base/pages.h"
 
 namespace pocketune {
 namespace {
@@ -33,6 +34,7 @@ void* AlignedAllocate(void*, size_t alignment, size_t bytes) {
   const size_t taken = (bytes + 2 * align - 1) / align * align;
   void* base = std::aligned_alloc(align, taken);
   if (base == nullptr) return nullptr;
+  UseHugePages(base, static_cast<int64_t>(taken));
   void* pointer = static_cast<char*>(base) + align;
   *HeaderOf(pointer) = {base, bytes, taken};
   g_held.fetch_add(static_cast<int64_t>(taken), std::memory_order_relaxed);

@@ -1,5 +1,4 @@
-// Zeroed memory straight from the system, in 4 KiB pages that become resident when touched: what
-// counts as used is what is used, to the page.
+// Zeroed memory straight from the system, which becomes resident when touched.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +8,21 @@
 
 namespace pocketune {
 
-// Owns the memory; page-aligned. Without huge pages, which would make untouched bytes resident.
+// The size of a huge page on x86-64, and on 64-bit Arm with pages of 4 KiB.
+inline constexpr int64_t kHugePageBytes = int64_t{2} << 20;
+
+// Asks for huge pages where whole ones fit into [data, data + bytes): streams through large tensors
+// then spend no time on address translation. A system without them refuses, which is as well.
+void UseHugePages(void* data, int64_t bytes);
+
+// Owns the memory; page-aligned. kSmall: what counts as used is what is used, to the page. kHuge:
+// in huge pages as far as whole ones fit, and of these untouched bytes count, too.
 class Pages {
  public:
   Pages() = default;
+  enum class Size { kSmall, kHuge };
   // `bytes` >= 0. RESOURCE_EXHAUSTED where the system has not as much.
-  static Result<Pages> Allocate(int64_t bytes);
+  static Result<Pages> Allocate(int64_t bytes, Size size = Size::kSmall);
   ~Pages();
   Pages(Pages&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), bytes_(other.bytes_) {}

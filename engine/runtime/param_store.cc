@@ -8,7 +8,7 @@ namespace pocketune {
 
 Result<ParamStore> ParamStore::Create(const PlanFile& plan) {
   const int64_t bytes = plan.plan().param_bytes() + plan.plan().optimizer_bytes();
-  Result<Pages> ram = Pages::Allocate(bytes + kReadAheadBytes);
+  Result<Pages> ram = Pages::Allocate(bytes + kReadAheadBytes, Pages::Size::kHuge);
   if (!ram.ok()) return ram.status();
   ParamStore store(plan, std::move(ram.value()));
   for (int i = 0; i < store.count(); ++i) {

@@ -69,7 +69,7 @@ Status Session::Impl::Build() {
   pool.set_slots(plan().slots());
   page.seed = options.seed;
   // Kernels may read, not use, bytes after the last tensor.
-  Result<Pages> pages = Pages::Allocate(plan().arena_bytes() + kReadAheadBytes);
+  Result<Pages> pages = Pages::Allocate(plan().arena_bytes() + kReadAheadBytes, Pages::Size::kHuge);
   if (!pages.ok()) return pages.status();
   arena = std::move(pages.value());
   Result<ParamStore> store = ParamStore::Create(file);

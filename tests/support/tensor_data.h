@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "engine/base/math.h"
+#include "engine/base/pages.h"
 #include "engine/base/rng.h"
 #include "engine/ops/op_info.h"
 #include "pocketune/types.h"
@@ -21,8 +22,11 @@ namespace pocketune::test {
 // byte lies a guard of at least 64 bytes more, which a kernel may read but must not write.
 class AlignedBytes {
  public:
-  explicit AlignedBytes(int64_t bytes = 0)
-      : size_(bytes), blocks_(size_t(AlignUp(bytes) / kAlignment + 1)) {
+  explicit AlignedBytes(int64_t bytes = 0) : size_(bytes) {
+    const auto blocks = size_t(AlignUp(bytes) / kAlignment + 1);
+    blocks_.reserve(blocks);
+    UseHugePages(blocks_.data(), int64_t(blocks * sizeof(Block)));  // as in an arena
+    blocks_.resize(blocks);
     Poison();
   }
 

@@ -36,6 +36,18 @@ TEST(PagesTest, AreZeroAndResidentOnlyWhereTouched) {
   EXPECT_LE(ResidentKib(pages.value().data()), 8);
 }
 
+TEST(PagesTest, AreHugeOnRequestAsFarAsWholeOnesFit) {
+  constexpr int64_t kBytes = 2 * kHugePageBytes + 5000;
+  const Result<Pages> pages = Pages::Allocate(kBytes, Pages::Size::kHuge);
+  ASSERT_TRUE(pages.ok());
+  uint8_t* data = pages.value().data();
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(data) % kHugePageBytes, 0u);
+  data[kBytes - 1] = 1;  // behind the last whole one
+  EXPECT_LE(ResidentKib(data + 2 * kHugePageBytes), 8);
+  data[0] = 1;
+  EXPECT_LE(ResidentKib(data), kHugePageBytes >> 10);  // one of the two, or a small page
+}
+
 TEST(PagesTest, SayThatMemoryIsShort) {
   const Result<Pages> pages = Pages::Allocate(int64_t{1} << 60);
   EXPECT_EQ(pages.status().code(), StatusCode::kResourceExhausted);
