@@ -71,11 +71,28 @@ void RunAvgPool(const KernelArgs& args) {
   Pool<SumOf>(args, [&](const Window& window) { return OneOverCount(attrs, window); });
 }
 
-// Adds dy to the place of the window's first maximum: finds it, then visits the window again. The
-// number of an element in the window is kept as a float, exactly.
+// Results whose windows hold position `at` of the input, along one dimension.
+struct Covering {
+  int64_t begin, end;
+  Covering(const PoolAttrs& a, int dim, int64_t at, int64_t results) {
+    const int64_t padded = at + a.pad[2 * dim];
+    const int64_t first = padded - a.kernel[dim] + 1;
+    begin = first <= 0 ? 0 : CeilDiv(first, a.stride[dim]);
+    end = std::min(results, padded / a.stride[dim] + 1);
+  }
+};
+
+// Rows of dx, of one image, that a work item makes.
+struct Band {
+  int64_t top, bottom;
+};
+
+// Adds dy to the place of the window's first maximum, if it lies in the band: finds it, then visits
+// the window again. The number of an element in the window is kept as a float, exactly.
 template <class Access>
-HWY_INLINE void AddToMaximum(const Access& access, const Window& window, int64_t width,
-                             int64_t channels, const float* x, const float* dy, float* dx) {
+HWY_INLINE void AddToMaximum(const Access& access, const Window& window, const Band& band,
+                             int64_t width, int64_t channels, const float* x, const float* dy,
+                             float* dx) {
   const F32 d;
   VF best = access.Load(x + (window.top * width + window.left) * channels);
   VF place = hn::Zero(d);
@@ -90,8 +107,9 @@ HWY_INLINE void AddToMaximum(const Access& access, const Window& window, int64_t
     }
   }
   const VF g = access.Load(dy);
-  number = 0.0f;
-  for (int64_t h = window.top; h < window.bottom; ++h) {
+  const int64_t top = std::max(window.top, band.top), bottom = std::min(window.bottom, band.bottom);
+  number = static_cast<float>((top - window.top) * (window.right - window.left));
+  for (int64_t h = top; h < bottom; ++h) {
     for (int64_t w = window.left; w < window.right; ++w, ++number) {
       float* to = dx + (h * width + w) * channels;
       const VF share = hn::IfThenElseZero(hn::Eq(place, hn::Set(d, number)), g);
@@ -100,42 +118,31 @@ HWY_INLINE void AddToMaximum(const Access& access, const Window& window, int64_t
   }
 }
 
-// One work item scatters a strip of channels of one image, in the order of the windows.
+// One work item gathers for a band what the windows that reach into it have to add, in their order.
 void RunMaxPoolGrad(const KernelArgs& args) {
-  constexpr int64_t kStrip = 32;
+  constexpr int64_t kBand = 16;
   const auto& attrs = args.Attr<PoolAttrs>();
   const Shape& ys = args.operands[0].shape;
   const Shape& xs = args.operands[1].shape;
-  const int64_t channels = xs[3];
-  const int64_t pixels = xs[1] * xs[2];
-  const int64_t strips = CeilDiv(channels, kStrip);
-  args.pool->ParallelFor(xs[0] * strips, [&](int64_t item, int) HWY_ATTR {
-    const int64_t begin = item % strips * kStrip;
-    const int64_t n = std::min(kStrip, channels - begin);
-    const int64_t image = item / strips;
-    const float* dy = args.operands[0].as<float>() + image * ys[1] * ys[2] * channels + begin;
-    const float* x = args.operands[1].as<float>() + image * pixels * channels + begin;
-    float* dx = args.results[0].as<float>() + image * pixels * channels + begin;
-    for (int64_t i = 0; i < pixels; ++i) std::fill_n(dx + i * channels, n, 0.0f);
-    for (int64_t i = 0; i < ys[1] * ys[2]; ++i) {
+  const int64_t channels = xs[3], row = xs[2] * channels;
+  const int64_t bands = CeilDiv(xs[1], kBand);
+  args.pool->ParallelFor(xs[0] * bands, [&](int64_t item, int) HWY_ATTR {
+    const int64_t image = item / bands, top = item % bands * kBand;
+    const Band band = {top, std::min(top + kBand, xs[1])};
+    const float* dy = args.operands[0].as<float>() + image * ys[1] * ys[2] * channels;
+    const float* x = args.operands[1].as<float>() + image * xs[1] * row;
+    float* dx = args.results[0].as<float>() + image * xs[1] * row;
+    std::fill(dx + band.top * row, dx + band.bottom * row, 0.0f);
+    const int64_t first = Covering(attrs, 0, band.top, ys[1]).begin;
+    const int64_t end = Covering(attrs, 0, band.bottom - 1, ys[1]).end;
+    for (int64_t i = first * ys[2]; i < end * ys[2]; ++i) {
       const Window window(attrs, xs, i / ys[2], i % ys[2]);
-      ForEachVector(n, [&](const auto& access, int64_t c) HWY_ATTR {
-        AddToMaximum(access, window, xs[2], channels, x + c, dy + i * channels + c, dx + c);
+      ForEachVector(channels, [&](const auto& access, int64_t c) HWY_ATTR {
+        AddToMaximum(access, window, band, xs[2], channels, x + c, dy + i * channels + c, dx + c);
       });
     }
   });
 }
-
-// Results whose windows hold position `at` of the input, along one dimension.
-struct Covering {
-  int64_t begin, end;
-  Covering(const PoolAttrs& a, int dim, int64_t at, int64_t results) {
-    const int64_t padded = at + a.pad[2 * dim];
-    const int64_t first = padded - a.kernel[dim] + 1;
-    begin = first <= 0 ? 0 : CeilDiv(first, a.stride[dim]);
-    end = std::min(results, padded / a.stride[dim] + 1);
-  }
-};
 
 struct AddScaled {
   float factor;
