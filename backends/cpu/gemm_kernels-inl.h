@@ -427,6 +427,11 @@ HWY_INLINE void Tile(const TileRows& a, const float* HWY_RESTRICT b, int64_t b_s
   const D d;
   constexpr int kStep = hn::MaxLanes(D());
   hn::Vec<D> sum[kRows][kVecs];
+  // The lines to be written come meanwhile.
+  PT_UNROLL for (int r = 0; r < kRows; ++r) {
+    const float* row = out.c[r < out.rows ? r : 0] + out.column;
+    PT_UNROLL for (int v = 0; v < kVecs; ++v) __builtin_prefetch(row + v * kStep, 1);
+  }
   StartTile(d, out, sum);
   Cursor<kRows> at(a, out.rows);
   const int64_t run = a.run > 0 ? a.run : kc;
