@@ -28,49 +28,75 @@ HWY_INLINE void FoldStrip(const F& f, const Access& access, const RowOffset& row
   }
 }
 
-// Folds the part's rows: out[k * stride + c] for columns c of the part and F::kValues values.
-// f(access, at, c, values) takes elements `at`.. of its arrays, columns c.., into the vectors
-// `values`, which start as F::kInit; row_offset(row) is where a row starts.
-template <class F, class RowOffset>
-HWY_INLINE void FoldColumns(const F& f, const ColumnBlocks::Part& part, const RowOffset& row_offset,
-                            float* out, int64_t stride) {
-  constexpr int kVecs = 4 / F::kValues;
-  const F32 d;
+// Folds the rows of kVecs vectors of columns from part.column_begin on, and sets it behind them, as
+// often as they fit.
+template <int kVecs, class F, class RowOffset>
+HWY_INLINE void FoldWhole(const F& f, const RowOffset& row_offset, float* out, int64_t stride,
+                          ColumnBlocks::Part* part) {
   const int64_t lanes = FloatLanes();
-  int64_t c = part.column_begin;
-  for (; c + kVecs * lanes <= part.column_end; c += kVecs * lanes) {
+  int64_t& c = part->column_begin;
+  for (; c + kVecs * lanes <= part->column_end; c += kVecs * lanes) {
     VF folded[kVecs][F::kValues];
-    FoldStrip(f, WholeVector(), row_offset, part.row_begin, part.row_end, c, folded);
+    FoldStrip(f, WholeVector(), row_offset, part->row_begin, part->row_end, c, folded);
     for (int v = 0; v < kVecs; ++v) {
       for (int k = 0; k < F::kValues; ++k) {
-        hn::StoreU(folded[v][k], d, out + k * stride + c + v * lanes);
+        hn::StoreU(folded[v][k], F32(), out + k * stride + c + v * lanes);
       }
     }
   }
-  for (; c < part.column_end; c += lanes) {
-    VF folded[1][F::kValues];
-    const int64_t n = std::min(lanes, part.column_end - c);
-    if (n == lanes) {
-      FoldStrip(f, WholeVector(), row_offset, part.row_begin, part.row_end, c, folded);
-    } else {
-      FoldStrip(f, PartVector{n}, row_offset, part.row_begin, part.row_end, c, folded);
-    }
-    for (int k = 0; k < F::kValues; ++k) StoreSome(folded[0][k], out + k * stride + c, n);
+}
+
+// Folds the part's rows: out[k * stride + c] for columns c of the part and F::kValues values.
+// f(access, at, c, values) takes elements `at`.. of its arrays, columns c.., into the vectors
+// `values`, which start as F::kInit; row_offset(row) is where a row starts. Strips are as wide as
+// rows where the registers allow: from memory, a matrix is read three times as fast without gaps.
+template <class F, class RowOffset>
+HWY_INLINE void FoldColumns(const F& f, ColumnBlocks::Part part, const RowOffset& row_offset,
+                            float* out, int64_t stride) {
+  if constexpr (HWY_TARGET == HWY_AVX3) {  // 32 registers of 16 floats: 192 and 144 columns
+    FoldWhole<12 / F::kValues>(f, row_offset, out, stride, &part);
+    FoldWhole<9>(f, row_offset, out, stride, &part);
+  }
+  FoldWhole<6>(f, row_offset, out, stride, &part);
+  FoldWhole<4>(f, row_offset, out, stride, &part);
+  FoldWhole<2>(f, row_offset, out, stride, &part);
+  FoldWhole<1>(f, row_offset, out, stride, &part);
+  if (part.column_begin == part.column_end) return;
+  const int64_t n = part.column_end - part.column_begin;
+  VF folded[1][F::kValues];
+  FoldStrip(f, PartVector{n}, row_offset, part.row_begin, part.row_end, part.column_begin, folded);
+  for (int k = 0; k < F::kValues; ++k) {
+    StoreSome(folded[0][k], out + k * stride + part.column_begin, n);
   }
 }
 
-// Runs over the elements of rows [begin, end) of a matrix of `columns` columns, a few rows at a
-// time and in them column by column: make(access, c) gives what computes the columns from c on,
-// vectors of theirs in registers, and is called for each row as f(access, at), `at` the first
-// element.
+// Folds value(block, column) over n blocks in double and in their order, for the columns
+// [begin, end), at most ColumnBlocks::kCombine; then calls fn(column, folded). Both have HWY_ATTR,
+// so that the loop over columns becomes one over vectors.
+template <class Op, class Value, class Fn>
+HWY_INLINE void CombineBlocks(int64_t n, int64_t begin, int64_t end, const Value& value,
+                              const Fn& fn) {
+  double folded[ColumnBlocks::kCombine];
+  std::fill_n(folded, ColumnBlocks::kCombine, static_cast<double>(Op::kInit));
+  for (int64_t b = 0; b < n; ++b) {
+    for (int64_t c = begin; c < end; ++c) {
+      folded[c - begin] = Op::Scalar(folded[c - begin], value(b, c));
+    }
+  }
+  for (int64_t c = begin; c < end; ++c) fn(c, folded[c - begin]);
+}
+
+// Runs over the elements of rows [begin, end) of a matrix of `columns` columns: make(access, c)
+// gives what computes the columns from c on, vectors of theirs in registers, and is called as
+// f(access, at), `at` the first element. Row by row, since gaps in a stream from memory are slow;
+// rows of one vector alone share what `make` has loaded.
 template <class Make>
 HWY_INLINE void MapColumns(int64_t begin, int64_t end, int64_t columns, const Make& make) {
-  constexpr int64_t kRows = 16;  // few enough that a block of two matrices stays in the first level
-  for (int64_t row = begin; row < end; row += kRows) {
-    const int64_t last = std::min(end, row + kRows);
+  const int64_t rows = columns <= FloatLanes() ? end - begin : 1;
+  for (int64_t row = begin; row < end; row += rows) {
     ForEachVector(columns, [&](const auto& access, int64_t c) HWY_ATTR {
       const auto f = make(access, c);
-      for (int64_t r = row; r < last; ++r) f(access, r * columns + c);
+      for (int64_t r = row; r < row + rows; ++r) f(access, r * columns + c);
     });
   }
 }

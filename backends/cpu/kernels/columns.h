@@ -71,18 +71,4 @@ struct ColumnBlocks {
   }
 };
 
-// Folds value(block, column) over n blocks in double and in their order, for the columns
-// [begin, end), at most ColumnBlocks::kCombine; then calls fn(column, folded).
-template <class Op, class Value, class Fn>
-void CombineBlocks(int64_t n, int64_t begin, int64_t end, const Value& value, const Fn& fn) {
-  double folded[ColumnBlocks::kCombine];
-  std::fill_n(folded, ColumnBlocks::kCombine, static_cast<double>(Op::kInit));
-  for (int64_t b = 0; b < n; ++b) {
-    for (int64_t c = begin; c < end; ++c) {
-      folded[c - begin] = Op::Scalar(folded[c - begin], value(b, c));
-    }
-  }
-  for (int64_t c = begin; c < end; ++c) fn(c, folded[c - begin]);
-}
-
 }  // namespace pocketune

@@ -115,18 +115,19 @@ void CombineMoments(const ColumnBlocks& shape, const float* x, const float* part
   float mean[ColumnBlocks::kCombine];
   CombineBlocks<SumOf>(
       shape.blocks(), begin, end,
-      [&](int64_t b, int64_t c) { return double{partial[b * 2 * channels + c]}; },
-      [&](int64_t c, double sum) { mean[c - begin] = static_cast<float>(x[c] + sum / rows); });
+      [&](int64_t b, int64_t c) HWY_ATTR { return double{partial[b * 2 * channels + c]}; },
+      [&](int64_t c, double sum)
+          HWY_ATTR { mean[c - begin] = static_cast<float>(x[c] + sum / rows); });
   CombineBlocks<SumOf>(
       shape.blocks(), begin, end,
-      [&](int64_t b, int64_t c) {
+      [&](int64_t b, int64_t c) HWY_ATTR {
         const float* sum = partial + b * 2 * channels + c;
         const auto n = static_cast<double>(
             std::min(ColumnBlocks::kRows, shape.rows - b * ColumnBlocks::kRows));
         const double distance = *sum / n - (double{mean[c - begin]} - x[c]);
         return sum[channels] + n * distance * distance;
       },
-      [&](int64_t c, double squares) { fn(c, mean[c - begin], squares); });
+      [&](int64_t c, double squares) HWY_ATTR { fn(c, mean[c - begin], squares); });
 }
 
 // factor[c] = scale[c] / sqrt(var[c] + eps)

@@ -53,8 +53,8 @@ void RunBatchNorm(const KernelArgs& args) {
   const double eps = args.Attr<NormAttrs>().eps;
   float* mean_out = args.results[1].as<float>();
   float* var_out = args.results[2].as<float>();
-  shape.ParallelCombine(args.pool, [&](int64_t, int64_t begin, int64_t end) {
-    CombineMoments(shape, x, partial, begin, end, [&](int64_t c, float m, double squares) {
+  shape.ParallelCombine(args.pool, [&](int64_t, int64_t begin, int64_t end) HWY_ATTR {
+    CombineMoments(shape, x, partial, begin, end, [&](int64_t c, float m, double squares) HWY_ATTR {
       const auto var = static_cast<float>(squares / static_cast<double>(shape.rows));
       mean[c] = m;
       factor[c] = static_cast<float>(scale[c] * InvStd(var, eps));
@@ -90,11 +90,12 @@ void RunBatchNormFrozenGradScale(const KernelArgs& args) {
   const float* var = args.operands[3].as<float>();
   float* dscale = args.results[0].as<float>();
   const double eps = args.Attr<NormAttrs>().eps;
-  shape.ParallelCombine(args.pool, [&](int64_t, int64_t begin, int64_t end) {
+  shape.ParallelCombine(args.pool, [&](int64_t, int64_t begin, int64_t end) HWY_ATTR {
     CombineBlocks<SumOf>(
         shape.blocks(), begin, end,
-        [&](int64_t b, int64_t c) { return double{partial[b * shape.columns + c]}; },
-        [&](int64_t c, double sum) { dscale[c] = static_cast<float>(sum * InvStd(var[c], eps)); });
+        [&](int64_t b, int64_t c) HWY_ATTR { return double{partial[b * shape.columns + c]}; },
+        [&](int64_t c, double sum)
+            HWY_ATTR { dscale[c] = static_cast<float>(sum * InvStd(var[c], eps)); });
   });
 }
 
@@ -107,20 +108,19 @@ void CombineGradients(const KernelArgs& args, const ColumnBlocks& shape, const f
   float* dscale = args.results[1].as<float>();
   float* dshift = args.results[2].as<float>();
   const auto rows = static_cast<double>(shape.rows);
-  const auto at = [&](int64_t b, int64_t value, int64_t c) {
-    return double{partial[(b * 2 + value) * shape.columns + c]};
-  };
-  shape.ParallelCombine(args.pool, [&](int64_t, int64_t begin, int64_t end) {
+  const auto at = [&](int64_t b, int64_t value, int64_t c)
+                      HWY_ATTR { return double{partial[(b * 2 + value) * shape.columns + c]}; };
+  shape.ParallelCombine(args.pool, [&](int64_t, int64_t begin, int64_t end) HWY_ATTR {
     CombineBlocks<SumOf>(
-        shape.blocks(), begin, end, [&](int64_t b, int64_t c) { return at(b, 0, c); },
-        [&](int64_t c, double sum) {
+        shape.blocks(), begin, end, [&](int64_t b, int64_t c) HWY_ATTR { return at(b, 0, c); },
+        [&](int64_t c, double sum) HWY_ATTR {
           const double inv_std = InvStd(var[c], eps);
           v.slope[c] = static_cast<float>(sum * inv_std * inv_std / rows);
           if (dscale != nullptr) dscale[c] = static_cast<float>(sum * inv_std);
         });
     CombineBlocks<SumOf>(
-        shape.blocks(), begin, end, [&](int64_t b, int64_t c) { return at(b, 1, c); },
-        [&](int64_t c, double sum) {
+        shape.blocks(), begin, end, [&](int64_t b, int64_t c) HWY_ATTR { return at(b, 1, c); },
+        [&](int64_t c, double sum) HWY_ATTR {
           v.dy_mean[c] = static_cast<float>(sum / rows);
           if (dshift != nullptr) dshift[c] = static_cast<float>(sum);
         });

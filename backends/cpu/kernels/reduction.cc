@@ -34,12 +34,13 @@ void ReduceColumns(const KernelArgs& args, const Reduction& r, double factor) {
         FoldValues<Op>{x + r.kept.Offset(part.outer, 0)}, part,
         [&](int64_t row) { return r.reduced.Offset(row, 0); }, partial + part.block * width, width);
   });
-  shape.ParallelCombine(args.pool, [&](int64_t outer, int64_t begin, int64_t end) {
+  shape.ParallelCombine(args.pool, [&](int64_t outer, int64_t begin, int64_t end) HWY_ATTR {
     const float* blocks = partial + outer * shape.blocks() * width;
     CombineBlocks<Op>(
         shape.blocks(), begin, end,
-        [&](int64_t b, int64_t c) { return double{blocks[b * width + c]}; },
-        [&](int64_t c, double v) { y[outer * width + c] = static_cast<float>(v * factor); });
+        [&](int64_t b, int64_t c) HWY_ATTR { return double{blocks[b * width + c]}; },
+        [&](int64_t c, double v)
+            HWY_ATTR { y[outer * width + c] = static_cast<float>(v * factor); });
   });
 }
 

@@ -21,10 +21,10 @@ void RunBatchNormMoments(const KernelArgs& args) {
   shape.ParallelParts(args.pool, [&](const ColumnBlocks::Part& part) HWY_ATTR {
     FoldMoments(part, x + part.outer * sample, channels, partial);
   });
-  shape.ParallelCombine(args.pool, [&](int64_t n, int64_t begin, int64_t end) {
+  shape.ParallelCombine(args.pool, [&](int64_t n, int64_t begin, int64_t end) HWY_ATTR {
     float* out = moments + n * 2 * channels;
     CombineMoments(shape, x + n * sample, partial + n * shape.blocks() * 2 * channels, begin, end,
-                   [&](int64_t c, float mean, double squares) {
+                   [&](int64_t c, float mean, double squares) HWY_ATTR {
                      out[c] = mean;
                      out[channels + c] = static_cast<float>(squares);
                    });
@@ -40,19 +40,20 @@ void RunBatchNormStatistics(const KernelArgs& args) {
   float* mean_out = args.results[0].as<float>();
   float* var_out = args.results[1].as<float>();
   const ColumnBlocks shape{1, samples, channels};
-  shape.ParallelCombine(args.pool, [&](int64_t, int64_t begin, int64_t end) {
+  shape.ParallelCombine(args.pool, [&](int64_t, int64_t begin, int64_t end) HWY_ATTR {
     double mean[ColumnBlocks::kCombine];
     CombineBlocks<SumOf>(
         samples, begin, end,
-        [&](int64_t n, int64_t c) { return double{moments[n * 2 * channels + c]}; },
-        [&](int64_t c, double sum) { mean[c - begin] = sum / static_cast<double>(samples); });
+        [&](int64_t n, int64_t c) HWY_ATTR { return double{moments[n * 2 * channels + c]}; },
+        [&](int64_t c, double sum)
+            HWY_ATTR { mean[c - begin] = sum / static_cast<double>(samples); });
     CombineBlocks<SumOf>(
         samples, begin, end,
-        [&](int64_t n, int64_t c) {
+        [&](int64_t n, int64_t c) HWY_ATTR {
           const double d = moments[n * 2 * channels + c] - mean[c - begin];
           return moments[(n * 2 + 1) * channels + c] + count * d * d;
         },
-        [&](int64_t c, double squares) {
+        [&](int64_t c, double squares) HWY_ATTR {
           if (mean_out != nullptr) mean_out[c] = static_cast<float>(mean[c - begin]);
           if (var_out == nullptr) return;
           var_out[c] = static_cast<float>(squares / (count * static_cast<double>(samples)));
@@ -80,15 +81,14 @@ void RunBatchNormGradParams(const KernelArgs& args) {
     FoldGradients<2>(args, shape, args.operands[3].as<float>(), gate, partial);
   });
   float* const out[] = {args.results[0].as<float>(), args.results[1].as<float>()};
-  shape.ParallelCombine(args.pool, [&](int64_t, int64_t begin, int64_t end) {
+  shape.ParallelCombine(args.pool, [&](int64_t, int64_t begin, int64_t end) HWY_ATTR {
     for (int value = 0; value < 2; ++value) {
       if (out[value] == nullptr) continue;
       CombineBlocks<SumOf>(
           shape.blocks(), begin, end,
-          [&](int64_t b, int64_t c) {
-            return double{partial[(b * 2 + value) * shape.columns + c]};
-          },
-          [&](int64_t c, double sum) {
+          [&](int64_t b, int64_t c)
+              HWY_ATTR { return double{partial[(b * 2 + value) * shape.columns + c]}; },
+          [&](int64_t c, double sum) HWY_ATTR {
             out[value][c] = static_cast<float>(value == 0 ? sum * InvStd(var[c], attrs.eps) : sum);
           });
     }
