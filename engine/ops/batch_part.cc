@@ -8,8 +8,6 @@ namespace {
 constexpr uint32_t kFirst = 1;
 constexpr uint32_t kFirstTwo = 3;
 
-bool IsCut(const PartForm& form, size_t operand) { return (form.cut_operands >> operand & 1) != 0; }
-
 bool Divides(const TensorType& type, int parts) {
   return type.shape.rank() > 0 && type.shape[0] % parts == 0;
 }
@@ -101,7 +99,7 @@ std::optional<PartForm> PartFormOf(OpKind kind, std::span<const TensorType> oper
   const std::optional<PartForm> form = FormOfKind(kind, operands, results, attrs);
   if (!form.has_value() || form->cut_operands == 0) return std::nullopt;
   for (size_t i = 0; i < operands.size(); ++i) {
-    if (IsCut(*form, i) && !Divides(operands[i], parts)) return std::nullopt;
+    if (form->cuts(i) && !Divides(operands[i], parts)) return std::nullopt;
   }
   for (const TensorType& result : results) {
     if (!form->sums && !Divides(result, parts)) return std::nullopt;

@@ -15,6 +15,7 @@ namespace pocketune {
 struct PartForm {
   uint32_t cut_operands = 0;  // bit i: operand i is cut; the others are read whole by each part
   bool sums = false;          // results are sums over the parts; else they are cut like operands
+  bool cuts(size_t operand) const { return (cut_operands >> operand & 1) != 0; }
 };
 
 // How an op runs on `parts` parts of the batch; nothing where it cannot, since it

@@ -132,8 +132,7 @@ class LivenessVerifier {
     for (uint32_t i = 0; i < step.operands()->size(); ++i) {
       const int64_t made = produced_[size_t(step.operands()->Get(i))];
       if (LoopOf(made) != loop) continue;
-      const bool cut = (form.cut_operands >> i & 1) != 0;
-      if (!cut || FormOf(*steps_[uint32_t(made)], loop->parts()).sums) {
+      if (!form.cuts(i) || FormOf(*steps_[uint32_t(made)], loop->parts()).sums) {
         return Unsound("plan: a step reads what its loop has not finished", s);
       }
     }

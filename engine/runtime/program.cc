@@ -170,7 +170,7 @@ void Program::CutStep(const Machine& machine, const fb::Step& step, const Attrs&
       *PartFormOf(FindOp(TextOf(step.op()))->kind, std::span(types).first(operands),
                   std::span(types).subspan(operands), attrs, parts);
   for (uint32_t i = 0; i < views.size(); ++i) {
-    const bool cut = i < operands ? (form.cut_operands >> i & 1) != 0 : !form.sums;
+    const bool cut = i < operands ? form.cuts(i) : !form.sums;
     if (!cut) continue;
     types[i] = PartOf(types[i], parts);
     views[i].shape = types[i].shape;

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "engine/ops/batch_part.h"
+#include "graph/ir/part_form.h"
 
 namespace pocketune {
 namespace {
@@ -54,10 +54,7 @@ class LoopCheck {
   absl::Status CheckForm(size_t n) {
     const Node& node = graph_.nodes[n];
     const BatchLoop* loop = loop_of_[n];
-    if (loop != nullptr) {
-      forms_[n] = PartFormOf(node.op, TypesOf(graph_, node.operands), TypesOf(graph_, node.results),
-                             node.attrs, loop->parts);
-    }
+    if (loop != nullptr) forms_[n] = PartFormOf(graph_, node, loop->parts);
     if (loop != nullptr && !forms_[n].has_value()) {
       return Broken(n, "cannot run on a part of the batch");
     }
@@ -78,8 +75,7 @@ class LoopCheck {
       const bool same_loop = made_in != nullptr && made_in == loop_of_[n];
       if (value.parts > 1 && !same_loop) return Broken(n, "reads a part of the batch from outside");
       if (!same_loop) continue;
-      const bool cut = (forms_[n]->cut_operands >> i & 1) != 0;
-      if (forms_[value.producer]->sums || !cut) {
+      if (forms_[value.producer]->sums || !forms_[n]->cuts(i)) {
         return Broken(n, "reads what the loop has not finished");
       }
     }

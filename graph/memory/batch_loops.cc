@@ -4,7 +4,7 @@
 #include <optional>
 #include <utility>
 
-#include "engine/ops/batch_part.h"
+#include "graph/ir/part_form.h"
 #include "graph/memory/liveness.h"
 
 namespace pocketune {
@@ -12,13 +12,6 @@ namespace {
 
 // A loop ends where so many nodes in a row cannot join it.
 constexpr size_t kMostLeftOut = 48;
-
-bool IsCut(const PartForm& form, size_t operand) { return (form.cut_operands >> operand & 1) != 0; }
-
-std::optional<PartForm> FormOf(const Graph& graph, const Node& node, int64_t parts) {
-  return PartFormOf(node.op, TypesOf(graph, node.operands), TypesOf(graph, node.results),
-                    node.attrs, static_cast<int>(parts));
-}
 
 // Grows one loop from a node on.
 class LoopGrower {
@@ -29,8 +22,9 @@ class LoopGrower {
         cached_bytes_(cached_bytes),
         forms_(graph.nodes.size()),
         state_(graph.values.size(), State::kBefore) {
-    for (size_t n = 0; n < graph.nodes.size(); ++n)
-      forms_[n] = FormOf(graph, graph.nodes[n], batch);
+    for (size_t n = 0; n < graph.nodes.size(); ++n) {
+      forms_[n] = PartFormOf(graph, graph.nodes[n], static_cast<int>(batch));
+    }
   }
 
   bool CanStart(NodeId n) const { return forms_[n].has_value() && IsLarge(n); }
@@ -60,8 +54,7 @@ class LoopGrower {
   bool IsLarge(NodeId n) const {
     const Node& node = graph_.nodes[n];
     for (size_t i = 0; i < node.operands.size(); ++i) {
-      if (IsCut(*forms_[n], i) && graph_.value(node.operands[i]).bytes() > cached_bytes_)
-        return true;
+      if (forms_[n]->cuts(i) && graph_.value(node.operands[i]).bytes() > cached_bytes_) return true;
     }
     return !forms_[n]->sums && graph_.value(node.results[0]).bytes() > cached_bytes_;
   }
@@ -72,7 +65,7 @@ class LoopGrower {
     const Node& node = graph_.nodes[n];
     for (size_t i = 0; i < node.operands.size(); ++i) {
       const State state = state_[node.operands[i]];
-      if (state == State::kBefore || (state == State::kPart && IsCut(*forms_[n], i))) continue;
+      if (state == State::kBefore || (state == State::kPart && forms_[n]->cuts(i))) continue;
       return false;
     }
     return true;
@@ -90,7 +83,7 @@ class LoopGrower {
       const Node& node = graph_.nodes[n];
       const ValueId result = find(node.results[0]);
       for (size_t i = 0; i < node.operands.size(); ++i) {
-        if (IsCut(*forms_[n], i)) group[find(node.operands[i])] = result;
+        if (forms_[n]->cuts(i)) group[find(node.operands[i])] = result;
       }
     }
     const ValueId first = find(graph_.nodes[members_[0]].results[0]);
@@ -106,7 +99,7 @@ class LoopGrower {
       const Node& node = graph_.nodes[n];
       for (size_t i = 0; i < node.operands.size(); ++i) {
         const ValueId id = node.operands[i];
-        if (!IsCut(*forms_[n], i) || graph_.value(id).bytes() <= cached_bytes_) continue;
+        if (!forms_[n]->cuts(i) || graph_.value(id).bytes() <= cached_bytes_) continue;
         if (touched[id]) bytes += graph_.value(id).bytes();
         touched[id] = true;
       }
@@ -120,8 +113,7 @@ class LoopGrower {
     for (NodeId n : members_) {
       const Node& node = graph_.nodes[n];
       for (size_t i = 0; i < node.operands.size(); ++i) {
-        if (IsCut(*forms_[n], i))
-          largest = std::max(largest, graph_.value(node.operands[i]).bytes());
+        if (forms_[n]->cuts(i)) largest = std::max(largest, graph_.value(node.operands[i]).bytes());
       }
       if (!forms_[n]->sums) largest = std::max(largest, graph_.value(node.results[0]).bytes());
     }
@@ -181,7 +173,7 @@ void MarkParts(Graph& graph) {
     const Value& value = graph.value(id);
     if (value.kind != ValueKind::kResult || loop_of[value.producer] == nullptr) return nullptr;
     const BatchLoop* loop = loop_of[value.producer];
-    return FormOf(graph, graph.nodes[value.producer], loop->parts)->sums ? nullptr : loop;
+    return PartFormOf(graph, graph.nodes[value.producer], loop->parts)->sums ? nullptr : loop;
   };
   // Per group: the loop that all of it belongs to.
   std::vector<const BatchLoop*> home(graph.values.size(), nullptr);

@@ -39,7 +39,7 @@ struct NodeQuery {
   void TakePart(const Node& node, int parts) {
     const PartForm form = *PartFormOf(node.op, operands, results, attrs, parts);
     for (size_t i = 0; i < operands.size(); ++i) {
-      if ((form.cut_operands >> i & 1) != 0) operands[i] = PartOf(operands[i], parts);
+      if (form.cuts(i)) operands[i] = PartOf(operands[i], parts);
     }
     for (TensorType& result : results) {
       if (!form.sums) result = PartOf(result, parts);

@@ -2,6 +2,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "graph/ir/text.h"
+#include "graph/memory/kernel_query.h"
+#include "graph/passes/pass.h"
 
 namespace pocketune {
 
@@ -28,6 +30,19 @@ absl::StatusOr<const KernelInfo*> ChooseKernel(KernelTable table, const KernelCh
         absl::StrCat("tuning: kernel ", choice->second, " does not serve ", key));
   }
   return kernel;
+}
+
+absl::StatusOr<bool> SetKernel(const Graph& graph, Node& node, const PassContext& context,
+                               int parts) {
+  const NodeQuery asked(graph, node, context.isa, context.slots, parts);
+  const absl::StatusOr<const KernelInfo*> chosen =
+      ChooseKernel(context.kernels, context.choices, asked.query);
+  if (!chosen.ok()) return chosen.status();
+  const KernelInfo* kernel = *chosen;
+  if (kernel == nullptr) return false;
+  node.kernel = kernel->name;
+  node.scratch_bytes = kernel->scratch_bytes == nullptr ? 0 : kernel->scratch_bytes(asked.query);
+  return true;
 }
 
 }  // namespace pocketune

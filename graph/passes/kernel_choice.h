@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "backends/api/kernel.h"
+#include "graph/ir/graph.h"
 
 namespace pocketune {
 
@@ -20,5 +21,12 @@ std::string ChoiceKey(const KernelQuery& query);
 // else nullptr. INVALID_ARGUMENT where the table lacks the named kernel, or it does not serve.
 absl::StatusOr<const KernelInfo*> ChooseKernel(KernelTable table, const KernelChoices* choices,
                                                const KernelQuery& query);
+
+struct PassContext;
+
+// Gives a node of the graph its kernel and the scratch that it needs to run on one of `parts` parts
+// of the batch. False, and the node is as it was, where none serves it. Errors of ChooseKernel.
+absl::StatusOr<bool> SetKernel(const Graph& graph, Node& node, const PassContext& context,
+                               int parts = 1);
 
 }  // namespace pocketune

@@ -1,8 +1,8 @@
 #include <utility>
 
 #include "engine/base/math.h"
+#include "graph/ir/part_form.h"
 #include "graph/memory/batch_loops.h"
-#include "graph/memory/kernel_query.h"
 #include "graph/memory/liveness.h"
 #include "graph/memory/order_search.h"
 #include "graph/passes/pass.h"
@@ -15,18 +15,9 @@ namespace {
 absl::StatusOr<bool> ChooseForParts(Graph& graph, const BatchLoop& loop, PassContext& context) {
   for (NodeId n = loop.first; n <= loop.last; ++n) {
     Node& node = graph.nodes[n];
-    const NodeQuery asked(graph, node, context.isa, context.slots, loop.parts);
-    const absl::StatusOr<const KernelInfo*> kernel =
-        ChooseKernel(context.kernels, context.choices, asked.query);
-    if (!kernel.ok()) return kernel.status();
-    if (*kernel == nullptr) return false;
-    node.kernel = (*kernel)->name;
-    node.scratch_bytes =
-        (*kernel)->scratch_bytes == nullptr ? 0 : (*kernel)->scratch_bytes(asked.query);
-    const bool sums = PartFormOf(node.op, TypesOf(graph, node.operands),
-                                 TypesOf(graph, node.results), node.attrs, loop.parts)
-                          ->sums;
-    if (!sums) continue;
+    const absl::StatusOr<bool> served = SetKernel(graph, node, context, loop.parts);
+    if (!served.ok() || !*served) return served;
+    if (!PartFormOf(graph, node, loop.parts)->sums) continue;
     node.scratch_bytes = AlignUp(node.scratch_bytes);
     for (ValueId id : node.results) node.scratch_bytes += AlignUp(graph.value(id).bytes());
   }

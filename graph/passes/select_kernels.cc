@@ -1,7 +1,6 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "graph/memory/kernel_query.h"
 #include "graph/passes/pass.h"
 
 namespace pocketune {
@@ -21,18 +20,13 @@ std::string Describe(const Graph& graph, const Node& node) {
 // first row of the table that serves it, and asks how much scratch it needs.
 absl::Status RunSelectKernels(Graph& graph, PassContext& context) {
   for (Node& node : graph.nodes) {
-    const NodeQuery asked(graph, node, context.isa, context.slots);
-    const absl::StatusOr<const KernelInfo*> chosen =
-        ChooseKernel(context.kernels, context.choices, asked.query);
-    if (!chosen.ok()) return chosen.status();
-    const KernelInfo* kernel = *chosen;
-    if (kernel == nullptr) {
+    const absl::StatusOr<bool> served = SetKernel(graph, node, context);
+    if (!served.ok()) return served.status();
+    if (!*served) {
       return absl::UnimplementedError(
           absl::StrCat(node.loc.empty() ? std::string("select_kernels") : node.loc,
                        ": no kernel of this backend serves ", Describe(graph, node)));
     }
-    node.kernel = kernel->name;
-    node.scratch_bytes = kernel->scratch_bytes == nullptr ? 0 : kernel->scratch_bytes(asked.query);
   }
   return absl::OkStatus();
 }
