@@ -59,6 +59,7 @@ HWY_INLINE void FoldColumns(const F& f, ColumnBlocks::Part part, const RowOffset
   }
   FoldWhole<6>(f, row_offset, out, stride, &part);
   FoldWhole<4>(f, row_offset, out, stride, &part);
+  if constexpr (HWY_TARGET == HWY_AVX3) FoldWhole<3>(f, row_offset, out, stride, &part);
   FoldWhole<2>(f, row_offset, out, stride, &part);
   FoldWhole<1>(f, row_offset, out, stride, &part);
   if (part.column_begin == part.column_end) return;
@@ -88,15 +89,17 @@ HWY_INLINE void CombineBlocks(int64_t n, int64_t begin, int64_t end, const Value
 
 // Runs over the elements of rows [begin, end) of a matrix of `columns` columns: make(access, c)
 // gives what computes the columns from c on, vectors of theirs in registers, and is called as
-// f(access, at), `at` the first element. Row by row, since gaps in a stream from memory are slow;
-// rows of one vector alone share what `make` has loaded.
+// f(access, at), `at` the first element. A few short rows share what `make` has loaded; long ones
+// go one by one, since gaps in a stream from memory are slow.
 template <class Make>
 HWY_INLINE void MapColumns(int64_t begin, int64_t end, int64_t columns, const Make& make) {
-  const int64_t rows = columns <= FloatLanes() ? end - begin : 1;
+  constexpr int64_t kFloats = 128;
+  const int64_t rows = std::max<int64_t>(1, kFloats / std::max<int64_t>(1, columns));
   for (int64_t row = begin; row < end; row += rows) {
+    const int64_t last = std::min(end, row + rows);
     ForEachVector(columns, [&](const auto& access, int64_t c) HWY_ATTR {
       const auto f = make(access, c);
-      for (int64_t r = row; r < row + rows; ++r) f(access, r * columns + c);
+      for (int64_t r = row; r < last; ++r) f(access, r * columns + c);
     });
   }
 }

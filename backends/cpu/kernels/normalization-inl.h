@@ -152,6 +152,15 @@ void FoldGradients(const KernelArgs& args, const ColumnBlocks& shape, const floa
   });
 }
 
+// MapColumns over the channels of operand 0.
+template <class Make>
+void MapChannels(const KernelArgs& args, const Make& make) {
+  const ColumnBlocks shape = ColumnBlocks::OverLast(args.operands[0].shape);
+  ParallelPieces(args.pool, shape.rows, RowsPerItem(shape.columns),
+                 [&](int64_t begin, int64_t end)
+                     HWY_ATTR { MapColumns(begin, end, shape.columns, make); });
+}
+
 // The vectors [C] between the two passes of the gradient.
 struct GradVectors {
   float* factor;  // scale / deviation
@@ -176,10 +185,7 @@ void GradOfInput(const KernelArgs& args, const Gate& gate, const GradVectors& v)
       at.Store(hn::Mul(factor, hn::NegMulAdd(centered, slope, g)), dx + i);
     };
   };
-  const ColumnBlocks shape = ColumnBlocks::OverLast(args.operands[0].shape);
-  ParallelPieces(args.pool, shape.rows, RowsPerItem(shape.columns),
-                 [&](int64_t begin, int64_t end)
-                     HWY_ATTR { MapColumns(begin, end, shape.columns, make); });
+  MapChannels(args, make);
 }
 
 }  // namespace pocketune::HWY_NAMESPACE

@@ -11,33 +11,18 @@
 HWY_BEFORE_NAMESPACE();
 namespace pocketune::HWY_NAMESPACE {
 
-// y[row] = f(x[row], vectors...): sources of channels [C] repeat in each row.
-template <class F, class... Channels>
-void MapRows(const KernelArgs& args, const F& f, const float* x, const Channels*... channels) {
-  const ColumnBlocks shape = ColumnBlocks::OverLast(args.operands[0].shape);
-  float* y = args.results[0].as<float>();
-  ParallelPieces(args.pool, shape.rows, RowsPerItem(shape.columns),
-                 [&](int64_t row, int64_t end) HWY_ATTR {
-                   for (; row < end; ++row) {
-                     const int64_t at = row * shape.columns;
-                     Map(f, shape.columns, y + at, Array{x + at}, Array{channels}...);
-                   }
-                 });
-}
-
-template <class ActFn>
-struct Normalize {
-  HWY_INLINE VF operator()(F32 d, VF x, VF mean, VF factor, VF shift) const {
-    return ActFn()(d, hn::MulAdd(hn::Sub(x, mean), factor, shift));
-  }
-};
-
 // y = act((x - mean) factor + shift)
 void RunNormalize(const KernelArgs& args, const float* mean, const float* factor) {
   const float* x = args.operands[0].as<float>();
   const float* shift = args.operands[2].as<float>();
+  float* y = args.results[0].as<float>();
   WithAct(args.Attr<NormAttrs>().act, [&](auto act) HWY_ATTR {
-    MapRows(args, Normalize<decltype(act)>(), x, mean, factor, shift);
+    MapChannels(args, [&](const auto& access, int64_t c) HWY_ATTR {
+      const VF m = access.Load(mean + c), f = access.Load(factor + c), s = access.Load(shift + c);
+      return [=](const auto& at, int64_t i) HWY_ATTR {
+        at.Store(act(F32(), hn::MulAdd(hn::Sub(at.Load(x + i), m), f, s)), y + i);
+      };
+    });
   });
 }
 
@@ -72,15 +57,17 @@ void RunBatchNormFrozen(const KernelArgs& args) {
   RunNormalize(args, args.operands[3].as<float>(), factor);
 }
 
-struct Scale {
-  HWY_INLINE VF operator()(F32, VF x, VF factor) const { return hn::Mul(x, factor); }
-};
-
 void RunBatchNormFrozenGradInput(const KernelArgs& args) {
   float* factor = static_cast<float*>(args.scratch);
   FillFactor(args.operands[1].as<float>(), args.operands[2].as<float>(), args.Attr<NormAttrs>().eps,
              args.operands[0].shape[-1], factor);
-  MapRows(args, Scale(), args.operands[0].as<float>(), factor);
+  const float* dy = args.operands[0].as<float>();
+  float* dx = args.results[0].as<float>();
+  MapChannels(args, [&](const auto& access, int64_t c) HWY_ATTR {
+    const VF f = access.Load(factor + c);
+    return [=](const auto& at, int64_t i)
+               HWY_ATTR { at.Store(hn::Mul(at.Load(dy + i), f), dx + i); };
+  });
 }
 
 void RunBatchNormFrozenGradScale(const KernelArgs& args) {
