@@ -53,15 +53,13 @@ class SearchCommand {
 
  private:
   absl::Status Open() {
+    PT_TRY(CheckClassifies(spec_.model.name, "search"));
     auto dataset = OpenRunData(&spec_, flags_);
     if (!dataset.ok()) return dataset.status();
     dataset_ = *std::move(dataset);
     WeightsReport report;
     absl::StatusOr<Model> model = LoadModel(spec_, &report);
     if (!model.ok()) return model.status();
-    if (model->task() != Task::kClassification) {
-      return Fail(ExitCode::kUsage, spec_.model.name + ": search needs a classifier");
-    }
     model_ = std::make_unique<Model>(*std::move(model));
     spec_.model = model_->spec();
     if (!spec_.weights.empty()) {

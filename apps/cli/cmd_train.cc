@@ -57,6 +57,7 @@ class TrainCommand {
       return Fail(ExitCode::kUsage,
                   "--time-budget: want e.g. 90s, 9m or 1.5h, got " + train_.time_budget);
     }
+    PT_TRY(CheckClassifies(spec_.model.name, "train"));
     if (train_.dry_run) return DryRun();
     // A run that is there is locked first; a new one makes its folder once it is sure to start.
     if (RunFolder::HoldsRun(train_.out)) PT_TRY(OpenFolder());
@@ -138,11 +139,6 @@ class TrainCommand {
     WeightsReport report;
     absl::StatusOr<Model> model = LoadModel(spec_, &report);
     if (!model.ok()) return model.status();
-    if (model->task() != Task::kClassification) {
-      return Fail(ExitCode::kUsage, spec_.model.name +
-                                        ": training on feature vectors is not built yet; "
-                                        "compile and bench it");
-    }
     spec_.model = model->spec();
     PT_TRY(MakeTransform(spec_.data, model->image_shape(), true).status());
     absl::StatusOr<Plan> plan = CompileModel(*model, spec_, flags_, dataset_->class_names());

@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "backends/cpu/cpu_kernels.h"
+#include "frontends/zoo/zoo.h"
 
 namespace pocketune::cli {
 namespace {
@@ -188,6 +189,16 @@ void AddDataFlags(CLI::App* command, DataSpec* spec) {
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
   command->add_option("--max-eval", spec->max_eval_per_class, "Val and test pictures per class")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
+}
+
+absl::Status CheckClassifies(const std::string& model, const std::string& command) {
+  const absl::StatusOr<const ZooEntry*> entry = FindModel(model);
+  if (!entry.ok() || (*entry)->task == Task::kClassification) return absl::OkStatus();
+  return Fail(ExitCode::kUsage,
+              absl::StrCat(model, ": ", command,
+                           " learns from labelled pictures, and this model is "
+                           "no classifier; compile its plan and train that in a program of your "
+                           "own (docs/models.md), or bench it on random data"));
 }
 
 void Say(const CommonFlags& flags, const std::string& line) {

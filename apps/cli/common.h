@@ -42,6 +42,10 @@ CLI::Option* AddTuningFlag(CLI::App* command, CommonFlags* flags);
 // Adds --normalize and --perturb and the rest of the data flags but --data itself.
 void AddDataFlags(CLI::App* command, DataSpec* spec);
 
+// An error for a model that does not tell classes apart, which `command` takes alone; nothing for
+// names that are no model's.
+absl::Status CheckClassifies(const std::string& model, const std::string& command);
+
 // For a person: stdout, or stderr where stdout carries the JSON object; silent under --quiet.
 void Say(const CommonFlags& flags, const std::string& line);
 // One line on stderr that no stream of results should carry; silent under --quiet.

@@ -41,6 +41,22 @@ class RunFaultTest : public ::testing::Test {
     WriteBytes(path, bytes);
   }
 
+  // A run of frozen layers to its end, and what it says; `out` and `cache` are below the folder.
+  std::string TrainHead(const std::string& out, const std::string& cache) const {
+    const CommandResult result =
+        RunPocketune(With(With(Train(File(out)), "--scheme", "head"), "--prefix-cache", cache));
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return result.out;
+  }
+
+  // Both checkpoints of the two runs have the same bytes.
+  void ExpectSameEnd(const std::string& a, const std::string& b) const {
+    for (const char* checkpoint : {"/checkpoint-a", "/checkpoint-b"}) {
+      EXPECT_TRUE(ReadBytes(File(a) + checkpoint) == ReadBytes(File(b) + checkpoint))
+          << a << checkpoint;
+    }
+  }
+
   TempFolder temp_;
 };
 
@@ -168,6 +184,35 @@ TEST_F(RunFaultTest, AFullDiskKeepsTheOldCheckpoint) {
   const CommandResult resumed = RunPocketune(Resume(out));
   EXPECT_EQ(resumed.exit_code, 0) << resumed.err;
   if (small) umount(disk.c_str());
+}
+
+TEST_F(RunFaultTest, AFullDiskUnderThePrefixCacheChangesNoBit) {
+  const std::string disk = File("disk");
+  const bool small = MountSmallDisk(disk);
+  if (!small) GTEST_SKIP() << "mounting is refused; prefix_cache_test.cc limits files' sizes";
+  TrainHead("plain", "off");
+  std::ofstream filler(disk + "/filler");
+  while (filler << std::string(1000, 'x') << std::flush) continue;
+  filler.close();
+  EXPECT_THAT(TrainHead("run", disk + "/rows"), HasSubstr("No space left on device"));
+  EXPECT_FALSE(fs::exists(disk + "/rows"));
+  ExpectSameEnd("run", "plain");
+  umount(disk.c_str());
+}
+
+TEST_F(RunFaultTest, ADamagedPrefixCacheIsMadeAnewAndAnotherFileInItsPlaceIsLeftAlone) {
+  TrainHead("plain", "off");
+  TrainHead("good", File("rows"));
+  const std::vector<uint8_t> good = ReadBytes(File("rows"));
+  Damage(File("rows"));
+  EXPECT_THAT(TrainHead("damaged", File("rows")), HasSubstr("anew"));
+  EXPECT_TRUE(ReadBytes(File("rows")) == good);
+  ExpectSameEnd("damaged", "plain");
+  const std::vector<uint8_t> letter(5000, 'x');
+  WriteBytes(File("rows"), letter);
+  EXPECT_THAT(TrainHead("letter", File("rows")), HasSubstr("rows"));
+  EXPECT_TRUE(ReadBytes(File("rows")) == letter);
+  ExpectSameEnd("letter", "plain");
 }
 
 TEST_F(RunFaultTest, AFullDiskAtTheStartLeavesNoRun) {

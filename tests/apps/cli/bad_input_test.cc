@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -85,6 +86,61 @@ TEST_F(BadInputTest, BudgetsAndBatchesThatCannotBe) {
   Expect(2, {"bench", "--model", "resnet8", "--batch", "8", "--micro-batch", "3"}, "micro-batch");
   Expect(2, Train("--clip-norm", "0"), "--clip-norm");
   Expect(2, {"inspect", File("plan"), "--pareto"}, "--pareto needs a model");
+}
+
+TEST_F(BadInputTest, TheSmallestBudgetThatIsNamedWorksAndAByteLessDoesNot) {
+  const Args args = {"compile", "--model", "resnet8", "--batch", "4", "--out", File("new")};
+  const CommandResult none = RunPocketune(With(args, "--memory", "1KB"));
+  EXPECT_EQ(none.exit_code, 7);
+  const size_t at = none.err.find("want at least ");
+  ASSERT_NE(at, std::string::npos) << none.err;
+  const int64_t smallest = std::atoll(none.err.c_str() + at + 14);
+  Expect(7, With(args, "--memory", std::to_string(smallest - 1)), std::to_string(smallest));
+  const CommandResult works = RunPocketune(With(args, "--memory", std::to_string(smallest)));
+  EXPECT_EQ(works.exit_code, 0) << works.err;
+  std::filesystem::remove(File("new"));
+}
+
+TEST_F(BadInputTest, SchemesThatDoNotFit) {
+  for (const char* ratio : {"1.01", "-0.1", "nan", "inf", "half", ""}) {
+    Expect(2, Train("--scheme", "channels(" + std::string(ratio) + ")"), "want 0 to 1");
+    Expect(2, Train("--scheme", "blocks.0.conv.weight=channels(" + std::string(ratio) + ")"),
+           "want 0 to 1");
+  }
+  Expect(2, Train("--scheme", "blocks.0.covn.weight=all"), "nearest is blocks.0.conv.weight");
+  Expect(2, Train("--scheme", "stem.con.weight=bias,*=bias"), "nearest is stem.conv.weight");
+  Expect(2, Train("--scheme", "mcunetv3:mbv2-w0.35-49"), "is for another model (got small-cnn");
+  Expect(2, Train("--scheme", "pockengine"), "none is published for this model (got small-cnn");
+  const auto write = [](const std::string& json) {
+    WriteBytes(File("scheme.json"), {json.begin(), json.end()});
+    return File("scheme.json");
+  };
+  Expect(2, Train("--scheme", write(R"({"model": "resnet8", "default": "bias"})")),
+         "is for another model (got small-cnn, want resnet8)");
+  Expect(2, Train("--scheme", write(R"({"params": [{"pattern": "stm.*", "update": "all"}]})")),
+         "nearest is stem");
+  Expect(2, Train("--scheme", write(R"json({"default": "channels(3)"})json")),
+         "got 3, want 0 to 1");
+}
+
+TEST_F(BadInputTest, NoChannelsAreTheBiases) {
+  const auto learning = [](const char* scheme) {
+    const CommandResult result = RunPocketune({"compile", "--model", "small-cnn", "--scheme",
+                                               scheme, "--out", File("new"), "--json", "-"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    const size_t at = result.out.find("\"trainable_params\"");
+    return result.out.substr(at, result.out.find(',', at) - at);
+  };
+  EXPECT_EQ(learning("channels(0)"), learning("bias"));
+  EXPECT_NE(learning("channels(0.5)"), learning("bias"));
+  std::filesystem::remove(File("new"));
+}
+
+TEST_F(BadInputTest, ModelsThatAreNoClassifiers) {
+  for (const Args& args : {Args{"train"}, Args{"search", "--memory", "1MB"}}) {
+    const Args model = With(args, "--model", "ad-autoencoder");
+    Expect(2, With(With(model, "--data", File("missing")), "--out", File("new")), "no classifier");
+  }
 }
 
 TEST_F(BadInputTest, NamesThatAreNone) {
