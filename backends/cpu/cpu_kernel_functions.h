@@ -15,6 +15,12 @@ namespace pocketune {
     static Status Prepare(const KernelArgs& args, void** state); \
     static int64_t StateBytes(const KernelQuery& query);         \
   };
+#define PT_CPU_KERNEL_WINOGRAD(kind, name)                 \
+  struct Winograd##kind {                                  \
+    static void Run(const KernelArgs& args);               \
+    static bool Supports(const KernelQuery& query);        \
+    static int64_t ScratchBytes(const KernelQuery& query); \
+  };
 #define PT_CPU_KERNEL(kind, name) void Run##kind(const KernelArgs& args);
 #define PT_CPU_KERNEL_SCRATCH(kind, name) \
   PT_CPU_KERNEL(kind, name)               \
@@ -22,6 +28,7 @@ namespace pocketune {
 #include "backends/cpu/cpu_kernels.def"
 #undef PT_XNN_KERNEL
 #undef PT_CPU_KERNEL_PACKED
+#undef PT_CPU_KERNEL_WINOGRAD
 #undef PT_CPU_KERNEL
 #undef PT_CPU_KERNEL_SCRATCH
 

@@ -34,6 +34,9 @@ constexpr KernelInfo kRows[] = {
    Packed##kind::Prepare,                \
    ReleasePacked,                        \
    Packed##kind::StateBytes},
+#define PT_CPU_KERNEL_WINOGRAD(kind, name)                               \
+  {name, OpKind::k##kind, Winograd##kind::Run, Winograd##kind::Supports, \
+   Winograd##kind::ScratchBytes},
 #define PT_CPU_KERNEL(kind, name) {name, OpKind::k##kind, Run##kind, HasNoDoubles, nullptr},
 #define PT_CPU_KERNEL_SCRATCH(kind, name) \
   {name, OpKind::k##kind, Run##kind, HasNoDoubles, Scratch##kind},
@@ -44,6 +47,7 @@ constexpr KernelInfo kRows[] = {
 #endif
 #undef PT_XNN_KERNEL
 #undef PT_CPU_KERNEL_PACKED
+#undef PT_CPU_KERNEL_WINOGRAD
 #undef PT_CPU_KERNEL
 #undef PT_CPU_KERNEL_SCRATCH
 };

@@ -22,11 +22,11 @@ struct alignas(64) State {
   Isa isa;  // the width of the panels depends on it
 };
 
-bool IsPlain(const TensorType& type) { return type.dtype == DType::kF32 && type.shape.elems() > 0; }
-
 float* PanelsOf(State* s) { return reinterpret_cast<float*>(s + 1); }
 
 }  // namespace
+
+bool IsPlain(const TensorType& type) { return type.dtype == DType::kF32 && type.shape.elems() > 0; }
 
 bool HasFrozenWeights(const KernelQuery& query) {
   return (query.constant_operands & 2) != 0 &&

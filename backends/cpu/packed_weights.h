@@ -10,7 +10,9 @@
 
 namespace pocketune {
 
-// f32 throughout, not empty, and operand 1, the weights, never changes.
+// f32 and not empty.
+bool IsPlain(const TensorType& type);
+// All operands are plain, and operand 1, the weights, never changes.
 bool HasFrozenWeights(const KernelQuery& query);
 // Not where few rows read B in place, where so many read it that packing it each time is a few
 // percent of the product, and where it is large: a copy is memory, and other kernels may need the

@@ -8,7 +8,7 @@ Op = collections.namedtuple(
     "Op", "section kind name least most results attrs traits shape_rule gradient operands")
 ROW = re.compile(r"^PT_OP\((.*?)\)(?:\s*//\s*(.*))?$")
 SECTION = re.compile(r"^// --- (.*?) ---$")
-KERNEL = re.compile(r"^PT_(XNN_KERNEL|CPU_KERNEL|CPU_KERNEL_SCRATCH|CPU_KERNEL_PACKED)\((.*)\)$")
+KERNEL = re.compile(r"^PT_(XNN_KERNEL|CPU_KERNEL|CPU_KERNEL_SCRATCH|CPU_KERNEL_PACKED|CPU_KERNEL_WINOGRAD)\((.*)\)$")
 
 
 def ops():
