@@ -9,22 +9,24 @@
 #include <string>
 
 #include "autodiff/autodiff.h"
-#include "autodiff/loss.h"
 #include "autodiff/optimizers.h"
 #include "backends/reference/reference_kernels.h"
 #include "engine/ops/slice_index.h"
 #include "graph/ir/text.h"
 #include "graph/ir/verifier.h"
 #include "sparse_bp/scheme.h"
+#include "tests/sparse_bp/random_scheme.h"
 #include "tests/sparse_bp/small_model.h"
 #include "tests/support/interpreter.h"
-#include "tests/support/random_graph.h"
+#include "tests/support/saved_bytes.h"
 
 namespace pocketune {
 namespace {
 
 using test::Interpreter;
-using test::RandomGraph;
+using test::RandomModel;
+using test::RandomScheme;
+using test::SavedBytes;
 using test::SmallModel;
 using test::TensorData;
 
@@ -79,28 +81,6 @@ TensorData PartOf(const TensorData& whole, const LearningSlices& slices) {
   return part;
 }
 
-// Of each parameter another update.
-UpdateScheme RandomScheme(const Graph& graph, uint64_t seed) {
-  const RandomStream random(seed, "scheme");
-  UpdateScheme scheme;
-  scheme.text = "random " + std::to_string(seed);
-  scheme.kind = UpdateScheme::Kind::kRules;
-  for (size_t i = 0; i < graph.values.size(); ++i) {
-    const Value& value = graph.values[i];
-    if (value.kind != ValueKind::kParam || value.role == ParamRole::kNormMean ||
-        value.role == ParamRole::kNormVar) {
-      continue;
-    }
-    Update update = Update::Channels(random.Uniform(4 * i + 1));
-    update.order = static_cast<ChannelOrder>(random.Below(4 * i + 2, 3));
-    update.seed = seed;
-    if (random.Below(4 * i, 3) == 0) update = Update::kNone;
-    if (random.Below(4 * i, 3) == 1) update = Update::kAll;
-    scheme.rules.push_back({value.name, update});
-  }
-  return scheme;
-}
-
 // Gradients, states and updated parameters under the scheme are those of the full step.
 void ExpectSlicesOfTheFullStep(const Graph& model, const UpdateScheme& scheme,
                                OptimizerKind optimizer) {
@@ -149,25 +129,6 @@ TEST_P(ChannelsTest, AreSlicesOfTheFullStepInASmallModel) {
   }
 }
 
-// A random model of which every parameter learns under "full": what the loss does not depend on is
-// no parameter of it.
-absl::StatusOr<Graph> RandomModel(uint64_t seed) {
-  Graph graph = RandomGraph(seed).Take();
-  const absl::StatusOr<ValueId> loss =
-      AttachClassificationLoss(graph, graph.FindOutput("logits"), 0.1);
-  if (!loss.ok()) return loss.status();
-  std::vector<bool> needed(graph.values.size());
-  for (const Output& output : graph.outputs) needed[output.value] = true;
-  std::vector<bool> keep(graph.nodes.size());
-  for (size_t n = graph.nodes.size(); n-- > 0;) {
-    for (ValueId id : graph.nodes[n].results) keep[n] = keep[n] || needed[id];
-    if (!keep[n]) continue;
-    for (ValueId id : graph.nodes[n].operands) needed[id] = true;
-  }
-  graph.Compact(keep);
-  return graph;
-}
-
 TEST_P(ChannelsTest, AreSlicesOfTheFullStepInARandomModel) {
   for (uint64_t seed = GetParam() * 10; seed < GetParam() * 10 + 10; ++seed) {
     SCOPED_TRACE(seed);
@@ -191,22 +152,6 @@ INSTANTIATE_TEST_SUITE_P(Seeds, ChannelsTest, testing::Range<uint64_t>(0, 10));
 
 int64_t BytesOf(const Graph& graph, const std::string& name) {
   return graph.value(graph.FindValue(name, ValueKind::kParam)).bytes();
-}
-
-// Bytes of forward results that the backward pass reads.
-int64_t SavedBytes(const Graph& graph) {
-  const auto users = UsersOf(graph);
-  int64_t bytes = 0;
-  for (size_t i = 0; i < graph.values.size(); ++i) {
-    const Value& value = graph.values[i];
-    if (value.kind != ValueKind::kResult) continue;
-    if (graph.nodes[value.producer].phase != Phase::kForward) continue;
-    const bool saved = std::any_of(users[i].begin(), users[i].end(), [&](NodeId n) {
-      return graph.nodes[n].phase == Phase::kBackward;
-    });
-    bytes += saved ? value.bytes() : 0;
-  }
-  return bytes;
 }
 
 // Of the 5 input channels of one pointwise convolution, at 5x5 pixels and batch 2, 2 learn.

@@ -15,10 +15,12 @@
 #include "graph/ir/builder.h"
 #include "graph/passes/pass_manager.h"
 #include "tests/support/graph_step.h"
+#include "tests/support/saved_bytes.h"
 
 namespace pocketune {
 namespace {
 
+using test::SavedBytes;
 using test::TensorData;
 
 constexpr int kLayers = 4;
@@ -71,22 +73,6 @@ Graph Trained(Graph graph, int bits) {
   const absl::Status narrowed = NarrowSaved(graph, context);
   EXPECT_TRUE(narrowed.ok()) << narrowed;
   return graph;
-}
-
-// Bytes of all that the forward pass makes and the backward pass reads.
-int64_t SavedBytes(const Graph& graph) {
-  const std::vector<std::vector<NodeId>> users = UsersOf(graph);
-  int64_t bytes = 0;
-  for (size_t i = 0; i < graph.values.size(); ++i) {
-    const Value& value = graph.values[i];
-    const bool forward =
-        value.kind == ValueKind::kResult && graph.nodes[value.producer].phase == Phase::kForward;
-    const bool saved = std::any_of(users[i].begin(), users[i].end(), [&](NodeId n) {
-      return graph.nodes[n].phase == Phase::kBackward;
-    });
-    if (forward && saved) bytes += value.bytes();
-  }
-  return bytes;
 }
 
 int CountOf(const Graph& graph, OpKind op) {

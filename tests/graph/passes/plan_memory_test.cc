@@ -1,11 +1,21 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "backends/reference/reference_kernels.h"
 #include "engine/base/math.h"
 #include "graph/ir/verifier.h"
+#include "graph/memory/exact_planner.h"
 #include "graph/memory/liveness.h"
+#include "graph/memory/order_search.h"
 #include "graph/passes/pass_manager.h"
+#include "tests/graph/memory/exhaustive_orders.h"
 #include "tests/graph/memory/test_graphs.h"
+#include "tests/support/arena_check.h"
 
 namespace pocketune {
 namespace {
@@ -30,6 +40,38 @@ TEST(PlanMemoryTest, RandomGraphsPassTheVerifierInTightArenas) {
   }
   RecordProperty("arena_over_lower_bound", std::to_string(double(planned) / double(bound)));
   EXPECT_LE(double(planned), 1.02 * double(bound));
+}
+
+// What all orders take at least, with the best places for each.
+int64_t SmallestArena(const Graph& graph, PassContext& context) {
+  int64_t smallest = std::numeric_limits<int64_t>::max();
+  testing::ForEachOrder(graph, [&](const std::vector<NodeId>& order) {
+    Graph ordered = graph;
+    ApplyOrder(ordered, order);
+    EXPECT_TRUE(RunMarkInplace(ordered, context).ok());
+    const Liveness live = LivenessOf(ordered);
+    if (live.lower_bound_bytes >= smallest) return;
+    const std::optional<ArenaLayout> layout = PlanArenaExactly(live.buffers);
+    ASSERT_TRUE(layout.has_value());
+    smallest = std::min(smallest, layout->bytes);
+  });
+  return smallest;
+}
+
+TEST(PlanMemoryTest, NoOrderAndNoPlacesTakeLessThanThePlanOfASmallGraph) {
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    SCOPED_TRACE(seed);
+    const Graph graph = testing::RandomMemoryGraph(seed, 8);
+    PassContext context;
+    context.kernels = ReferenceKernels();
+    Graph planned = graph;
+    const std::vector<std::string> passes = {"select_kernels", "reorder", "mark_inplace"};
+    ASSERT_TRUE(RunPasses(planned, context, passes).ok());
+    planned.stage = Stage::kScheduled;
+    ASSERT_TRUE(RunPlanMemory(planned, context).ok());
+    test::ExpectNothingAliveIsOverwritten(planned);
+    EXPECT_EQ(planned.arena_bytes - kReadAheadBytes, SmallestArena(graph, context));
+  }
 }
 
 TEST(PlanMemoryTest, AWholeTrainingGraphIsPlanned) {
