@@ -10,6 +10,7 @@
 
 #include "backends/cpu/gemm_kernels-inl.h"
 #include "backends/cpu/kernels/simd-inl.h"
+#include "backends/cpu/kernels/winograd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace pocketune::HWY_NAMESPACE {
@@ -68,6 +69,34 @@ struct OutputLine {
   }
 };
 
+// Four gradients of outputs to six values: OutputLine the other way.
+struct OutputGradLine {
+  static constexpr int kFrom = 4, kTo = 6;
+  HWY_INLINE void operator()(const VF (&g)[4], VF (&v)[6]) const {
+    const VF even_a = PlusTimes(g[0], g[2], kA2), odd_a = PlusTimes(g[1], g[3], kA2);
+    const VF even_b = PlusTimes(g[0], g[2], kB2), odd_b = PlusTimes(g[1], g[3], kB2);
+    v[0] = g[0];
+    v[1] = PlusTimes(even_a, odd_a, kA);
+    v[2] = PlusTimes(even_a, odd_a, -kA);
+    v[3] = PlusTimes(even_b, odd_b, kB);
+    v[4] = PlusTimes(even_b, odd_b, -kB);
+    v[5] = g[3];
+  }
+};
+
+// Six sums of products to the gradients of three weights: WeightLine the other way.
+struct WeightGradLine {
+  static constexpr int kFrom = 6, kTo = 3;
+  HWY_INLINE void operator()(const VF (&s)[6], VF (&g)[3]) const {
+    const VF even_a = Times(hn::Add(s[1], s[2]), 1 / kNormA);
+    const VF even_b = Times(hn::Add(s[3], s[4]), 1 / kNormB);
+    const VF odd_a = hn::Sub(s[1], s[2]), odd_b = hn::Sub(s[3], s[4]);
+    g[0] = hn::Add(s[0], hn::Add(even_a, even_b));
+    g[1] = PlusTimes(Times(odd_a, kA / kNormA), odd_b, kB / kNormB);
+    g[2] = PlusTimes(PlusTimes(s[5], even_a, kA2), even_b, kB2);
+  }
+};
+
 // Transforms the columns, then the rows of a square: load(i, j) gives its values, store(i, j, v)
 // takes the results.
 template <class Line, class Load, class Store>
@@ -85,6 +114,38 @@ HWY_INLINE void TransformSquare(const Line& line, const Load& load, const Store&
     line(half[i], to);
     PT_UNROLL for (int j = 0; j < kTo; ++j) store(i, j, to[j]);
   }
+}
+
+// Where a tile lies: its image, and the first of its outputs.
+struct TilePlace {
+  int64_t n, i, j;
+  TilePlace(const WinogradConv& c, int64_t tile)
+      : n(tile / (c.tiles_h() * c.tiles_w())),
+        i(tile / c.tiles_w() % c.tiles_h() * kWinogradOut),
+        j(tile % c.tiles_w() * kWinogradOut) {}
+};
+
+// Transforms channels [c0, c0 + count) of the square of an image whose first pixel is (top, left),
+// to `to` in each of 36 planes. Pixels outside the image are read at `zeros`.
+template <class Line>
+HWY_INLINE void TransformPixels(const Line& line, const float* image, int64_t height, int64_t width,
+                                int64_t channels, int64_t top, int64_t left, const float* zeros,
+                                int64_t c0, int64_t count, int64_t plane, float* HWY_RESTRICT to) {
+  constexpr int64_t kSide = Line::kFrom;
+  const float* pixels[kSide * kSide];
+  for (int64_t i = 0; i < kSide; ++i) {
+    for (int64_t j = 0; j < kSide; ++j) {
+      const int64_t h = top + i, w = left + j;
+      const bool inside = h >= 0 && h < height && w >= 0 && w < width;
+      pixels[i * kSide + j] = inside ? image + (h * width + w) * channels + c0 : zeros;
+    }
+  }
+  ForEachVector(count, [&](const auto& access, int64_t k) HWY_ATTR {
+    TransformSquare(
+        line, [&](int i, int j) HWY_ATTR { return access.Load(pixels[i * kSide + j] + k); },
+        [&](int i, int j, VF v)
+            HWY_ATTR { access.Store(v, to + (i * kWinogradIn + j) * plane + k); });
+  });
 }
 
 }  // namespace pocketune::HWY_NAMESPACE

@@ -12,7 +12,6 @@
 #include "backends/cpu/kernels/math-inl.h"
 #include "backends/cpu/kernels/winograd-inl.h"
 #include "backends/cpu/kernels/winograd.h"
-#include "backends/cpu/packed_weights.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace pocketune {
@@ -35,35 +34,12 @@ struct Winograd {
   }
 };
 
-// Where a tile lies: its image, and the first of its outputs.
-struct TilePlace {
-  int64_t n, i, j;
-  TilePlace(const WinogradConv& c, int64_t tile)
-      : n(tile / (c.tiles_h() * c.tiles_w())),
-        i(tile / c.tiles_w() % c.tiles_h() * kWinogradOut),
-        j(tile % c.tiles_w() * kWinogradOut) {}
-};
-
 // The inputs of one tile, to `to` in each plane.
-void TransformInput(const Winograd& x, int64_t tile, float* HWY_RESTRICT to) {
+void TransformInput(const Winograd& x, int64_t tile, float* to) {
   const WinogradConv& c = x.c;
   const TilePlace place(c, tile);
-  const float* pixels[kWinogradAll];
-  for (int64_t i = 0; i < kWinogradIn; ++i) {
-    for (int64_t j = 0; j < kWinogradIn; ++j) {
-      const int64_t h = place.i - c.pad_top + i, w = place.j - c.pad_left + j;
-      const bool inside = h >= 0 && h < c.in_h && w >= 0 && w < c.in_w;
-      pixels[i * kWinogradIn + j] =
-          inside ? c.x + ((place.n * c.in_h + h) * c.in_w + w) * c.in : x.zeros;
-    }
-  }
-  ForEachVector(c.in, [&](const auto& access, int64_t k) HWY_ATTR {
-    TransformSquare(
-        InputLine(),
-        [&](int i, int j) HWY_ATTR { return access.Load(pixels[i * kWinogradIn + j] + k); },
-        [&](int i, int j, VF v)
-            HWY_ATTR { access.Store(v, to + (i * kWinogradIn + j) * x.g.input_plane + k); });
-  });
+  TransformPixels(InputLine(), c.x + place.n * c.in_h * c.in_w * c.in, c.in_h, c.in_w, c.in,
+                  place.i - c.pad_top, place.j - c.pad_left, x.zeros, 0, c.in, x.g.input_plane, to);
 }
 
 // The weights of the outputs [n0, n0 + kNr): 36 panels [in, kNr].
@@ -196,15 +172,6 @@ namespace {
 constexpr int64_t kInputFloats = 150 << 10;   // of a group at most, unless a part has more
 constexpr int64_t kWeightFloats = 160 << 10;  // of all panels, where they are transformed once
 
-// A is ConvAttrs or ConvGradAttrs.
-template <typename A>
-bool IsWinograd(const KernelQuery& query, const A& a) {
-  const Shape& w = query.operands[1].shape;
-  return std::all_of(query.operands.begin(), query.operands.end(), IsPlain) && w[1] == 3 &&
-         w[2] == 3 && a.groups == 1 && a.stride[0] == 1 && a.stride[1] == 1 && a.dilation[0] == 1 &&
-         a.dilation[1] == 1;
-}
-
 // w: (out, tap, in) as the forward pass stores it.
 WinogradConv ForwardConv(const Shape& x, const Shape& w, const Shape& y, const ConvAttrs& a) {
   WinogradConv c = {x[0], x[1], x[2], x[3], y[1], y[2], y[3], a.pad[0], a.pad[2], {}};
@@ -240,32 +207,29 @@ int64_t ScratchOf(const WinogradConv& c, int slots) {
   return int64_t{sizeof(float)} * (g.shared_floats() + slots * g.slot_floats());
 }
 
-// Where both sides have many channels, the weights serve many tiles, and most of a tile's outputs
-// exist. Scratch must not be what makes a small model's plan larger.
-bool Pays(const WinogradConv& c) {
+}  // namespace
+
+bool WinogradPays(const WinogradConv& c, int64_t scratch_bytes) {
   const int64_t pixels = c.batch * c.out_h * c.out_w;
   const int64_t floats = c.batch * c.in_h * c.in_w * c.in + pixels * c.out + 9 * c.in * c.out;
   return c.in >= 32 && c.out >= 32 && c.tiles() >= 16 &&
          c.tiles() * kWinogradOut * kWinogradOut <= 2 * pixels &&
-         ScratchOf(c, 1) <= int64_t{sizeof(float)} * floats;
+         scratch_bytes <= int64_t{sizeof(float)} * floats;
 }
-
-}  // namespace
 
 WinogradBlocking BlockingOf(const WinogradConv& c) {
   WinogradBlocking g;
   const int64_t tiles = c.tiles();
-  const auto odd_lines = [](int64_t floats) { return AlignUp(floats, 32) + 16; };
   const int64_t most = std::max(kWinogradMaxPart, kInputFloats / (kWinogradAll * c.in));
   const int64_t held = std::min(most, tiles);  // of a part of the batch never more
   g.group = std::min(AlignUp(CeilDiv(tiles, CeilDiv(tiles, most)), 8), held);
   g.part = std::min(AlignUp(CeilDiv(g.group, CeilDiv(g.group, kWinogradMaxPart)), 8), g.group);
-  g.input_plane = odd_lines(held * c.in);
+  g.input_plane = OddLines(held * c.in);
   g.zero_floats = AlignUp(c.in, 16);
   g.input_floats = kWinogradAll * g.input_plane;
   const int64_t all_outputs = std::max(AlignUp(c.out, 32), AlignUp(c.out, 12));
   g.shared_weights = kWinogradAll * c.in * all_outputs <= kWeightFloats;
-  g.weight_plane = odd_lines(c.in * (g.shared_weights ? all_outputs : kWinogradPanel));
+  g.weight_plane = OddLines(c.in * (g.shared_weights ? all_outputs : kWinogradPanel));
   (g.shared_weights ? g.weight_floats : g.panel_floats) = kWinogradAll * g.weight_plane;
   g.product_floats = std::min(kWinogradMaxPart, held) * kWinogradAll * kWinogradPanel;
   g.taps_floats = 9 * kWinogradRows * kWinogradPanel;
@@ -273,7 +237,10 @@ WinogradBlocking BlockingOf(const WinogradConv& c) {
 }
 
 bool WinogradConv2d::Supports(const KernelQuery& query) {
-  return IsWinograd(query, std::get<ConvAttrs>(*query.attrs)) && Pays(ForwardConv(query));
+  if (!HasWinogradTaps(query, query.operands[1].shape, std::get<ConvAttrs>(*query.attrs)))
+    return false;
+  const WinogradConv c = ForwardConv(query);
+  return WinogradPays(c, ScratchOf(c, 1));
 }
 int64_t WinogradConv2d::ScratchBytes(const KernelQuery& query) {
   return ScratchOf(ForwardConv(query), query.slots);
@@ -289,7 +256,10 @@ void WinogradConv2d::Run(const KernelArgs& args) {
 }
 
 bool WinogradConv2dGradInput::Supports(const KernelQuery& query) {
-  return IsWinograd(query, std::get<ConvGradAttrs>(*query.attrs)) && Pays(GradConv(query));
+  if (!HasWinogradTaps(query, query.operands[1].shape, std::get<ConvGradAttrs>(*query.attrs)))
+    return false;
+  const WinogradConv c = GradConv(query);
+  return WinogradPays(c, ScratchOf(c, 1));
 }
 int64_t WinogradConv2dGradInput::ScratchBytes(const KernelQuery& query) {
   return ScratchOf(GradConv(query), query.slots);

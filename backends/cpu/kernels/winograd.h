@@ -5,9 +5,12 @@
 // as those of the direct product.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
+#include "backends/api/kernel.h"
 #include "backends/cpu/gemm.h"
+#include "backends/cpu/packed_weights.h"
 #include "engine/base/math.h"
 #include "engine/ops/attrs.h"
 
@@ -55,5 +58,21 @@ inline constexpr int64_t kWinogradRows = 32;
 inline constexpr int64_t kWinogradMaxPart = 32;
 
 WinogradBlocking BlockingOf(const WinogradConv& c);
+
+// At least so many floats, an odd number of cache lines.
+inline int64_t OddLines(int64_t floats) { return AlignUp(floats, 32) + 16; }
+
+// Plain operands, weights `w` of 3x3 taps, stride 1, no dilation, one group. A is ConvAttrs or
+// ConvGradAttrs.
+template <typename A>
+bool HasWinogradTaps(const KernelQuery& query, const Shape& w, const A& a) {
+  return std::all_of(query.operands.begin(), query.operands.end(), IsPlain) && w[1] == 3 &&
+         w[2] == 3 && a.groups == 1 && a.stride[0] == 1 && a.stride[1] == 1 && a.dilation[0] == 1 &&
+         a.dilation[1] == 1;
+}
+
+// Where both sides have many channels, the weights serve many tiles, and most of a tile's outputs
+// exist. Scratch, that of one slot, must not be what makes a small model's plan larger.
+bool WinogradPays(const WinogradConv& c, int64_t scratch_bytes);
 
 }  // namespace pocketune

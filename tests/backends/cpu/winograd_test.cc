@@ -67,6 +67,11 @@ TEST_P(WinogradTest, InputGradientAgreesWithTheReference) {
         c.GradAttrs(c.height, c.width), 4);
 }
 
+TEST_P(WinogradTest, FilterGradientAgreesWithTheReference) {
+  Check(OpKind::kConv2dGradFilter, "cpu.conv2d_grad_filter_winograd", {OutputGradient(), Input()},
+        GetParam().GradAttrs(3, 3), 4);
+}
+
 INSTANTIATE_TEST_SUITE_P(Cases, WinogradTest, testing::ValuesIn(WinogradCases()),
                          [](const auto& info) { return std::string(info.param.name); });
 
