@@ -74,6 +74,11 @@ TEST(VerifierTest, RejectsNamesThatAreTaken) {
             "verify: y: another output has the same name");
 }
 
+TEST(VerifierTest, NamesWhatIsUnprintableInOneLine) {
+  EXPECT_EQ(Forward("%0: f32[3] input \"a\\n\\000b\"\n%1: f32[3] input \"a\\n\\000b\"\n"),
+            "verify: a\\n\\000b: the name is taken");
+}
+
 TEST(VerifierTest, RejectsSlicesThatAreNotSomeOfAParameters) {
   const auto slices = [](const std::string& marks) {
     return Forward("%0: f32[5,3] param \"w\" weight stem " + marks + "\n");
