@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <fstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "CLI/CLI.hpp"
@@ -62,11 +63,18 @@ void TakeTurns(const Options& options, const KernelRun& ours, std::array<OneDnnC
   }
 }
 
+// The first own kernel in the order of preference that serves a filter which learns.
+const KernelInfo& OwnKernel(const KernelCase& c, const KernelQuery& query) {
+  for (const KernelInfo& row : CpuKernels()) {
+    const bool own = std::string_view(row.name).starts_with("cpu.") && row.prepare == nullptr;
+    if (row.op == c.op && own && (row.supports == nullptr || row.supports(query))) return row;
+  }
+  Die(c.name + ": no own kernel");
+}
+
 Row Compare(const Options& options, const KernelCase& c, ThreadPool& pool) {
   const CaseData data(c);
-  const KernelInfo* kernel = FindKernel(CpuKernels(), std::string("cpu.") + InfoOf(c.op).name);
-  if (kernel == nullptr) Die(c.name + ": no own kernel");
-  const KernelRun ours(*kernel, data, pool);
+  const KernelRun ours(OwnKernel(c, data.Query(pool.slots())), data, pool);
   std::array<OneDnnConv, 2> theirs = {OneDnnConv(data, OneDnnLayout::kNhwc),
                                       OneDnnConv(data, OneDnnLayout::kOwn)};
   Row row{};
