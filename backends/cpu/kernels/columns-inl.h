@@ -54,7 +54,7 @@ template <class F, class RowOffset>
 HWY_INLINE void FoldColumns(const F& f, ColumnBlocks::Part part, const RowOffset& row_offset,
                             float* out, int64_t stride) {
   if constexpr (HWY_TARGET == HWY_AVX3) {  // 32 registers of 16 floats: 192 and 144 columns
-    FoldWhole<12 / F::kValues>(f, row_offset, out, stride, &part);
+    if constexpr (F::kValues == 1) FoldWhole<12>(f, row_offset, out, stride, &part);
     FoldWhole<9>(f, row_offset, out, stride, &part);
   }
   FoldWhole<6>(f, row_offset, out, stride, &part);
