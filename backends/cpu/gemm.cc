@@ -167,10 +167,7 @@ void RunBlock(const Product& x, Block& t, int slot) {
   if (deep && x.g.strip_floats > 0) {
     FillStrip(x.p.a.grid, t.a, t.m0, t.m1 - t.m0, strip, t.patches);
   }
-  const int64_t most = deep ? kMrDeep : kMr;
-  const int64_t m_panels = CeilDiv(t.m1 - t.m0, most);
-  const int64_t height = AlignUp(CeilDiv(t.m1 - t.m0, m_panels), 2);
-  const int64_t full = (t.m1 - t.m0) / height, rest = (t.m1 - t.m0) % height;
+  const int64_t height = TileHeight(t.m1 - t.m0, deep ? kMrDeep : kMr);
   const int64_t panel_rows = deep ? kMrDeep : kAStride;
   TileRows panels[kGemmMaxRows / kMrDeep + 1];
   for (int64_t k0 = t.k0; k0 < t.k1; k0 += kGemmKc) {
@@ -186,13 +183,8 @@ void RunBlock(const Product& x, Block& t, int slot) {
       const TileColumns b = ColumnsOfB(x, t, n, cols, k0, kc, gather, packed_b);
       const float* bias = t.bias != nullptr ? t.bias + n : nullptr;
       const Bounds bounds = whole ? BoundsOf(x.p.act) : Bounds();
-      TileOutput out = {t.rows, n, height, cols, k0 > t.k0, bias, bounds};
-      RunTiles(panels, full, b.data, b.step, kc, out);
-      if (rest > 0) {
-        out.c += full * height;
-        out.rows = rest;
-        RunTiles(panels + full, 1, b.data, b.step, kc, out);
-      }
+      RunRows(panels, t.m1 - t.m0, b.data, b.step, kc,
+              {t.rows, n, height, cols, k0 > t.k0, bias, bounds});
       if (!whole || IsClamp(x.p.act)) continue;
       for (int64_t m = t.m0; m < t.m1; ++m) ActInPlace(x.p.act, t.rows[m - t.m0] + n, cols);
     }

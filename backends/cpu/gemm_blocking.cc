@@ -23,8 +23,6 @@ constexpr int64_t kSmallPatch = 160;
 constexpr int64_t kFewChannels = 8;
 constexpr int64_t kVector = 16;  // floats that may be read or written too many
 
-int64_t WidestB(int64_t n) { return std::max(AlignUp(n, 32), AlignUp(n, 12)); }
-
 // Multiply-accumulates of a product whose tiles are filled up with zeros.
 int64_t PaddedWork(int64_t m, int64_t n) { return AlignUp(m, 2) * (n <= 8 ? 8 : AlignUp(n, 16)); }
 
@@ -61,6 +59,8 @@ int64_t StripFloats(const GemmProblem& p, const GemmBlocking& g) {
 int64_t PackedRows(int64_t m) { return std::max(CeilDiv(m, 14) * 16, CeilDiv(m, 6) * 8); }
 
 }  // namespace
+
+int64_t WidestB(int64_t n) { return std::max(AlignUp(n, 32), AlignUp(n, 12)); }
 
 bool TransposePays(int64_t m, int64_t n) {
   return m * n <= kPartialFloats && 10 * PaddedWork(n, m) < 9 * PaddedWork(m, n);

@@ -48,6 +48,9 @@ struct StripShape {
 };
 StripShape StripOf(const PatchGrid& g);
 
+// Columns of n that are packed in whole panels, at most, over all levels.
+int64_t WidestB(int64_t n);
+
 GemmBlocking BlockingOf(const GemmProblem& p);
 
 }  // namespace pocketune

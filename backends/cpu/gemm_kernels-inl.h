@@ -490,6 +490,22 @@ HWY_INLINE void RunTiles(const TileRows* a, int64_t tiles, const float* b, int64
   run(a, tiles, b, b_step, kc, out);
 }
 
+// Rows of the tiles, at most `most`, that cut `rows` evenly.
+HWY_INLINE int64_t TileHeight(int64_t rows, int64_t most) {
+  return AlignUp(CeilDiv(rows, CeilDiv(rows, most)), 2);
+}
+
+// The tiles of `rows` rows, out.rows each, and a last one of what is left.
+HWY_INLINE void RunRows(const TileRows* a, int64_t rows, const float* b, int64_t b_step, int64_t kc,
+                        TileOutput out) {
+  const int64_t full = rows / out.rows, rest = rows % out.rows;
+  RunTiles(a, full, b, b_step, kc, out);
+  if (rest == 0) return;
+  out.c += full * out.rows;
+  out.rows = rest;
+  RunTiles(a + full, 1, b, b_step, kc, out);
+}
+
 // What less than a vector at the end of k adds to the totals [rows, cols] of a DotTile.
 HWY_NOINLINE inline void AddDotTails(const float* a, int64_t lda, int rows, const float* b,
                                      int64_t ldb, int cols, int64_t k, float* totals) {

@@ -71,8 +71,7 @@ void Multiply(const Winograd& x, const float* inputs, int64_t tiles, const float
   const int64_t depth = x.c.in;
   float* rows[kWinogradMaxPart];
   for (int64_t r = 0; r < tiles; ++r) rows[r] = products + r * kWinogradAll * kNr;
-  const int64_t height = AlignUp(CeilDiv(tiles, CeilDiv(tiles, kMrDeep)), 2);
-  const int64_t full = tiles / height, rest = tiles % height;
+  const int64_t height = TileHeight(tiles, kMrDeep);
   TileRows panels[kWinogradMaxPart / kMrDeep + 1];
   for (int64_t i = 0; i < kWinogradAll; ++i) {
     for (int64_t k0 = 0; k0 < depth; k0 += kGemmKc) {
@@ -81,12 +80,7 @@ void Multiply(const Winograd& x, const float* inputs, int64_t tiles, const float
       for (int64_t r = 0; r * height < tiles; ++r)
         panels[r] = {a + r * height * depth, depth, true};
       const float* b = weights + i * x.g.weight_plane + k0 * kNr;
-      TileOutput out = {rows, i * kNr, height, cols, k0 > 0, nullptr, Bounds()};
-      RunTiles(panels, full, b, kNr, kc, out);
-      if (rest == 0) continue;
-      out.c += full * height;
-      out.rows = rest;
-      RunTiles(panels + full, 1, b, kNr, kc, out);
+      RunRows(panels, tiles, b, kNr, kc, {rows, i * kNr, height, cols, k0 > 0, nullptr, Bounds()});
     }
   }
 }
@@ -227,7 +221,7 @@ WinogradBlocking BlockingOf(const WinogradConv& c) {
   g.input_plane = OddLines(held * c.in);
   g.zero_floats = AlignUp(c.in, 16);
   g.input_floats = kWinogradAll * g.input_plane;
-  const int64_t all_outputs = std::max(AlignUp(c.out, 32), AlignUp(c.out, 12));
+  const int64_t all_outputs = WidestB(c.out);
   g.shared_weights = kWinogradAll * c.in * all_outputs <= kWeightFloats;
   g.weight_plane = OddLines(c.in * (g.shared_weights ? all_outputs : kWinogradPanel));
   (g.shared_weights ? g.weight_floats : g.panel_floats) = kWinogradAll * g.weight_plane;

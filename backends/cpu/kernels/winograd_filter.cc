@@ -76,19 +76,13 @@ void AddProducts(const FilterGrad& f, const FilterScratch& at, int64_t i, int64_
     for (int64_t r = 0; r < m; ++r) {
       rows[r] = at.sums + i * f.sum_plane + (m0 + r) * f.columns;
     }
-    const int64_t height = AlignUp(CeilDiv(m, CeilDiv(m, kMr)), 2);
-    const int64_t full = m / height, rest = m % height;
+    const int64_t height = TileHeight(m, kMr);
     const float* dy = at.dy + i * f.dy_plane + m0;
     for (int64_t r = 0; r * height < m; ++r) panels[r] = {dy + r * height, f.c.out, false};
     for (int64_t n = 0; n < cols; n += kNr) {
       const float* b = at.x + i * f.x_plane + n;
-      TileOutput out = {rows,   n,       height,  std::min<int64_t>(kNr, cols - n),
-                        !begin, nullptr, Bounds()};
-      RunTiles(panels, full, b, f.columns, tiles, out);
-      if (rest == 0) continue;
-      out.c += full * height;
-      out.rows = rest;
-      RunTiles(panels + full, 1, b, f.columns, tiles, out);
+      RunRows(panels, m, b, f.columns, tiles,
+              {rows, n, height, std::min<int64_t>(kNr, cols - n), !begin, nullptr, Bounds()});
     }
   }
 }
