@@ -62,6 +62,37 @@ WinogradBlocking BlockingOf(const WinogradConv& c);
 // At least so many floats, an odd number of cache lines.
 inline int64_t OddLines(int64_t floats) { return AlignUp(floats, 32) + 16; }
 
+// The convolution's sizes and how its filter gradient is cut, by shape alone.
+struct FilterGrad {
+  static constexpr int64_t kSumFloats = 600 << 10;
+  // Of a group at most, unless few tiles have more.
+  static constexpr int64_t kTileFloats = 256 << 10;
+  static constexpr int64_t kLeastGroup = 32;
+
+  WinogradConv c;
+  const float* dy = nullptr;
+  float* dw = nullptr;  // [out, 3, 3, in]
+  int64_t columns;      // inputs whose sums are held at a time
+  int64_t group;        // tiles that are held transformed
+  // Floats of scratch: a pixel of zeros, then 36 planes each of gradients [tile, out], of inputs
+  // [tile, columns], which are read a panel too far, and of sums [out, columns].
+  int64_t zeros, dy_plane, x_plane, sum_plane;
+
+  explicit FilterGrad(const WinogradConv& conv) : c(conv) {
+    const int64_t most = kSumFloats / (kWinogradAll * c.out) / kWinogradPanel * kWinogradPanel;
+    columns = std::min(std::max(most, kWinogradPanel), c.in);
+    group = std::max(kLeastGroup, kTileFloats / (kWinogradAll * (columns + c.out)));
+    group = std::min(group, c.tiles());
+    zeros = AlignUp(std::max(c.in, c.out), 16);
+    dy_plane = OddLines(group * c.out);
+    x_plane = OddLines(group * columns + kWinogradPanel);
+    sum_plane = OddLines(c.out * columns);
+  }
+  int64_t ScratchBytes() const {
+    return int64_t{sizeof(float)} * (zeros + kWinogradAll * (dy_plane + x_plane + sum_plane));
+  }
+};
+
 // Plain operands, weights `w` of 3x3 taps, stride 1, no dilation, one group. A is ConvAttrs or
 // ConvGradAttrs.
 template <typename A>

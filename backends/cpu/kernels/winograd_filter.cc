@@ -14,45 +14,6 @@
 #include "backends/cpu/kernels/winograd-inl.h"
 #include "backends/cpu/kernels/winograd.h"
 
-#ifndef POCKETUNE_WINOGRAD_FILTER_ONCE
-#define POCKETUNE_WINOGRAD_FILTER_ONCE
-namespace pocketune {
-namespace {
-
-constexpr int64_t kSumFloats = 600 << 10;
-constexpr int64_t kTileFloats = 256 << 10;  // of a group at most, unless few tiles have more
-constexpr int64_t kLeastGroup = 32;
-
-// The convolution's sizes and how its filter gradient is cut, by shape alone.
-struct FilterGrad {
-  WinogradConv c;
-  const float* dy = nullptr;
-  float* dw = nullptr;  // [out, 3, 3, in]
-  int64_t columns;      // inputs whose sums are held at a time
-  int64_t group;        // tiles that are held transformed
-  // Floats of scratch: a pixel of zeros, then 36 planes each of gradients [tile, out], of inputs
-  // [tile, columns], which are read a panel too far, and of sums [out, columns].
-  int64_t zeros, dy_plane, x_plane, sum_plane;
-
-  explicit FilterGrad(const WinogradConv& conv) : c(conv) {
-    const int64_t most = kSumFloats / (kWinogradAll * c.out) / kWinogradPanel * kWinogradPanel;
-    columns = std::min(std::max(most, kWinogradPanel), c.in);
-    group = std::max(kLeastGroup, kTileFloats / (kWinogradAll * (columns + c.out)));
-    group = std::min(group, c.tiles());
-    zeros = AlignUp(std::max(c.in, c.out), 16);
-    dy_plane = OddLines(group * c.out);
-    x_plane = OddLines(group * columns + kWinogradPanel);
-    sum_plane = OddLines(c.out * columns);
-  }
-  int64_t ScratchBytes() const {
-    return int64_t{sizeof(float)} * (zeros + kWinogradAll * (dy_plane + x_plane + sum_plane));
-  }
-};
-
-}  // namespace
-}  // namespace pocketune
-#endif
-
 HWY_BEFORE_NAMESPACE();
 namespace pocketune {
 namespace HWY_NAMESPACE {
