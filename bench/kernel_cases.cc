@@ -42,6 +42,8 @@ std::vector<Window> Windows() {
       {{"depthwise 3x3 56 144", 8, 56, 56, 144, 144, 3, 3, Attributes({1, 1}, {1, 1, 1, 1})}, true},
       {{"depthwise 3x3 s2 56 144", 8, 56, 56, 144, 144, 3, 3, Attributes({2, 2}, {1, 1, 1, 1})},
        true},
+      {{"depthwise 3x3 7 960", 8, 7, 7, 960, 960, 3, 3, Attributes({1, 1}, {1, 1, 1, 1})}, true},
+      {{"depthwise 3x3 14 96", 1, 14, 14, 96, 96, 3, 3, Attributes({1, 1}, {1, 1, 1, 1})}, true},
       {{"depthwise 7x7 28 144", 8, 28, 28, 144, 144, 7, 7, Attributes({1, 1}, {3, 3, 3, 3})}, true},
   };
 }

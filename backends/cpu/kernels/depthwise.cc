@@ -54,6 +54,7 @@ struct GatherRow {
   Bounds bounds;                        // of the result
   TapRange rows;                        // taps of h that are inside
   int64_t first_channel, last_channel;  // of what is computed: [first, last)
+  bool from_memory;                     // DepthwiseArgs::FromMemory
 
   const float* Pixel(int64_t s, int64_t i, int64_t j, int64_t t) const {
     const int64_t y = i * h.stride + h.origin + s * h.step;
@@ -153,8 +154,15 @@ void SlideAll(const GatherRow& g, int64_t i) {
   r.width = g.width;
   r.origin = g.w.origin;
   r.bounds = g.bounds;
+  const int64_t below = i * g.h.stride + g.h.origin + 3 * g.h.step;
+  r.next.x = SlideRows::Nearest(g.from, below, g.height, g.width, g.channels);
+  r.next.y = r.y + r.points * r.channels;
   ForEachVector(g.last_channel - g.first_channel, [&](const auto& access, int64_t c) HWY_ATTR {
-    SlideVector(r, access, g.first_channel + c);
+    if (g.from_memory) {
+      SlideVector<true>(r, access, g.first_channel + c);
+    } else {
+      SlideVector<false>(r, access, g.first_channel + c);
+    }
   });
 }
 
@@ -181,6 +189,7 @@ void ForwardRow(const DepthwiseArgs& a, int64_t row, int64_t first_channel, int6
   GatherRow g{};
   g.first_channel = first_channel;
   g.last_channel = last_channel;
+  g.from_memory = a.FromMemory();
   g.h = ForwardLine(a.out_h, a.kernel_h, a.stride_h, a.pad_top, a.dilation_h);
   g.w = ForwardLine(a.out_w, a.kernel_w, a.stride_w, a.pad_left, a.dilation_w);
   g.height = a.in_h;
@@ -216,6 +225,7 @@ void GradInputRow(const DepthwiseArgs& a, int64_t row) {
   g.height = a.out_h;
   g.width = a.out_w;
   g.channels = g.last_channel = a.channels;
+  g.from_memory = a.FromMemory();
   g.kernel_w = a.kernel_w;
   g.from = a.dy + n * a.out_h * a.out_w * a.channels;
   g.weights = a.w;
@@ -281,24 +291,34 @@ HWY_INLINE void CorrelateRow(const DepthwiseArgs& a, const TapLine& line, int64_
   }
 }
 
-// GradFilterRows where the windows slide.
-void SlideFilterRows(const DepthwiseArgs& a, int64_t first, int64_t last, float* to) {
+// Row i of dy of image n against the rows of x under its windows.
+SlideFilter SlideFilterOf(const DepthwiseArgs& a, int64_t n, int64_t i) {
   SlideFilter g;
+  const float* image = a.x + n * a.in_h * a.in_w * a.channels;
+  const int64_t h = i * a.stride_h - a.pad_top;
+  for (int s = 0; s < 3; ++s) {
+    g.x.Set(s, image, h + s * a.dilation_h, a.in_h, a.in_w, a.channels);
+  }
+  g.dy = a.dy + (n * a.out_h + i) * a.out_w * a.channels;
+  g.next.x = SlideRows::Nearest(image, h + 3 * a.dilation_h, a.in_h, a.in_w, a.channels);
+  g.next.y = g.dy + a.out_w * a.channels;
   g.channels = a.channels;
   g.points = a.out_w;
   g.width = a.in_w;
   g.origin = -a.pad_left;
+  return g;
+}
+
+// Adds to `to` the sum over the rows of dy in [first, last) where the windows slide.
+template <bool kFromMemory>
+HWY_INLINE void AddSlideFilterRows(const DepthwiseArgs& a, int64_t first, int64_t last, float* to) {
   ForEachVector(a.channels, [&](const auto& access, int64_t c) HWY_ATTR {
     VF sum[3][3];
-    PT_UNROLL for (int tap = 0; tap < 9; ++tap) sum[tap / 3][tap % 3] = hn::Zero(F32());
+    PT_UNROLL for (int tap = 0; tap < 9; ++tap) {
+      sum[tap / 3][tap % 3] = access.Load(to + tap * a.channels + c);
+    }
     for (int64_t row = first, n = first / a.out_h, i = first % a.out_h; row < last; ++row) {
-      const float* image = a.x + n * a.in_h * a.in_w * a.channels;
-      for (int s = 0; s < 3; ++s) {
-        const int64_t h = i * a.stride_h - a.pad_top + s * a.dilation_h;
-        g.x.Set(s, image, h, a.in_h, a.in_w, a.channels);
-      }
-      g.dy = a.dy + row * a.out_w * a.channels;
-      SlideFilterVector(g, access, c, sum);
+      SlideFilterVector<kFromMemory>(SlideFilterOf(a, n, i), access, c, sum);
       if (++i == a.out_h) {
         i = 0;
         ++n;
@@ -308,6 +328,14 @@ void SlideFilterRows(const DepthwiseArgs& a, int64_t first, int64_t last, float*
       access.Store(sum[tap / 3][tap % 3], to + tap * a.channels + c);
     }
   });
+}
+
+// GradFilterRows where the windows slide: a row at a time where rows come from memory, else all
+// rows of a vector of channels while their sums stay in registers.
+void SlideFilterRows(const DepthwiseArgs& a, int64_t first, int64_t last, float* to) {
+  ZeroFloats(to, 9 * a.channels);
+  if (!a.FromMemory()) return AddSlideFilterRows<false>(a, first, last, to);
+  for (int64_t row = first; row < last; ++row) AddSlideFilterRows<true>(a, row, row + 1, to);
 }
 
 // Sum over the rows of dy in [first, last) (rows count through all images), into `to`.
@@ -339,11 +367,13 @@ void GradFilterRows(const DepthwiseArgs& a, int64_t first, int64_t last, float* 
 void AddPartials(const DepthwiseArgs& a, int64_t parts, const float* partial, int64_t c0,
                  int64_t c1) {
   const int64_t size = a.kernel_h * a.kernel_w * a.channels;
-  for (int64_t c = c0; c < c1; ++c) {
-    float sum = partial[c];
-    for (int64_t p = 1; p < parts; ++p) sum += partial[p * size + c];
-    a.dw[c] = sum;
-  }
+  ForEachVector(c1 - c0, [&](const auto& access, int64_t i) HWY_ATTR {
+    VF sum = access.Load(partial + c0 + i);
+    for (int64_t p = 1; p < parts; ++p) {
+      sum = hn::Add(sum, access.Load(partial + p * size + c0 + i));
+    }
+    access.Store(sum, a.dw + c0 + i);
+  });
 }
 
 }  // namespace HWY_NAMESPACE

@@ -22,6 +22,12 @@ struct DepthwiseArgs {
   float* dx = nullptr;
   float* dw = nullptr;
   Act act = Act::kNone;
+
+  // Whether images come from memory, more than the caches of a core hold.
+  bool FromMemory() const {
+    constexpr int64_t kCacheFloats = 1 << 19;
+    return batch * channels * (in_h * in_w + out_h * out_w) > kCacheFloats;
+  }
 };
 
 // A is ConvAttrs or ConvGradAttrs.

@@ -32,9 +32,30 @@ struct SlideRows {
     rows[s] = inside ? image + h * width * channels : kZeros;
     steps[s] = inside ? channels : 0;
   }
+  // Row `h` or, outside of the image, the nearest.
+  static HWY_INLINE const float* Nearest(const float* image, int64_t h, int64_t height,
+                                         int64_t width, int64_t channels) {
+    return image + std::clamp<int64_t>(h, 0, height - 1) * width * channels;
+  }
   // Where channel c of row s begins.
   HWY_INLINE const float* From(int s, int64_t c) const {
     return steps[s] == 0 ? rows[s] : rows[s] + c;
+  }
+};
+
+// Rows that the next row of results will read and read or write, fetched while this one is
+// computed: its loops take the channels of one vector after another, steps too far apart for the
+// processor to see in them rows that are read from one end to the other.
+struct NextRows {
+  const float* x;
+  const float* y;
+
+  // What falls to pixel i of `pixels` at the channels from c on.
+  template <int kWrite>
+  HWY_INLINE void Fetch(int64_t c, int64_t pixels, int64_t i) const {
+    const int64_t at = c * pixels + i * FloatLanes();
+    __builtin_prefetch(x + at);
+    __builtin_prefetch(y + at, kWrite);
   }
 };
 
@@ -46,12 +67,13 @@ struct SlideResult {
   int64_t weight_step;      // to the next tap
   const float* bias;        // or null
   float* y;                 // channels floats for each window
+  NextRows next;
   int64_t channels, points, width, origin;
   Bounds bounds;
 };
 
-// The channels of `access` from c on.
-template <class Access>
+// The channels of `access` from c on, with kAhead fetching g.next.
+template <bool kAhead, class Access>
 HWY_INLINE void SlideVector(const SlideResult& g, const Access& access, int64_t c) {
   const F32 d;
   VF w[3][3];
@@ -78,6 +100,7 @@ HWY_INLINE void SlideVector(const SlideResult& g, const Access& access, int64_t 
         sum2 = hn::MulAdd(v, w[s][0], sum2);
       }
     }
+    if constexpr (kAhead) g.next.Fetch<1>(c, g.points, i);
     if (i >= 0) {
       access.Store(g.bounds(d, sum0), y);
       y += g.channels;
@@ -92,11 +115,12 @@ HWY_INLINE void SlideVector(const SlideResult& g, const Access& access, int64_t 
 struct SlideFilter {
   SlideRows x;
   const float* dy;
+  NextRows next;
   int64_t channels, points, width, origin;
 };
 
-// Adds to sum[s][t] for the channels of `access` from c on.
-template <class Access>
+// Adds to sum[s][t] for the channels of `access` from c on, with kAhead fetching g.next.
+template <bool kAhead, class Access>
 HWY_INLINE void SlideFilterVector(const SlideFilter& g, const Access& access, int64_t c,
                                   VF (&sum)[3][3]) {
   const float* x[3];
@@ -115,6 +139,7 @@ HWY_INLINE void SlideFilterVector(const SlideFilter& g, const Access& access, in
       sum[s][1] = hn::MulAdd(v, dy1, sum[s][1]);
       sum[s][2] = hn::MulAdd(v, dy2, sum[s][2]);
     }
+    if constexpr (kAhead) g.next.Fetch<0>(c, g.width, column);
     dy2 = dy1;
     dy1 = dy0;
   }
