@@ -1,5 +1,7 @@
 """What every peer shares: the line protocol of run.py, safetensors, memory figures."""
 
+import contextlib
+import ctypes
 import json
 import os
 import sys
@@ -49,6 +51,33 @@ def status_bytes(key):
     return 0
 
 
+class PeakMemory:
+    """The highest resident size since start(), above that at start(), but for pauses."""
+
+    def __init__(self):
+        self.baseline = self.seen = 0
+
+    def start(self):
+        self.restart_mark()
+        self.baseline = status_bytes("VmRSS")
+
+    def bytes(self):
+        self.seen = max(self.seen, status_bytes("VmHWM") - self.baseline)
+        return self.seen
+
+    @contextlib.contextmanager
+    def paused(self):
+        self.bytes()
+        yield
+        ctypes.CDLL(None).malloc_trim(0)  # gives back what was freed meanwhile
+        self.restart_mark()
+
+    @staticmethod
+    def restart_mark():
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+
+
 class Server:
     """Answers bench_steps' commands for a peer.
 
@@ -58,14 +87,12 @@ class Server:
 
     def __init__(self, peer):
         self.peer = peer
-        self.baseline = 0
+        self.memory = PeakMemory()
 
     def answer(self, command, argument):
         if command == "setup":
             self.peer.warm_up()
-            with open("/proc/self/clear_refs", "w") as file:
-                file.write("5")
-            self.baseline = status_bytes("VmRSS")
+            self.memory.start()
             begin = time.monotonic()
             self.peer.setup(json.loads(argument))
             return {"setup_s": time.monotonic() - begin, "version": self.peer.version}
@@ -77,10 +104,11 @@ class Server:
                 times.append(time.monotonic_ns() - begin)
             return {"ns": times, "loss": loss}
         if command == "params":
-            write_safetensors(argument, self.peer.params())
+            with self.memory.paused():  # these copies are the harness's
+                write_safetensors(argument, self.peer.params())
             return {}
         if command == "memory":
-            return {"peak_bytes": status_bytes("VmHWM") - self.baseline}
+            return {"peak_bytes": self.memory.bytes()}
         raise ValueError(f"unknown command (got {command})")
 
 
