@@ -14,6 +14,7 @@
 #include "apps/data/dataset_formats.h"
 #include "apps/data/file_io.h"
 #include "engine/base/checksum.h"
+#include "engine/base/one_line.h"
 #include "engine/base/rng.h"
 
 namespace pocketune::data {
@@ -148,7 +149,7 @@ Dataset::Dataset(std::unique_ptr<DatasetContents> contents, const DatasetOptions
   AssignSplits(options);
   BuildIndices(options);
   AddBalanceNotes();
-  for (std::string& note : notes_) note = OneLine(std::move(note));
+  for (std::string& note : notes_) note = OneLine(note);
 }
 
 Dataset::~Dataset() = default;

@@ -12,15 +12,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/base/one_line.h"
 
 namespace pocketune::data {
-
-std::string OneLine(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text;
-}
 
 absl::Status BadData(const std::string& where, const std::string& fact) {
   return absl::DataLossError(OneLine(absl::StrCat(where, ": ", fact)));

@@ -16,9 +16,6 @@ namespace pocketune::data {
 // No deflate stream expands by more (zlib's technical notes: 1032:1): a larger claim is a lie.
 inline constexpr int64_t kMaxDeflateRatio = 1032;
 
-// Control characters (a file's or a class's name may hold them) become '?'.
-std::string OneLine(std::string text);
-
 // `<where>: <fact>` as one line.
 // BadData is DATA_LOSS: the content is wrong. IoError is NOT_FOUND where `error` (an errno) says
 // that nothing is there, else UNAVAILABLE: the content could not be read.

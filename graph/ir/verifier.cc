@@ -6,11 +6,9 @@
 #include <string>
 #include <utility>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 #include "engine/base/math.h"
+#include "engine/base/one_line.h"
 #include "graph/ir/byte_owners.h"
 #include "graph/ir/loop_laws.h"
 
@@ -454,23 +452,13 @@ constexpr Law kLaws[] = {
     {Stage::kPlanned, CheckPlaces},  {Stage::kPlanned, CheckBytes},
 };
 
-// Names come from a file and may hold anything; a message is one line.
-std::string OneLine(absl::string_view message) {
-  std::string line;
-  for (const char c : message) {
-    const std::string one(1, c);
-    line += absl::ascii_iscntrl(static_cast<unsigned char>(c)) ? absl::CEscape(one) : one;
-  }
-  return line;
-}
-
 }  // namespace
 
 absl::Status Verify(const Graph& graph) {
   for (const Law& law : kLaws) {
     if (graph.stage < law.from) continue;
     const absl::Status status = law.check(graph);
-    if (!status.ok()) return absl::Status(status.code(), OneLine(status.message()));
+    if (!status.ok()) return absl::Status(status.code(), OneLine(std::string(status.message())));
   }
   return absl::OkStatus();
 }

@@ -202,7 +202,7 @@ TEST(ImageTest, SaysThatCmykIsNotSupported) {
 TEST(ImageTest, KeepsAnErrorOnOneLine) {
   Image got;
   EXPECT_EQ(DecodeImageBytes({}, "two\nlines.jpg", {}, &got).message(),
-            "two?lines.jpg: empty file (got 0 bytes, want a JPEG or PNG picture)");
+            "two\\nlines.jpg: empty file (got 0 bytes, want a JPEG or PNG picture)");
 }
 
 TEST(ImageTest, TellsAMissingFileFromABadOne) {
