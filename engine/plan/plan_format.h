@@ -32,6 +32,6 @@ static_assert(sizeof(PlanHeader) == 64);
 // What a process needs beside arena, parameters, states, packed weights and constants:
 // code and data pages of the engine and its libraries that the first step touches, the pool's
 // stacks, the metadata, and the allocator's slack.
-constexpr int64_t StatedOverheadBytes(int64_t steps) { return (9 << 18) + 1024 * steps; }
+constexpr int64_t StatedOverheadBytes(int64_t steps) { return (11 << 18) + 1024 * steps; }
 
 }  // namespace pocketune
