@@ -31,7 +31,7 @@ std::vector<KernelInfo> Kernels() {
   std::vector<KernelInfo> kernels = {{"test.packed_matmul", OpKind::kMatmul, DoNothing,
                                       HasFrozenWeight, nullptr, PrepareNothing, nullptr,
                                       StateBytes}};
-  kernels.insert(kernels.end(), ReferenceKernels().begin(), ReferenceKernels().end());
+  for (const KernelInfo& kernel : ReferenceKernels()) kernels.push_back(kernel);
   return kernels;
 }
 
