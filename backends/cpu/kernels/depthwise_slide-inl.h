@@ -43,9 +43,9 @@ struct SlideRows {
   }
 };
 
-// Rows that the next row of results will read and read or write, fetched while this one is
-// computed: its loops take the channels of one vector after another, steps too far apart for the
-// processor to see in them rows that are read from one end to the other.
+// The rows that come next, fetched while this one is computed: x is read, y read or written. The
+// loops take the channels of one vector after another, steps too far apart for the processor to see
+// in them rows that are read from one end to the other.
 struct NextRows {
   const float* x;
   const float* y;
