@@ -9,6 +9,7 @@ namespace {
 
 constexpr int64_t kWantedItems = 16;        // enough to keep eight threads busy
 constexpr int64_t kSharedFloats = 1 << 17;  // 512 KiB of packed B at most
+constexpr int64_t kManySharedFloats = 1 << 22;  // 16 MiB, of one that many rows meet
 constexpr int64_t kPartialFloats = 1 << 17;
 constexpr int64_t kMinPart = 3 * kGemmKc;  // depth below which a split of K does not pay
 // Multiples of the micro-kernels' heights (14, 6) and widths (32, 16, 8, 12).
@@ -56,6 +57,13 @@ int64_t StripFloats(const GemmProblem& p, const GemmBlocking& g) {
   return StripFloats(of_a ? p.a.grid : p.b.grid, std::min(p.k, kGemmKc));
 }
 
+// Is B packed once, before the work items run? It takes memory, which a large B is worth only where
+// several items would pack the same panels.
+bool SharingPays(const GemmProblem& p) {
+  const int64_t most = p.m > kGemmMaxRows ? kManySharedFloats : kSharedFloats;
+  return p.batch == 1 && p.m > kRowUnit && PackedGemmFloats(p) <= most;
+}
+
 int64_t PackedRows(int64_t m) { return std::max(CeilDiv(m, 14) * 16, CeilDiv(m, 6) * 8); }
 
 }  // namespace
@@ -74,7 +82,7 @@ GemmBlocking BlockingOf(const GemmProblem& p) {
     return g;
   }
   const bool packed = p.b.kind == Kind::kPanels;
-  g.shared_b = packed || (p.batch == 1 && p.m > kRowUnit && PackedGemmFloats(p) <= kSharedFloats);
+  g.shared_b = packed || SharingPays(p);
   const int64_t even = AlignUp(CeilDiv(p.m * p.batch, kWantedItems), kRowUnit);
   g.m_tile = g.shared_b ? std::clamp(even, kRowUnit, kGemmMaxRows) : kGemmMaxRows;
   g.m_tiles = CeilDiv(p.m, g.m_tile);

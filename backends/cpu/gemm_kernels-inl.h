@@ -224,12 +224,15 @@ HWY_INLINE void TransposeRows(const float* const* rows, int64_t count, int strid
 template <int kStride>
 HWY_INLINE void CopyPanelRow(const float* HWY_RESTRICT from, int64_t width,
                              float* HWY_RESTRICT to) {
-  if (width == kStride) {
-    CopyFloats(from, to, kStride);
-    return;
+  static_assert(kStride % kLanes == 0);
+  const F32 d;
+  PT_UNROLL for (int i = 0; i < kStride; i += kLanes) {
+    if (width >= i + kLanes) {
+      hn::StoreU(hn::LoadU(d, from + i), d, to + i);
+    } else {
+      hn::StoreU(width > i ? LoadSome(from + i, width - i) : hn::Zero(d), d, to + i);
+    }
   }
-  CopyFloats(from, to, width);
-  ZeroFloats(to + width, kStride - width);
 }
 
 // Panel rows of grid points from `at` on where the panel lies within one tap: the usual case of
