@@ -90,6 +90,24 @@ bool ReadsDeep(const Product& x) {
          (kind == GemmOperand::Kind::kDepthMajor || kind == GemmOperand::Kind::kPatches);
 }
 
+// Neighbouring panels of an A stored [K,M] share lines and pages of memory.
+bool PacksTogether(const Product& x) {
+  return !x.g.direct_a && x.p.a.kind == GemmOperand::Kind::kAcrossMajor;
+}
+
+// Packs the panels of all rows of the block, `height` rows each, a few k at a time.
+void PackPanels(const Product& x, const Block& t, int64_t height, int64_t k0, int64_t kc,
+                float* to) {
+  constexpr int64_t kStep = 8;  // lines that the first-level cache holds at any distance
+  for (int64_t k = 0; k < kc; k += kStep) {
+    const int64_t count = std::min(kStep, kc - k);
+    float* panel = to + k * kAStride;
+    for (int64_t m = t.m0; m < t.m1; m += height, panel += kc * kAStride) {
+      PackPanel<kAStride>(x.p.a, t.a, m, std::min(m + height, t.m1), k0 + k, count, nullptr, panel);
+    }
+  }
+}
+
 // Rows of A from m on, k in [k0, k0 + kc), where they stand or brought to `to`.
 TileRows RowsOfA(const Product& x, const Block& t, int64_t m, int64_t rows, int64_t k0, int64_t kc,
                  float* gather, float* to) {
@@ -118,7 +136,7 @@ TileRows RowsOfA(const Product& x, const Block& t, int64_t m, int64_t rows, int6
   if (o.kind == GemmOperand::Kind::kPatchesAcross && x.g.patch_step > 0) {
     return {gather + m, x.g.patch_step, false};
   }
-  PackPanel<kAStride>(o, t.a, m, m + rows, k0, kc, gather, to);
+  if (!PacksTogether(x)) PackPanel<kAStride>(o, t.a, m, m + rows, k0, kc, gather, to);
   return {to, kAStride, false};
 }
 
@@ -174,6 +192,7 @@ void RunBlock(const Product& x, Block& t, int slot) {
     const int64_t kc = std::min(kGemmKc, t.k1 - k0);
     const bool whole = k0 + kc == t.k1 && !x.g.staged;  // after this block nothing is missing
     if (x.g.patch_step > 0) GatherSmallPatches(x, t, k0, kc, gather, strip);
+    if (PacksTogether(x)) PackPanels(x, t, height, k0, kc, packed_a);
     for (int64_t m = t.m0, i = 0; m < t.m1; m += height, ++i) {
       panels[i] = RowsOfA(x, t, m, std::min(height, t.m1 - m), k0, kc, gather,
                           packed_a + i * panel_rows * kc);

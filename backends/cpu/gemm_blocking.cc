@@ -7,8 +7,8 @@
 namespace pocketune {
 namespace {
 
-constexpr int64_t kWantedItems = 16;        // enough to keep eight threads busy
-constexpr int64_t kSharedFloats = 1 << 17;  // 512 KiB of packed B at most
+constexpr int64_t kWantedItems = 16;            // enough to keep eight threads busy
+constexpr int64_t kSharedFloats = 1 << 17;      // 512 KiB of packed B at most
 constexpr int64_t kManySharedFloats = 1 << 22;  // 16 MiB, of one that many rows meet
 constexpr int64_t kPartialFloats = 1 << 17;
 constexpr int64_t kMinPart = 3 * kGemmKc;  // depth below which a split of K does not pay
