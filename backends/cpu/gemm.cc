@@ -54,6 +54,10 @@ struct Product {
   }
 };
 
+// Rows of several panels that are packed at once: lines that the first-level cache holds however
+// far apart they are.
+inline constexpr int64_t kPackStep = 8;
+
 // In whole packed B, of n columns, the panel of kNr of them that is kc deep from k0 on.
 HWY_INLINE int64_t PanelOffset(int64_t n, int64_t k0, int64_t kc, int64_t panel) {
   return k0 * AlignUp(n, kNr) + panel * kc * kNr;
@@ -63,6 +67,20 @@ void PackWholePanel(const GemmProblem& p, const float* b, int64_t panel, float* 
   for (int64_t k0 = 0; k0 < p.k; k0 += kGemmKc) {
     const int64_t kc = std::min(kGemmKc, p.k - k0);
     PackPanel<kNr>(p.b, b, panel * kNr, p.n, k0, kc, nullptr, to + PanelOffset(p.n, k0, kc, panel));
+  }
+}
+
+// Of all panels the rows [k, k_end) within a block of kGemmKc. A B stored [K,N] is read row by row,
+// since memory comes fastest in its own order.
+void PackWholeRows(const GemmProblem& p, const float* b, int64_t k, int64_t k_end, float* to) {
+  const int64_t k0 = k / kGemmKc * kGemmKc;
+  const int64_t kc = std::min(kGemmKc, p.k - k0);
+  for (; k < k_end; k += kPackStep) {
+    const int64_t count = std::min(kPackStep, k_end - k);
+    for (int64_t panel = 0; panel < CeilDiv(p.n, kNr); ++panel) {
+      PackPanel<kNr>(p.b, b, panel * kNr, p.n, k, count, nullptr,
+                     to + PanelOffset(p.n, k0, kc, panel) + (k - k0) * kNr);
+    }
   }
 }
 
@@ -98,9 +116,8 @@ bool PacksTogether(const Product& x) {
 // Packs the panels of all rows of the block, `height` rows each, a few k at a time.
 void PackPanels(const Product& x, const Block& t, int64_t height, int64_t k0, int64_t kc,
                 float* to) {
-  constexpr int64_t kStep = 8;  // lines that the first-level cache holds at any distance
-  for (int64_t k = 0; k < kc; k += kStep) {
-    const int64_t count = std::min(kStep, kc - k);
+  for (int64_t k = 0; k < kc; k += kPackStep) {
+    const int64_t count = std::min(kPackStep, kc - k);
     float* panel = to + k * kAStride;
     for (int64_t m = t.m0; m < t.m1; m += height, panel += kc * kAStride) {
       PackPanel<kAStride>(x.p.a, t.a, m, std::min(m + height, t.m1), k0 + k, count, nullptr, panel);
@@ -279,6 +296,19 @@ void FillRow(const GemmProblem& p, int64_t row) {
   ActInPlace(p.act, out, p.n);
 }
 
+void PackShared(const GemmProblem& p, ThreadPool* pool, float* to) {
+  if (p.b.kind != GemmOperand::Kind::kAcrossMajor) {
+    pool->ParallelFor(CeilDiv(p.n, kNr),
+                      [&](int64_t panel, int) HWY_ATTR { PackWholePanel(p, p.b.data, panel, to); });
+    return;
+  }
+  constexpr int64_t kRows = 4 * kPackStep;
+  static_assert(kGemmKc % kRows == 0);
+  pool->ParallelFor(CeilDiv(p.k, kRows), [&](int64_t i, int) HWY_ATTR {
+    PackWholeRows(p, p.b.data, i * kRows, std::min(p.k, (i + 1) * kRows), to);
+  });
+}
+
 void GemmAtLevel(const GemmProblem& p, void* scratch, ThreadPool* pool) {
   if (p.k == 0) {
     pool->ParallelFor(p.batch * p.m, [&](int64_t row, int) HWY_ATTR { FillRow(p, row); });
@@ -290,11 +320,7 @@ void GemmAtLevel(const GemmProblem& p, void* scratch, ThreadPool* pool) {
                       [&](int64_t item, int) HWY_ATTR { RunDots(p, item); });
     return;
   }
-  if (x.g.shared_floats > 0) {
-    pool->ParallelFor(CeilDiv(p.n, kNr), [&](int64_t panel, int) HWY_ATTR {
-      PackWholePanel(p, p.b.data, panel, x.shared);
-    });
-  }
+  if (x.g.shared_floats > 0) PackShared(p, pool, x.shared);
   pool->ParallelFor(p.batch * x.g.parts * x.g.m_tiles * x.g.n_tiles,
                     [&](int64_t item, int slot) HWY_ATTR { RunItem(x, item, slot); });
   if (x.g.staged) {
