@@ -20,6 +20,7 @@ and options, the run goes on after them. Cases where pocketune failed are run ag
 import argparse
 import collections
 import json
+import math
 import os
 import pathlib
 import platform
@@ -50,6 +51,7 @@ WORKLOADS = dict((
     workload("resnet50-b4", "resnet50", (224, 224, 3), 4),
 ))
 SCHEMES = ("full", "bias", "pockengine", "head")
+HOPELESS = 5  # times the fastest peer
 QUICK = ("ds-cnn-b32", "mcunet-5fps-b1")
 
 
@@ -73,7 +75,7 @@ def absent(record, workload, scheme):
     """Peers not to start again, with what to report of them: an earlier case has told enough.
 
     That is a case with another number of threads where the peer was slow, wrong or failed, or one
-    of any scheme where it did not answer in time (compiling, mostly).
+    of any scheme where it was hopelessly slow or did not answer in time (compiling, mostly).
     """
     found = {}
     for case in record["cases"]:
@@ -81,11 +83,19 @@ def absent(record, workload, scheme):
             continue
         where = f"{case['scheme']}, {case['threads']} threads"
         for name, r in case["engines"].items():
-            lost = r["status"] != "ok" and (case["scheme"] == scheme or r.get("timed_out"))
+            lost = r["status"] != "ok" and (
+                case["scheme"] == scheme or r.get("timed_out") or is_hopeless(case, r))
             if name != OURS and lost and name not in found:
                 found[name] = {"status": r["status"], "untried": True,
                                "reason": f"as under {where}: {r.get('reason', r['status'])}"}
     return found
+
+
+def is_hopeless(case, result):
+    """Was a peer HOPELESS times slower than the fastest?"""
+    fastest = min((r["median_ms"] for name, r in case["engines"].items()
+                   if name != OURS and "median_ms" in r), default=math.inf)
+    return result.get("about_ms", 0) > HOPELESS * fastest
 
 
 def cpu_name():
