@@ -176,10 +176,9 @@ void GradOfInput(const KernelArgs& args, const Gate& gate, const GradVectors& v)
   const float* mean = args.operands[3].as<float>();
   float* dx = args.results[0].as<float>();
   const auto make = [&](const auto& access, int64_t c) HWY_ATTR {
-    const auto open = gate.At(access, c);
     const VF m = access.Load(mean + c), factor = access.Load(v.factor + c);
     const VF dy_mean = access.Load(v.dy_mean + c), slope = access.Load(v.slope + c);
-    return [=](const auto& at, int64_t i) HWY_ATTR {
+    return [=, open = gate.At(access, c)](const auto& at, int64_t i) HWY_ATTR {
       const VF centered = hn::Sub(at.Load(x + i), m);
       const VF g = hn::Sub(open(at.Load(dy + i), centered), dy_mean);
       at.Store(hn::Mul(factor, hn::NegMulAdd(centered, slope, g)), dx + i);
