@@ -13,61 +13,71 @@
 HWY_BEFORE_NAMESPACE();
 namespace pocketune::HWY_NAMESPACE {
 
-// kVecs vectors of columns from `column` on. See FoldColumns.
+// Takes one row, whose first element is `at`, into out. See FoldColumns.
+template <class F>
+HWY_INLINE void FoldRow(const F& f, int64_t at, int64_t begin, int64_t end, float* out,
+                        int64_t stride) {
+  ForEachVector(end - begin, [&](const auto& access, int64_t i) HWY_ATTR {
+    const int64_t c = begin + i;
+    VF folded[F::kValues];
+    for (int k = 0; k < F::kValues; ++k) folded[k] = access.Load(out + k * stride + c);
+    f(access, at + c, c, folded);
+    for (int k = 0; k < F::kValues; ++k) access.Store(folded[k], out + k * stride + c);
+  });
+}
+
+// Takes kVecs vectors of all rows, the columns from `column` on, into `out`.
 template <int kVecs, class Access, class F, class RowOffset>
 HWY_INLINE void FoldStrip(const F& f, const Access& access, const RowOffset& row_offset,
-                          int64_t begin, int64_t end, int64_t column,
-                          VF (&folded)[kVecs][F::kValues]) {
+                          const ColumnBlocks::Part& part, int64_t column, float* out,
+                          int64_t stride) {
   const int64_t lanes = FloatLanes();
+  VF folded[kVecs][F::kValues];
   for (int v = 0; v < kVecs; ++v) {
     for (int k = 0; k < F::kValues; ++k) folded[v][k] = hn::Set(F32(), F::kInit);
   }
-  for (int64_t row = begin; row < end; ++row) {
+  for (int64_t row = part.row_begin; row < part.row_end; ++row) {
     const int64_t at = row_offset(row) + column;
     for (int v = 0; v < kVecs; ++v) f(access, at + v * lanes, column + v * lanes, folded[v]);
   }
-}
-
-// Folds the rows of kVecs vectors of columns from part.column_begin on, and sets it behind them, as
-// often as they fit.
-template <int kVecs, class F, class RowOffset>
-HWY_INLINE void FoldWhole(const F& f, const RowOffset& row_offset, float* out, int64_t stride,
-                          ColumnBlocks::Part* part) {
-  const int64_t lanes = FloatLanes();
-  int64_t& c = part->column_begin;
-  for (; c + kVecs * lanes <= part->column_end; c += kVecs * lanes) {
-    VF folded[kVecs][F::kValues];
-    FoldStrip(f, WholeVector(), row_offset, part->row_begin, part->row_end, c, folded);
-    for (int v = 0; v < kVecs; ++v) {
-      for (int k = 0; k < F::kValues; ++k) {
-        hn::StoreU(folded[v][k], F32(), out + k * stride + c + v * lanes);
-      }
+  for (int v = 0; v < kVecs; ++v) {
+    for (int k = 0; k < F::kValues; ++k) {
+      access.Store(folded[v][k], out + k * stride + column + v * lanes);
     }
   }
 }
 
 // Folds the part's rows: out[k * stride + c] for columns c of the part and F::kValues values.
 // f(access, at, c, values) takes elements `at`.. of its arrays, columns c.., into the vectors
-// `values`, which start as F::kInit; row_offset(row) is where a row starts. Strips are as wide as
-// rows where the registers allow: from memory, a matrix is read three times as fast without gaps.
+// `values`, which start as F::kInit; row_offset(row) is where a row starts. Strips of columns, one
+// after the other, are summed in registers: for rows that are short, or in a cache already.
 template <class F, class RowOffset>
-HWY_INLINE void FoldColumns(const F& f, ColumnBlocks::Part part, const RowOffset& row_offset,
-                            float* out, int64_t stride) {
-  if constexpr (HWY_TARGET == HWY_AVX3) {  // 32 registers of 16 floats: 192 and 144 columns
-    if constexpr (F::kValues == 1) FoldWhole<12>(f, row_offset, out, stride, &part);
-    FoldWhole<9>(f, row_offset, out, stride, &part);
+HWY_INLINE void FoldStrips(const F& f, const ColumnBlocks::Part& part, const RowOffset& row_offset,
+                           float* out, int64_t stride) {
+  constexpr int kVecs = 4;
+  const int64_t wide = kVecs * FloatLanes();
+  int64_t c = part.column_begin;
+  for (; c + wide <= part.column_end; c += wide) {
+    FoldStrip<kVecs>(f, WholeVector(), row_offset, part, c, out, stride);
   }
-  FoldWhole<6>(f, row_offset, out, stride, &part);
-  FoldWhole<4>(f, row_offset, out, stride, &part);
-  if constexpr (HWY_TARGET == HWY_AVX3) FoldWhole<3>(f, row_offset, out, stride, &part);
-  FoldWhole<2>(f, row_offset, out, stride, &part);
-  FoldWhole<1>(f, row_offset, out, stride, &part);
-  if (part.column_begin == part.column_end) return;
-  const int64_t n = part.column_end - part.column_begin;
-  VF folded[1][F::kValues];
-  FoldStrip(f, PartVector{n}, row_offset, part.row_begin, part.row_end, part.column_begin, folded);
+  ForEachVector(part.column_end - c, [&](const auto& access, int64_t i) HWY_ATTR {
+    FoldStrip<1>(f, access, row_offset, part, c + i, out, stride);
+  });
+}
+
+// The same, to the bit, for rows in memory: long ones are taken in their order, since memory is
+// read twice as fast without gaps.
+template <class F, class RowOffset>
+HWY_INLINE void FoldColumns(const F& f, const ColumnBlocks::Part& part, const RowOffset& row_offset,
+                            float* out, int64_t stride) {
+  constexpr int64_t kShort = 64;
+  const int64_t begin = part.column_begin, end = part.column_end;
+  if (end - begin <= kShort) return FoldStrips(f, part, row_offset, out, stride);
   for (int k = 0; k < F::kValues; ++k) {
-    StoreSome(folded[0][k], out + k * stride + part.column_begin, n);
+    std::fill(out + k * stride + begin, out + k * stride + end, F::kInit);
+  }
+  for (int64_t row = part.row_begin; row < part.row_end; ++row) {
+    FoldRow(f, row_offset(row), begin, end, out, stride);
   }
 }
 

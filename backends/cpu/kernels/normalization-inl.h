@@ -101,7 +101,7 @@ inline void FoldMoments(const ColumnBlocks::Part& part, const float* x, int64_t 
   float* sum = partial + part.block * 2 * channels;
   FoldColumns(SumShifted{x}, part, row_offset, sum, channels);
   const float one_over_rows = 1.0f / static_cast<float>(part.row_end - part.row_begin);
-  FoldColumns(SumSquares{x, sum, one_over_rows}, part, row_offset, sum + channels, channels);
+  FoldStrips(SumSquares{x, sum, one_over_rows}, part, row_offset, sum + channels, channels);
 }
 
 // From those of the blocks of one matrix fn(c, mean, sum of squared distances from it), as in Chan,
