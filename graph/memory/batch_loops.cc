@@ -1,8 +1,8 @@
 #include "graph/memory/batch_loops.h"
 
 #include <algorithm>
-#include <optional>
-#include <utility>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "graph/ir/part_form.h"
 #include "graph/memory/liveness.h"
@@ -10,137 +10,47 @@
 namespace pocketune {
 namespace {
 
-// A loop ends where so many nodes in a row cannot join it.
+// A loop ends where so many nodes in a row cannot join it or share nothing with it.
 constexpr size_t kMostLeftOut = 48;
 
-// Grows one loop from a node on.
-class LoopGrower {
+// Of what the nodes since a loop's first one have made.
+enum class State { kPart, kSum, kBehind };
+using States = std::unordered_map<ValueId, State>;
+
+// All that the node reads is there, part by part where it reads it so.
+bool CanJoin(const Node& node, const std::optional<PartForm>& form, const States& states) {
+  if (!form.has_value()) return false;
+  for (size_t i = 0; i < node.operands.size(); ++i) {
+    const auto state = states.find(node.operands[i]);
+    if (state == states.end() || (state->second == State::kPart && form->cuts(i))) continue;
+    return false;
+  }
+  return true;
+}
+
+// Which nodes share tensors of samples with the first that has joined, directly or through others.
+class Ties {
  public:
-  LoopGrower(const Graph& graph, int64_t batch, int64_t cached_bytes)
-      : graph_(graph),
-        batch_(batch),
-        cached_bytes_(cached_bytes),
-        forms_(graph.nodes.size()),
-        state_(graph.values.size(), State::kBefore) {
-    for (size_t n = 0; n < graph.nodes.size(); ++n) {
-      forms_[n] = PartFormOf(graph, graph.nodes[n], static_cast<int>(batch));
+  void Join(const Node& node, const PartForm& form) {
+    const ValueId result = Find(node.results[0]);
+    if (first_ == kNone) first_ = result;
+    for (size_t i = 0; i < node.operands.size(); ++i) {
+      if (form.cuts(i)) group_[Find(node.operands[i])] = result;
     }
   }
-
-  bool CanStart(NodeId n) const { return forms_[n].has_value() && IsLarge(n); }
-
-  LoopPlan GrowFrom(NodeId first) {
-    std::fill(state_.begin(), state_.end(), State::kBefore);
-    members_.clear();
-    size_t left_out = 0, large = 0;  // members up to the last large one
-    for (NodeId n = first; n < static_cast<NodeId>(graph_.nodes.size()); ++n) {
-      const bool joins = CanJoin(n);
-      const State state = !joins ? State::kBehind : forms_[n]->sums ? State::kSum : State::kPart;
-      for (ValueId id : graph_.nodes[n].results) state_[id] = state;
-      left_out = joins ? 0 : left_out + 1;
-      if (left_out > kMostLeftOut) break;
-      if (!joins) continue;
-      members_.push_back(n);
-      if (IsLarge(n)) large = members_.size();
-    }
-    members_.resize(large);
-    KeepConnected();
-    return SavedBytes() < cached_bytes_ ? LoopPlan{} : Plan(first);
-  }
+  bool WithFirst(const Node& node) { return Find(node.results[0]) == Find(first_); }
 
  private:
-  enum class State { kBefore, kPart, kSum, kBehind };
-
-  bool IsLarge(NodeId n) const {
-    const Node& node = graph_.nodes[n];
-    for (size_t i = 0; i < node.operands.size(); ++i) {
-      if (forms_[n]->cuts(i) && graph_.value(node.operands[i]).bytes() > cached_bytes_) return true;
+  ValueId Find(ValueId id) {
+    for (;;) {
+      ValueId& up = group_.try_emplace(id, id).first->second;
+      if (up == id) return id;
+      id = up = group_[up];
     }
-    return !forms_[n]->sums && graph_.value(node.results[0]).bytes() > cached_bytes_;
   }
 
-  // All that the node reads is there, part by part where it reads it so.
-  bool CanJoin(NodeId n) const {
-    if (!forms_[n].has_value()) return false;
-    const Node& node = graph_.nodes[n];
-    for (size_t i = 0; i < node.operands.size(); ++i) {
-      const State state = state_[node.operands[i]];
-      if (state == State::kBefore || (state == State::kPart && forms_[n]->cuts(i))) continue;
-      return false;
-    }
-    return true;
-  }
-
-  // Drops members that share no tensor of samples with the first, directly or through others.
-  void KeepConnected() {
-    std::vector<ValueId> group(graph_.values.size());
-    for (size_t i = 0; i < group.size(); ++i) group[i] = static_cast<ValueId>(i);
-    const auto find = [&](ValueId id) {
-      while (group[id] != id) id = group[id] = group[group[id]];
-      return id;
-    };
-    for (NodeId n : members_) {
-      const Node& node = graph_.nodes[n];
-      const ValueId result = find(node.results[0]);
-      for (size_t i = 0; i < node.operands.size(); ++i) {
-        if (forms_[n]->cuts(i)) group[find(node.operands[i])] = result;
-      }
-    }
-    const ValueId first = find(graph_.nodes[members_[0]].results[0]);
-    std::erase_if(members_, [&](NodeId n) { return find(graph_.nodes[n].results[0]) != first; });
-  }
-
-  // Of large values: what need not be read from memory again, since a member has just made or read
-  // it.
-  int64_t SavedBytes() const {
-    std::vector<bool> touched(graph_.values.size(), false);
-    int64_t bytes = 0;
-    for (NodeId n : members_) {
-      const Node& node = graph_.nodes[n];
-      for (size_t i = 0; i < node.operands.size(); ++i) {
-        const ValueId id = node.operands[i];
-        if (!forms_[n]->cuts(i) || graph_.value(id).bytes() <= cached_bytes_) continue;
-        if (touched[id]) bytes += graph_.value(id).bytes();
-        touched[id] = true;
-      }
-      touched[node.results[0]] = true;
-    }
-    return bytes;
-  }
-
-  int Parts() const {
-    int64_t largest = 0;
-    for (NodeId n : members_) {
-      const Node& node = graph_.nodes[n];
-      for (size_t i = 0; i < node.operands.size(); ++i) {
-        if (forms_[n]->cuts(i)) largest = std::max(largest, graph_.value(node.operands[i]).bytes());
-      }
-      if (!forms_[n]->sums) largest = std::max(largest, graph_.value(node.results[0]).bytes());
-    }
-    int64_t parts = 2;
-    while (parts < batch_ && (batch_ % parts != 0 || largest > parts * cached_bytes_)) ++parts;
-    return static_cast<int>(parts);
-  }
-
-  LoopPlan Plan(NodeId first) const {
-    LoopPlan plan;
-    std::vector<bool> member(graph_.nodes.size(), false);
-    for (NodeId n : members_) member[n] = true;
-    for (NodeId n = 0; n < first; ++n) plan.order.push_back(n);
-    plan.order.insert(plan.order.end(), members_.begin(), members_.end());
-    for (NodeId n = first; n < static_cast<NodeId>(graph_.nodes.size()); ++n) {
-      if (!member[n]) plan.order.push_back(n);
-    }
-    plan.loop = {first, first + static_cast<NodeId>(members_.size()) - 1, Parts()};
-    return plan;
-  }
-
-  const Graph& graph_;
-  const int64_t batch_;
-  const int64_t cached_bytes_;
-  std::vector<std::optional<PartForm>> forms_;  // per node: as one sample after the other
-  std::vector<State> state_;                    // per value, for the loop at hand
-  std::vector<NodeId> members_;
+  std::unordered_map<ValueId, ValueId> group_;
+  ValueId first_ = kNone;
 };
 
 }  // namespace
@@ -152,18 +62,99 @@ int64_t BatchOf(const Graph& graph) {
   return 1;
 }
 
-LoopPlan FindBatchLoop(const Graph& graph, NodeId begin, int64_t cached_bytes) {
-  const int64_t batch = BatchOf(graph);
-  LoopPlan plan;
-  plan.loop.parts = 0;
-  if (batch == 1) return plan;
-  LoopGrower grower(graph, batch, cached_bytes);
-  for (NodeId n = begin; n < static_cast<NodeId>(graph.nodes.size()); ++n) {
-    if (!grower.CanStart(n)) continue;
-    LoopPlan found = grower.GrowFrom(n);
-    if (!found.order.empty()) return found;
+LoopFinder::LoopFinder(const Graph& graph, int64_t cached_bytes)
+    : graph_(graph),
+      batch_(BatchOf(graph)),
+      cached_bytes_(cached_bytes),
+      forms_(graph.nodes.size()) {
+  if (batch_ == 1) return;
+  for (size_t n = 0; n < graph.nodes.size(); ++n) {
+    forms_[n] = PartFormOf(graph, graph.nodes[n], static_cast<int>(batch_));
+  }
+}
+
+LoopPlan LoopFinder::StartingAt(std::span<const NodeId> nodes) const {
+  if (!forms_[nodes[0]].has_value() || !IsLarge(nodes[0])) return {};
+  Members members = Grow(nodes);
+  KeepTied(members);
+  if (SavedBytes(members) < cached_bytes_) return {};
+  LoopPlan plan{.order = members, .looped = members.size(), .parts = PartsOf(members)};
+  for (size_t joined = 0; joined < members.size(); nodes = nodes.subspan(1)) {
+    if (nodes[0] == members[joined]) {
+      ++joined;
+    } else {
+      plan.order.push_back(nodes[0]);
+    }
   }
   return plan;
+}
+
+bool LoopFinder::IsLarge(NodeId n) const {
+  const Node& node = graph_.nodes[n];
+  for (size_t i = 0; i < node.operands.size(); ++i) {
+    if (forms_[n]->cuts(i) && graph_.value(node.operands[i]).bytes() > cached_bytes_) return true;
+  }
+  return !forms_[n]->sums && graph_.value(node.results[0]).bytes() > cached_bytes_;
+}
+
+// Ends with the last large node that can join.
+LoopFinder::Members LoopFinder::Grow(std::span<const NodeId> nodes) const {
+  States states;
+  Ties ties;
+  Members members;
+  size_t left_out = 0, large = 0;  // members up to the last large one
+  for (NodeId n : nodes) {
+    const Node& node = graph_.nodes[n];
+    const bool joins = CanJoin(node, forms_[n], states);
+    const State state = !joins ? State::kBehind : forms_[n]->sums ? State::kSum : State::kPart;
+    for (ValueId id : node.results) states[id] = state;
+    if (joins) {
+      ties.Join(node, *forms_[n]);
+      members.push_back(n);
+      if (IsLarge(n)) large = members.size();
+    }
+    left_out = joins && ties.WithFirst(node) ? 0 : left_out + 1;
+    if (left_out > kMostLeftOut) break;
+  }
+  members.resize(large);
+  return members;
+}
+
+void LoopFinder::KeepTied(Members& members) const {
+  Ties ties;
+  for (NodeId n : members) ties.Join(graph_.nodes[n], *forms_[n]);
+  std::erase_if(members, [&](NodeId n) { return !ties.WithFirst(graph_.nodes[n]); });
+}
+
+// Of large values: what need not be read from memory again, since a member has just made or read
+// it.
+int64_t LoopFinder::SavedBytes(const Members& members) const {
+  std::unordered_set<ValueId> touched;
+  int64_t bytes = 0;
+  for (NodeId n : members) {
+    const Node& node = graph_.nodes[n];
+    for (size_t i = 0; i < node.operands.size(); ++i) {
+      const Value& value = graph_.value(node.operands[i]);
+      if (!forms_[n]->cuts(i) || value.bytes() <= cached_bytes_) continue;
+      if (!touched.insert(node.operands[i]).second) bytes += value.bytes();
+    }
+    touched.insert(node.results[0]);
+  }
+  return bytes;
+}
+
+int LoopFinder::PartsOf(const Members& members) const {
+  int64_t largest = 0;
+  for (NodeId n : members) {
+    const Node& node = graph_.nodes[n];
+    for (size_t i = 0; i < node.operands.size(); ++i) {
+      if (forms_[n]->cuts(i)) largest = std::max(largest, graph_.value(node.operands[i]).bytes());
+    }
+    if (!forms_[n]->sums) largest = std::max(largest, graph_.value(node.results[0]).bytes());
+  }
+  int64_t parts = 2;
+  while (parts < batch_ && (batch_ % parts != 0 || largest > parts * cached_bytes_)) ++parts;
+  return static_cast<int>(parts);
 }
 
 void MarkParts(Graph& graph) {

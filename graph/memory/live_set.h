@@ -30,6 +30,12 @@ class LiveSet {
   // and Run do with `node`; of those that are not in the arena it decides nothing.
   const std::vector<ValueId>& reads(NodeId node) const { return (*uses_)[node].reads; }
   bool in_arena(ValueId root) const { return bytes_[root] > 0; }
+  int64_t bytes(ValueId root) const { return bytes_[root]; }
+  // Nodes that still have to read it; of an output one more.
+  int readers(ValueId root) const { return readers_[root]; }
+  // Roots that `node` defines; those that its result 0 may take the place of at their last reader.
+  const std::vector<ValueId>& defines(NodeId node) const { return (*uses_)[node].defines; }
+  const std::vector<ValueId>& reuses(NodeId node) const { return (*uses_)[node].reuses; }
 
  private:
   struct NodeUse {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "graph/ir/builder.h"
 #include "graph/memory/liveness.h"
 #include "graph/memory/order_search.h"
@@ -11,6 +13,13 @@ namespace {
 
 constexpr int64_t kCached = 1000;
 
+// From the first node on.
+LoopPlan LoopOf(const Graph& graph) {
+  std::vector<NodeId> nodes(graph.nodes.size());
+  std::iota(nodes.begin(), nodes.end(), 0);
+  return LoopFinder(graph, kCached).StartingAt(nodes);
+}
+
 TEST(BatchLoopsTest, ALoopEndsWithItsLastLargeNode) {
   Graph graph;
   GraphBuilder b(&graph);
@@ -18,10 +27,9 @@ TEST(BatchLoopsTest, ALoopEndsWithItsLastLargeNode) {
   const ValueId y = b.Op(OpKind::kTanh, {b.Op(OpKind::kRelu, {x})});
   const ValueId small = b.Op(OpKind::kReduceSum, {y}, ReduceAttrs{.axes = 2});
   graph.outputs = {{"z", b.Op(OpKind::kTanh, {small})}};
-  const LoopPlan plan = FindBatchLoop(graph, 0, kCached);
-  EXPECT_EQ(plan.loop.first, 0);
-  EXPECT_EQ(plan.loop.last, 2);
-  EXPECT_EQ(plan.loop.parts, 4);  // of 512 bytes: a half is larger than the cache
+  const LoopPlan plan = LoopOf(graph);
+  EXPECT_EQ(plan.looped, 3u);
+  EXPECT_EQ(plan.parts, 4);  // of 512 bytes: a half is larger than the cache
 }
 
 TEST(BatchLoopsTest, ThereIsNoneWhereNothingIsReadAgain) {
@@ -29,7 +37,7 @@ TEST(BatchLoopsTest, ThereIsNoneWhereNothingIsReadAgain) {
   GraphBuilder b(&graph);
   const ValueId x = graph.AddInput("x", {Shape{8, 64}});
   graph.outputs = {{"y", b.Op(OpKind::kRelu, {x})}};
-  EXPECT_EQ(FindBatchLoop(graph, 0, kCached).loop.parts, 0);
+  EXPECT_EQ(LoopOf(graph).looped, 0u);
 }
 
 TEST(BatchLoopsTest, ThereIsNoneForOneSample) {
@@ -37,7 +45,7 @@ TEST(BatchLoopsTest, ThereIsNoneForOneSample) {
   GraphBuilder b(&graph);
   const ValueId x = graph.AddInput("x", {Shape{1, 512}});
   graph.outputs = {{"y", b.Op(OpKind::kTanh, {b.Op(OpKind::kRelu, {x})})}};
-  EXPECT_EQ(FindBatchLoop(graph, 0, kCached).loop.parts, 0);
+  EXPECT_EQ(LoopOf(graph).looped, 0u);
 }
 
 // The second chain shares nothing with the first: together they would keep more alive.
@@ -51,9 +59,23 @@ TEST(BatchLoopsTest, UnrelatedNodesStayOutside) {
   const ValueId y = b.Op(OpKind::kTanh, {first});
   const ValueId z = b.Op(OpKind::kExp, {unrelated});
   graph.outputs = {{"y", y}, {"z", z}};
-  const LoopPlan plan = FindBatchLoop(graph, 0, kCached);
-  EXPECT_EQ(plan.order, (std::vector<NodeId>{0, 2, 1, 3}));
-  EXPECT_EQ(plan.loop.last, 1);
+  const LoopPlan plan = LoopOf(graph);
+  EXPECT_EQ(plan.order, (std::vector<NodeId>{0, 2, 1}));
+  EXPECT_EQ(plan.looped, 2u);
+}
+
+// However many of them could join.
+TEST(BatchLoopsTest, ALoopEndsBeforeALongStretchOfUnrelatedNodes) {
+  for (const int unrelated : {48, 49}) {
+    Graph graph;
+    GraphBuilder b(&graph);
+    const ValueId x = graph.AddInput("x", {Shape{8, 64}});
+    const ValueId y = b.Op(OpKind::kTanh, {b.Op(OpKind::kRelu, {x})});
+    ValueId other = graph.AddInput("other", {Shape{8, 64}});
+    for (int i = 0; i < unrelated; ++i) other = b.Op(OpKind::kExp, {other});
+    graph.outputs = {{"z", b.Op(OpKind::kExp, {y})}, {"other", other}};
+    EXPECT_EQ(LoopOf(graph).looped, unrelated == 48 ? 3u : 2u);
+  }
 }
 
 TEST(BatchLoopsTest, ValuesOfALoopAloneHaveRoomForAPart) {
