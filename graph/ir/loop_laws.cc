@@ -1,10 +1,10 @@
 #include "graph/ir/loop_laws.h"
 
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "graph/ir/broken_law.h"
 #include "graph/ir/part_form.h"
 
 namespace pocketune {
@@ -21,8 +21,7 @@ class LoopCheck {
       const bool in_range = loop.first >= end && loop.last >= loop.first &&
                             loop.last < static_cast<NodeId>(graph_.nodes.size());
       if (!in_range || loop.parts < 2) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("verify: loop ", loop.first, " ", loop.last, ": is out of place"));
+        return Broken(absl::StrCat("loop ", loop.first, " ", loop.last), "is out of place");
       }
       end = loop.last + 1;
     }
@@ -36,32 +35,25 @@ class LoopCheck {
     }
     for (const Output& output : graph_.outputs) {
       if (graph_.value(output.value).parts > 1) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("verify: ", output.name, ": the output is one part of the batch"));
+        return Broken(output.name, "the output is one part of the batch");
       }
     }
     return absl::OkStatus();
   }
 
  private:
-  absl::Status Broken(size_t n, const char* fact) const {
-    const Node& node = graph_.nodes[n];
-    return absl::InvalidArgumentError(absl::StrCat("verify: node ", n, " (", node.info().name,
-                                                   node.loc.empty() ? "" : ", ", node.loc,
-                                                   "): ", fact));
-  }
-
   absl::Status CheckForm(size_t n) {
     const Node& node = graph_.nodes[n];
     const BatchLoop* loop = loop_of_[n];
     if (loop != nullptr) forms_[n] = PartFormOf(graph_, node, loop->parts);
     if (loop != nullptr && !forms_[n].has_value()) {
-      return Broken(n, "cannot run on a part of the batch");
+      return Broken(graph_, n, "cannot run on a part of the batch");
     }
     for (ValueId id : node.results) {
       const int parts = graph_.value(id).parts;
       if (parts == 1 || (loop != nullptr && loop->parts == parts && !forms_[n]->sums)) continue;
-      return Broken(n, "its result is one part of the batch, but it does not run in such parts");
+      return Broken(graph_, n,
+                    "its result is one part of the batch, but it does not run in such parts");
     }
     return absl::OkStatus();
   }
@@ -73,10 +65,12 @@ class LoopCheck {
       if (value.kind != ValueKind::kResult) continue;
       const BatchLoop* made_in = loop_of_[value.producer];
       const bool same_loop = made_in != nullptr && made_in == loop_of_[n];
-      if (value.parts > 1 && !same_loop) return Broken(n, "reads a part of the batch from outside");
+      if (value.parts > 1 && !same_loop) {
+        return Broken(graph_, n, "reads a part of the batch from outside");
+      }
       if (!same_loop) continue;
       if (forms_[value.producer]->sums || !forms_[n]->cuts(i)) {
-        return Broken(n, "reads what the loop has not finished");
+        return Broken(graph_, n, "reads what the loop has not finished");
       }
     }
     return absl::OkStatus();
@@ -88,7 +82,7 @@ class LoopCheck {
     const int operand = graph_.value(node.operands[0]).parts;
     const int result = graph_.value(node.results[0]).parts;
     if (operand != result || (operand == 1 && !node.info().Has(kView))) {
-      return Broken(n, "overwrites what later parts of the batch need");
+      return Broken(graph_, n, "overwrites what later parts of the batch need");
     }
     return absl::OkStatus();
   }

@@ -9,22 +9,12 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/math.h"
 #include "engine/base/one_line.h"
+#include "graph/ir/broken_law.h"
 #include "graph/ir/byte_owners.h"
 #include "graph/ir/loop_laws.h"
 
 namespace pocketune {
 namespace {
-
-absl::Status Broken(const std::string& where, const std::string& fact) {
-  return absl::InvalidArgumentError(absl::StrCat("verify: ", where, ": ", fact));
-}
-
-absl::Status Broken(const Graph& graph, size_t n, const std::string& fact) {
-  const Node& node = graph.nodes[n];
-  return Broken(
-      absl::StrCat("node ", n, " (", node.info().name, node.loc.empty() ? "" : ", ", node.loc, ")"),
-      fact);
-}
 
 std::string NameOf(const Graph& graph, ValueId id) {
   const Value& value = graph.value(id);
