@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "backends/cpu/cpu_kernels.h"
+#include "engine/base/resident_memory.h"
 #include "frontends/weights/safetensors.h"
 #include "frontends/weights/weights.h"
 #include "nlohmann/json.hpp"
@@ -34,15 +35,6 @@ using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
 Json Error(const std::string& message) { return {{"error", message}}; }
-
-// A line of /proc/self/status in bytes.
-int64_t StatusBytes(const std::string& key) {
-  std::ifstream file("/proc/self/status");
-  for (std::string line; std::getline(file, line);) {
-    if (line.compare(0, key.size(), key) == 0) return std::stoll(line.substr(key.size())) * 1024;
-  }
-  return 0;
-}
 
 template <typename T>
 std::vector<T> ReadRaw(const std::string& path) {
@@ -103,22 +95,20 @@ bool Learns(const ParamInfo& param) {
 class PeakMemory {
  public:
   void Start() {
-    RestartMark();
-    baseline_ = StatusBytes("VmRSS:");
+    RestartResidentPeak();
+    baseline_ = ResidentBytes();
   }
   int64_t Bytes() {
-    seen_ = std::max(seen_, StatusBytes("VmHWM:") - baseline_);
+    seen_ = std::max(seen_, PeakResidentBytes() - baseline_);
     return seen_;
   }
   void Pause() { Bytes(); }
   void Resume() {
     malloc_trim(0);  // gives back what was freed meanwhile
-    RestartMark();
+    RestartResidentPeak();
   }
 
  private:
-  static void RestartMark() { std::ofstream("/proc/self/clear_refs") << "5"; }
-
   int64_t baseline_ = 0, seen_ = 0;
 };
 

@@ -7,7 +7,6 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <new>
 #include <string>
 #include <vector>
@@ -17,36 +16,13 @@
 #include "apps/train/exit_code.h"
 #include "apps/train/trainer.h"
 #include "backends/cpu/cpu_kernels.h"
+#include "engine/base/resident_memory.h"
 #include "pocketune/cpu.h"
 
 extern char** environ;
 
 namespace pocketune::cli {
 namespace {
-
-// A line of /proc/self/status in bytes, e.g. "VmHWM:".
-int64_t StatusBytes(const char* key) {
-  std::FILE* file = std::fopen("/proc/self/status", "r");
-  if (file == nullptr) return 0;
-  char line[256];
-  long kib = 0;
-  while (std::fgets(line, sizeof line, file) != nullptr) {
-    if (std::strncmp(line, key, std::strlen(key)) == 0) {
-      kib = std::atol(line + std::strlen(key));
-      break;
-    }
-  }
-  std::fclose(file);
-  return int64_t{kib} * 1024;
-}
-
-// Makes the high-water mark start again from the resident size of now.
-void ResetPeak() {
-  if (std::FILE* file = std::fopen("/proc/self/clear_refs", "w")) {
-    std::fputs("5", file);
-    std::fclose(file);
-  }
-}
 
 // The reason goes to stdout too: the parent says it.
 int GiveUp(const char* plan_path, const Status& status) {
@@ -63,8 +39,8 @@ int Measure(char** argv) {
   SessionOptions options;
   options.threads = threads;
   if (isa != Isa::kAuto) (void)SetIsa(isa).ok();
-  ResetPeak();
-  const int64_t baseline = StatusBytes("VmRSS:");
+  RestartResidentPeak();
+  const int64_t baseline = ResidentBytes();
   const double begin = NowSeconds();
   Result<std::unique_ptr<Session>> opened = OpenCpuSession(argv[2], options);
   if (!opened.ok()) return GiveUp(argv[2], opened.status());
@@ -77,7 +53,7 @@ int Measure(char** argv) {
     if (!status.ok()) return GiveUp(argv[2], status);
     if (i == 0) first_end = NowSeconds();
   }
-  const int64_t peak = StatusBytes("VmHWM:");
+  const int64_t peak = PeakResidentBytes();
   std::printf("%" PRId64 " %" PRId64 " %" PRId64 " %.6f %.6f %.6f\n", baseline, peak - baseline,
               session.memory().packed_bytes, open_seconds * 1e3, (first_end - begin) * 1e3,
               first_end * 1e3);
