@@ -46,6 +46,7 @@ HWY_INLINE TapRange TapsInside(const TapLine& line, int64_t i, int64_t size) {
 // Result pixels in one row: `from` [height, width, channels] is one image, w [KH, KW, channels].
 struct GatherRow {
   TapLine h, w;
+  int64_t apart = 1;  // positions of w from one pixel of `from` to the next, where windows slide
   int64_t height, width, channels, kernel_w;
   const float* from;
   const float* weights;
@@ -136,14 +137,12 @@ HWY_INLINE void GatherPixels(const GatherRow& g, int64_t i, int64_t j, TapRange 
   if (c < g.last_channel) GatherVector<kPixels, false>(taps, g, c, g.last_channel - c);
 }
 
-HWY_INLINE bool Slides(const TapLine& h, const TapLine& w) {
-  return h.taps == 3 && w.taps == 3 && w.stride == 1 && w.step == 1 && w.out_stride == 1;
-}
-
+template <class S>
 void SlideAll(const GatherRow& g, int64_t i) {
   SlideResult r;
-  for (int s = 0; s < 3; ++s) {
-    r.x.Set(s, g.from, i * g.h.stride + g.h.origin + s * g.h.step, g.height, g.width, g.channels);
+  const int64_t above = i * g.h.stride + g.h.origin;
+  for (int s = 0; s < S::kRows; ++s) {
+    r.x.Set(s, g.from, above + s * g.h.step, g.height, g.width, g.channels);
     r.weights[s] = g.Weight(s, 0);
   }
   r.weight_step = g.w.tap_step * g.channels;
@@ -154,21 +153,39 @@ void SlideAll(const GatherRow& g, int64_t i) {
   r.width = g.width;
   r.origin = g.w.origin;
   r.bounds = g.bounds;
-  const int64_t below = i * g.h.stride + g.h.origin + 3 * g.h.step;
+  const int64_t below = above + S::kRows * g.h.step;
   r.next.x = SlideRows::Nearest(g.from, below, g.height, g.width, g.channels);
   r.next.y = r.y + r.points * r.channels;
+  r.next.periods = CeilDiv(r.points, S::kWindows);
   ForEachVector(g.last_channel - g.first_channel, [&](const auto& access, int64_t c) HWY_ATTR {
     if (g.from_memory) {
-      SlideVector<true>(r, access, g.first_channel + c);
+      SlideVector<S, true>(r, access, g.first_channel + c);
     } else {
-      SlideVector<false>(r, access, g.first_channel + c);
+      SlideVector<S, false>(r, access, g.first_channel + c);
     }
   });
 }
 
+// The row at point i of g.h where the windows slide; false where they do not.
+bool SlideRow(const GatherRow& g, int64_t i) {
+  if (g.w.taps != 3 || g.w.step != 1 || g.w.out_stride != 1) return false;
+  if (g.apart == 1 && g.h.taps == 3 && g.w.stride == 1) {
+    SlideAll<Slide<3, 1, 1>>(g, i);
+  } else if (g.apart == 1 && g.h.taps == 3 && g.w.stride == 2) {
+    SlideAll<Slide<3, 1, 2>>(g, i);
+  } else if (g.apart == 2 && g.h.taps == 1) {
+    SlideAll<Slide<1, 2, 1>>(g, i);
+  } else if (g.apart == 2 && g.h.taps == 2) {
+    SlideAll<Slide<2, 2, 1>>(g, i);
+  } else {
+    return false;
+  }
+  return true;
+}
+
 // All pixels of the row at point i of g.h.
 void GatherAll(GatherRow& g, int64_t i) {
-  if (Slides(g.h, g.w)) return SlideAll(g, i);
+  if (SlideRow(g, i)) return;
   constexpr int kBlock = 4;
   g.rows = TapsInside(g.h, i, g.height);
   const TapRange all = {0, g.w.taps};
@@ -230,6 +247,13 @@ void GradInputRow(const DepthwiseArgs& a, int64_t row) {
   g.from = a.dy + n * a.out_h * a.out_w * a.channels;
   g.weights = a.w;
   g.to = a.dx + row * a.in_w * a.channels;
+  if (a.stride_w == 2 && a.dilation_w == 1) {
+    // All columns at once: as with stride 1, but for positions between pixels.
+    g.w = GradLine(0, a.in_w, a.kernel_w, 1, a.pad_left, 1);
+    g.apart = 2;
+    if (SlideRow(g, h / a.stride_h)) return;
+  }
+  g.apart = 1;
   for (int64_t phase = 0; phase < std::min(a.stride_w, a.in_w); ++phase) {
     g.w = GradLine(phase, a.in_w, a.kernel_w, a.stride_w, a.pad_left, a.dilation_w);
     GatherAll(g, h / a.stride_h);
@@ -291,17 +315,20 @@ HWY_INLINE void CorrelateRow(const DepthwiseArgs& a, const TapLine& line, int64_
   }
 }
 
-// Row i of dy of image n against the rows of x under its windows.
-SlideFilter SlideFilterOf(const DepthwiseArgs& a, int64_t n, int64_t i) {
+// Row `row` of dy (rows count through all images) against the rows of x under its windows.
+template <class S>
+SlideFilter SlideFilterOf(const DepthwiseArgs& a, int64_t row) {
   SlideFilter g;
+  const int64_t n = row / a.out_h, i = row % a.out_h;
   const float* image = a.x + n * a.in_h * a.in_w * a.channels;
   const int64_t h = i * a.stride_h - a.pad_top;
-  for (int s = 0; s < 3; ++s) {
+  for (int s = 0; s < S::kRows; ++s) {
     g.x.Set(s, image, h + s * a.dilation_h, a.in_h, a.in_w, a.channels);
   }
-  g.dy = a.dy + (n * a.out_h + i) * a.out_w * a.channels;
-  g.next.x = SlideRows::Nearest(image, h + 3 * a.dilation_h, a.in_h, a.in_w, a.channels);
+  g.dy = a.dy + row * a.out_w * a.channels;
+  g.next.x = SlideRows::Nearest(image, h + S::kRows * a.dilation_h, a.in_h, a.in_w, a.channels);
   g.next.y = g.dy + a.out_w * a.channels;
+  g.next.periods = a.out_w;
   g.channels = a.channels;
   g.points = a.out_w;
   g.width = a.in_w;
@@ -309,40 +336,51 @@ SlideFilter SlideFilterOf(const DepthwiseArgs& a, int64_t n, int64_t i) {
   return g;
 }
 
-// Adds to `to` the sum over the rows of dy in [first, last) where the windows slide.
-template <bool kFromMemory>
-HWY_INLINE void AddSlideFilterRows(const DepthwiseArgs& a, int64_t first, int64_t last, float* to) {
-  ForEachVector(a.channels, [&](const auto& access, int64_t c) HWY_ATTR {
-    VF sum[3][3];
-    PT_UNROLL for (int tap = 0; tap < 9; ++tap) {
-      sum[tap / 3][tap % 3] = access.Load(to + tap * a.channels + c);
+// Adds to `to` what `count` rows of dy add, all rows of a vector of channels while their sums stay
+// in registers.
+template <class S, bool kFromMemory>
+HWY_INLINE void AddSlideFilters(const SlideFilter* rows, int64_t count, int64_t channels,
+                                float* to) {
+  constexpr int kTaps = S::kTaps, kAll = S::kRows * kTaps;
+  ForEachVector(channels, [&](const auto& access, int64_t c) HWY_ATTR {
+    VF sum[S::kRows][kTaps];
+    PT_UNROLL for (int tap = 0; tap < kAll; ++tap) {
+      sum[tap / kTaps][tap % kTaps] = access.Load(to + tap * channels + c);
     }
-    for (int64_t row = first, n = first / a.out_h, i = first % a.out_h; row < last; ++row) {
-      SlideFilterVector<kFromMemory>(SlideFilterOf(a, n, i), access, c, sum);
-      if (++i == a.out_h) {
-        i = 0;
-        ++n;
-      }
-    }
-    PT_UNROLL for (int tap = 0; tap < 9; ++tap) {
-      access.Store(sum[tap / 3][tap % 3], to + tap * a.channels + c);
+    for (int64_t i = 0; i < count; ++i) SlideFilterVector<S, kFromMemory>(rows[i], access, c, sum);
+    PT_UNROLL for (int tap = 0; tap < kAll; ++tap) {
+      access.Store(sum[tap / kTaps][tap % kTaps], to + tap * channels + c);
     }
   });
 }
 
-// GradFilterRows where the windows slide: a row at a time where rows come from memory, else all
-// rows of a vector of channels while their sums stay in registers.
+// GradFilterRows where the windows slide: a row at a time where rows come from memory, else some.
+template <class S>
 void SlideFilterRows(const DepthwiseArgs& a, int64_t first, int64_t last, float* to) {
-  ZeroFloats(to, 9 * a.channels);
-  if (!a.FromMemory()) return AddSlideFilterRows<false>(a, first, last, to);
-  for (int64_t row = first; row < last; ++row) AddSlideFilterRows<true>(a, row, row + 1, to);
+  constexpr int64_t kAtOnce = 8;
+  SlideFilter rows[kAtOnce];
+  ZeroFloats(to, S::kRows * S::kTaps * a.channels);
+  const bool from_memory = a.FromMemory();
+  const int64_t step = from_memory ? 1 : kAtOnce;
+  for (int64_t row = first; row < last; row += step) {
+    const int64_t count = std::min(step, last - row);
+    for (int64_t i = 0; i < count; ++i) rows[i] = SlideFilterOf<S>(a, row + i);
+    if (from_memory) {
+      AddSlideFilters<S, true>(rows, count, a.channels, to);
+    } else {
+      AddSlideFilters<S, false>(rows, count, a.channels, to);
+    }
+  }
 }
 
 // Sum over the rows of dy in [first, last) (rows count through all images), into `to`.
 void GradFilterRows(const DepthwiseArgs& a, int64_t first, int64_t last, float* to) {
   const TapLine h = ForwardLine(a.out_h, a.kernel_h, a.stride_h, a.pad_top, a.dilation_h);
   const TapLine w = ForwardLine(a.out_w, a.kernel_w, a.stride_w, a.pad_left, a.dilation_w);
-  if (Slides(h, w)) return SlideFilterRows(a, first, last, to);
+  if (h.taps == 3 && w.taps == 3 && w.step == 1 && w.stride <= 2) {
+    return w.stride == 1 ? SlideFilterRows<Slide<3, 1, 1>>(a, first, last, to)
+                         : SlideFilterRows<Slide<3, 1, 2>>(a, first, last, to);
+  }
   ZeroFloats(to, a.kernel_h * a.kernel_w * a.channels);
   for (int64_t row = first; row < last; ++row) {
     const int64_t n = row / a.out_h, i = row % a.out_h;

@@ -1,6 +1,6 @@
-// Depthwise 3x3 windows that move on by one pixel, per instruction set: a loop over the columns of
-// the image reads each pixel once and meets with it the three windows that hold it, so that borders
-// need no code of their own.
+// Depthwise windows of three columns that slide along a row, per instruction set: a loop over the
+// columns of the image reads each pixel once and meets with it all windows that hold it, so that
+// borders need no code of their own.
 #if defined(POCKETUNE_DEPTHWISE_SLIDE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef POCKETUNE_DEPTHWISE_SLIDE_INL_H_
 #undef POCKETUNE_DEPTHWISE_SLIDE_INL_H_
@@ -19,7 +19,24 @@ HWY_BEFORE_NAMESPACE();
 namespace pocketune {
 namespace HWY_NAMESPACE {
 
-// Three image rows under a window. One outside of the image is a pixel of zeros again and again.
+// How windows of kRows x 3 taps slide along a row of positions: each begins kTo positions after the
+// one before, and the image has a pixel at each multiple of kFrom. So kTo = 2 is stride 2, and
+// kFrom = 2 its gradient, where two windows begin between one pixel and the next.
+template <int kRowsOf, int kFromOf, int kToOf>
+struct Slide {
+  static constexpr int kRows = kRowsOf, kTaps = 3, kFrom = kFromOf, kTo = kToOf;
+  static constexpr int kPeriod = kFrom * kTo;  // positions until all is as before
+  static_assert(kRows <= 3 && std::min(kFrom, kTo) == 1);
+  // How much a period brings: pixels, windows, and pixels that the next row of windows is the first
+  // to read. Where two rows of windows share their rows of pixels, the one over fewer fetches.
+  static constexpr int kPixels = kTo, kWindows = kFrom;
+  static constexpr int kNewPixels = kFrom == 2 && kRows == 2 ? 0 : kPixels * kTo;
+
+  // Does tap t of a window meet position q of a period? Windows begin at position 0.
+  static constexpr bool Meets(int t, int q) { return (q - t) % kTo == 0; }
+};
+
+// Image rows under a window. One outside of the image is a pixel of zeros again and again.
 struct SlideRows {
   const float* rows[3];
   int64_t steps[3];  // floats from one pixel to the next
@@ -37,9 +54,9 @@ struct SlideRows {
                                          int64_t width, int64_t channels) {
     return image + std::clamp<int64_t>(h, 0, height - 1) * width * channels;
   }
-  // Where channel c of row s begins.
-  HWY_INLINE const float* From(int s, int64_t c) const {
-    return steps[s] == 0 ? rows[s] : rows[s] + c;
+  // Where channel c begins of the first pixel of row s at `column` or after it.
+  HWY_INLINE const float* From(int s, int64_t c, int64_t column) const {
+    return steps[s] == 0 ? rows[s] : rows[s] + c + std::max<int64_t>(column, 0) * steps[s];
   }
 };
 
@@ -49,18 +66,26 @@ struct SlideRows {
 struct NextRows {
   const float* x;
   const float* y;
+  int64_t periods;  // of a row
 
-  // What falls to pixel i of `pixels` at the channels from c on.
-  template <int kWrite>
-  HWY_INLINE void Fetch(int64_t c, int64_t pixels, int64_t i) const {
-    const int64_t at = c * pixels + i * FloatLanes();
-    __builtin_prefetch(x + at);
-    __builtin_prefetch(y + at, kWrite);
+  // What falls to a period at the channels from c on: so many pixels of each.
+  template <int kX, int kY, int kWrite>
+  HWY_INLINE void Fetch(int64_t c, int64_t period) const {
+    constexpr int kLine = 16;  // floats of a line of the cache
+    const int64_t at = c * periods + period * kLanes;
+    PT_UNROLL for (int i = 0; i < kX * kLanes; i += kLine) __builtin_prefetch(x + at * kX + i);
+    PT_UNROLL for (int i = 0; i < kY * kLanes; i += kLine) {
+      __builtin_prefetch(y + at * kY + i, kWrite);
+    }
   }
 };
 
-// One row of results: that of `points` windows, of which window i covers columns i + origin to
-// i + origin + 2 of an image of `width` pixels.
+HWY_INLINE bool IsIndex(int64_t i, int64_t size) {
+  return static_cast<uint64_t>(i) < static_cast<uint64_t>(size);
+}
+
+// One row of results: that of `points` windows, of which the first begins at position `origin`, in
+// an image of `width` pixels.
 struct SlideResult {
   SlideRows x;
   const float* weights[3];  // of each row's first tap
@@ -73,40 +98,45 @@ struct SlideResult {
 };
 
 // The channels of `access` from c on, with kAhead fetching g.next.
-template <bool kAhead, class Access>
+template <class S, bool kAhead, class Access>
 HWY_INLINE void SlideVector(const SlideResult& g, const Access& access, int64_t c) {
+  constexpr int kTaps = S::kTaps, kLast = kTaps - 1;
   const F32 d;
-  VF w[3][3];
-  const float* x[3];
-  PT_UNROLL for (int s = 0; s < 3; ++s) {
-    x[s] = g.x.From(s, c) + std::max<int64_t>(g.origin, 0) * g.x.steps[s];
-    PT_UNROLL for (int t = 0; t < 3; ++t) {
+  // From the last position at or before the first window's that begins a period.
+  const int64_t skipped = S::kFrom == 1 ? 0 : g.origin & (S::kFrom - 1);
+  int64_t column = (g.origin - skipped) / S::kFrom;
+  int64_t i = -(skipped + kLast) / S::kTo;  // of the window that ends there
+  VF w[S::kRows][kTaps];
+  const float* x[S::kRows];
+  PT_UNROLL for (int s = 0; s < S::kRows; ++s) {
+    x[s] = g.x.From(s, c, column);
+    PT_UNROLL for (int t = 0; t < kTaps; ++t) {
       w[s][t] = access.Load(g.weights[s] + t * g.weight_step + c);
     }
   }
   const VF start = g.bias != nullptr ? access.Load(g.bias + c) : hn::Zero(d);
-  // Of the window whose last column is at hand, and of the two that follow.
-  VF sum0 = start, sum1 = start;
+  VF sum[kTaps];  // of the windows that end 0, 1, 2 positions on
+  PT_UNROLL for (int t = 0; t < kTaps; ++t) sum[t] = start;
   float* y = g.y + c;
-  for (int64_t i = -2; i < g.points; ++i) {
-    VF sum2 = start;
-    const int64_t column = i + 2 + g.origin;
-    if (column >= 0 && column < g.width) {
-      PT_UNROLL for (int s = 0; s < 3; ++s) {
-        const VF v = access.Load(x[s]);
-        x[s] += g.x.steps[s];
-        sum0 = hn::MulAdd(v, w[s][2], sum0);
-        sum1 = hn::MulAdd(v, w[s][1], sum1);
-        sum2 = hn::MulAdd(v, w[s][0], sum2);
+  for (int64_t period = 0; i < g.points; ++period) {
+    PT_UNROLL for (int q = 0; q < S::kPeriod; ++q) {
+      if (q % S::kFrom == 0 && IsIndex(column++, g.width)) {
+        PT_UNROLL for (int s = 0; s < S::kRows; ++s) {
+          const VF v = access.Load(x[s]);
+          x[s] += g.x.steps[s];
+          PT_UNROLL for (int t = 0; t < kTaps; ++t) {
+            if (S::Meets(t, q)) sum[kLast - t] = hn::MulAdd(v, w[s][t], sum[kLast - t]);
+          }
+        }
       }
+      if (S::Meets(kLast, q) && IsIndex(i++, g.points)) {
+        access.Store(g.bounds(d, sum[0]), y);
+        y += g.channels;
+      }
+      PT_UNROLL for (int t = 0; t < kLast; ++t) sum[t] = sum[t + 1];
+      sum[kLast] = start;
     }
-    if constexpr (kAhead) g.next.Fetch<1>(c, g.points, i);
-    if (i >= 0) {
-      access.Store(g.bounds(d, sum0), y);
-      y += g.channels;
-    }
-    sum0 = sum1;
-    sum1 = sum2;
+    if constexpr (kAhead) g.next.Fetch<S::kNewPixels, S::kWindows, 1>(c, period);
   }
 }
 
@@ -120,28 +150,36 @@ struct SlideFilter {
 };
 
 // Adds to sum[s][t] for the channels of `access` from c on, with kAhead fetching g.next.
-template <bool kAhead, class Access>
+template <class S, bool kAhead, class Access>
 HWY_INLINE void SlideFilterVector(const SlideFilter& g, const Access& access, int64_t c,
-                                  VF (&sum)[3][3]) {
-  const float* x[3];
-  PT_UNROLL for (int s = 0; s < 3; ++s) x[s] = g.x.From(s, c);
-  const auto at = [&](int64_t i) HWY_ATTR {
-    return i >= 0 && i < g.points ? access.Load(g.dy + i * g.channels + c) : hn::Zero(F32());
-  };
-  // Of the windows that the column at hand is the second and the last of.
-  VF dy1 = at(-g.origin - 1), dy2 = at(-g.origin - 2);
-  for (int64_t column = 0; column < g.width; ++column) {
-    const VF dy0 = at(column - g.origin);
-    PT_UNROLL for (int s = 0; s < 3; ++s) {
-      const VF v = access.Load(x[s]);
-      x[s] += g.x.steps[s];
-      sum[s][0] = hn::MulAdd(v, dy0, sum[s][0]);
-      sum[s][1] = hn::MulAdd(v, dy1, sum[s][1]);
-      sum[s][2] = hn::MulAdd(v, dy2, sum[s][2]);
+                                  VF (&sum)[S::kRows][S::kTaps]) {
+  static_assert(S::kFrom == 1);
+  constexpr int kTaps = S::kTaps;
+  const float* x[S::kRows];
+  PT_UNROLL for (int s = 0; s < S::kRows; ++s) x[s] = g.x.From(s, c, g.origin);
+  const float* dy = g.dy + c;
+  VF begun[kTaps];  // dy of the windows that began 0, 1, 2 positions before
+  PT_UNROLL for (int t = 0; t < kTaps; ++t) begun[t] = hn::Zero(F32());
+  int64_t column = g.origin;
+  for (int64_t i = 0; i < g.points + (kTaps - 1) / S::kTo && column < g.width; ++i) {
+    begun[0] = hn::Zero(F32());
+    if (i < g.points) {
+      begun[0] = access.Load(dy);
+      dy += g.channels;
     }
-    if constexpr (kAhead) g.next.Fetch<0>(c, g.width, column);
-    dy2 = dy1;
-    dy1 = dy0;
+    PT_UNROLL for (int q = 0; q < S::kPeriod; ++q) {
+      if (IsIndex(column++, g.width)) {
+        PT_UNROLL for (int s = 0; s < S::kRows; ++s) {
+          const VF v = access.Load(x[s]);
+          x[s] += g.x.steps[s];
+          PT_UNROLL for (int t = 0; t < kTaps; ++t) {
+            if (S::Meets(t, q)) sum[s][t] = hn::MulAdd(v, begun[t], sum[s][t]);
+          }
+        }
+      }
+      PT_UNROLL for (int t = kTaps - 1; t > 0; --t) begun[t] = begun[t - 1];
+    }
+    if constexpr (kAhead) g.next.Fetch<S::kNewPixels, S::kWindows, 0>(c, i);
   }
 }
 

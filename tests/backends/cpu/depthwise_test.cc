@@ -20,8 +20,31 @@ std::vector<ConvCase> DepthwiseCases() {
   cases.push_back({"Stride2ByRows", 2, 9, 7, 35, 35, 3, 3, Attributes({2, 1}, {1, 1, 0, 2})});
   cases.push_back(
       {"DilatedByRows", 1, 11, 6, 18, 18, 3, 3, Attributes({1, 1}, {2, 2, 1, 0}, {2, 1})});
+  // Windows that move by two, the pads of "same" in TensorFlow among them.
+  cases.push_back({"Stride2Odd", 2, 15, 13, 48, 48, 3, 3, Attributes({2, 2}, {1, 1, 1, 1})});
+  cases.push_back({"Stride2Even", 2, 14, 16, 20, 20, 3, 3, Attributes({2, 2}, {1, 1, 1, 1})});
+  cases.push_back({"Stride2Same", 1, 12, 10, 37, 37, 3, 3, Attributes({2, 2}, {0, 1, 0, 1})});
+  cases.push_back({"Stride2TopLeft", 1, 12, 11, 17, 17, 3, 3, Attributes({2, 2}, {1, 0, 2, 0})});
+  cases.push_back({"Stride2ByColumns", 1, 7, 9, 33, 33, 3, 3, Attributes({1, 2}, {1, 1, 1, 0})});
+  cases.push_back({"Stride2PadBeyond", 1, 4, 5, 19, 19, 3, 3, Attributes({2, 2}, {4, 3, 3, 4})});
+  cases.push_back(
+      {"Stride2DilatedByRows", 1, 11, 8, 18, 18, 3, 3, Attributes({2, 2}, {3, 2, 1, 1}, {3, 1})});
+  // More than caches hold.
+  cases.push_back({"FromMemory", 1, 49, 48, 117, 117, 3, 3, Attributes({1, 1}, {1, 1, 1, 1})});
+  cases.push_back({"FromMemoryStride2", 2, 47, 46, 98, 98, 3, 3, Attributes({2, 2}, {1, 1, 1, 1})});
   cases.push_back({"ManyRows", 3, 29, 7, 43, 43, 5, 5, Attributes({2, 1}, {2, 2, 2, 2})});
   return cases;
+}
+
+void CheckAllDirections(const ConvCase& c, int max_threads) {
+  const TensorData x = TensorData::Uniform({c.InputShape()}, "x");
+  const TensorData w = TensorData::Uniform({c.DepthwiseFilterShape()}, "w");
+  const TensorData dy = TensorData::Uniform({c.OutputShape(c.in)}, "dy");
+  CheckOwnKernel(OpKind::kDepthwiseConv2d, {x, w}, c.attrs, max_threads);
+  CheckOwnKernel(OpKind::kDepthwiseConv2dGradInput, {dy, w}, c.GradAttrs(c.height, c.width),
+                 max_threads);
+  CheckOwnKernel(OpKind::kDepthwiseConv2dGradFilter, {dy, x}, c.GradAttrs(c.kernel_h, c.kernel_w),
+                 max_threads);
 }
 
 class DepthwiseTest : public testing::TestWithParam<ConvCase> {
@@ -78,6 +101,33 @@ TEST_P(DepthwiseTest, FilterGradientAgreesWithTheReference) {
   const ConvCase& c = GetParam();
   CheckOwnKernel(OpKind::kDepthwiseConv2dGradFilter, {OutputGradient(), Input()},
                  c.GradAttrs(c.kernel_h, c.kernel_w));
+}
+
+TEST(DepthwiseSizesTest, AnyNumberOfChannels) {
+  for (const int stride : {1, 2}) {
+    for (int64_t channels = 1; channels <= 40; ++channels) {
+      SCOPED_TRACE(testing::Message() << "stride " << stride << ", channels " << channels);
+      CheckAllDirections(
+          {"", 1, 5, 6, channels, channels, 3, 3, Attributes({stride, stride}, {1, 1, 1, 1})}, 1);
+    }
+  }
+}
+
+// Smaller than the window too; rows and columns meet different sizes and pads.
+TEST(DepthwiseSizesTest, AnySizeOfImageAndAnyPads) {
+  constexpr int kSizes = 7, kPads = 4;
+  for (const int stride : {1, 2}) {
+    for (int i = 0; i < kSizes * kPads * kPads; ++i) {
+      const int width = 1 + i % kSizes, height = 1 + (i + stride) * 3 % kSizes;
+      const int left = i / kSizes % kPads, right = i / kSizes / kPads;
+      const int top = right, bottom = (left + i) % kPads;
+      if (width + left + right < 3 || height + top + bottom < 3) continue;
+      SCOPED_TRACE(testing::Message() << "stride " << stride << ", case " << i);
+      CheckAllDirections({"", 2, height, width, 5, 5, 3, 3,
+                          Attributes({stride, stride}, {top, bottom, left, right})},
+                         2);
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, DepthwiseTest, testing::ValuesIn(DepthwiseCases()),
