@@ -12,7 +12,10 @@
 #include <cstdint>
 
 #include "backends/cpu/gemm_kernels-inl.h"
+#include "backends/cpu/kernels/depthwise.h"
+#include "backends/cpu/kernels/depthwise_gather-inl.h"
 #include "backends/cpu/kernels/math-inl.h"
+#include "engine/base/math.h"
 #include "hwy/highway.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -64,14 +67,15 @@ struct SlideRows {
 // loops take the channels of one vector after another, steps too far apart for the processor to see
 // in them rows that are read from one end to the other.
 struct NextRows {
-  const float* x;
-  const float* y;
-  int64_t periods;  // of a row
+  const float* x = nullptr;  // null: nothing is fetched
+  const float* y = nullptr;
+  int64_t periods = 0;  // of a row
 
   // What falls to a period at the channels from c on: so many pixels of each.
   template <int kX, int kY, int kWrite>
   HWY_INLINE void Fetch(int64_t c, int64_t period) const {
     constexpr int kLine = 16;  // floats of a line of the cache
+    if (x == nullptr) return;
     const int64_t at = c * periods + period * kLanes;
     PT_UNROLL for (int i = 0; i < kX * kLanes; i += kLine) __builtin_prefetch(x + at * kX + i);
     PT_UNROLL for (int i = 0; i < kY * kLanes; i += kLine) {
@@ -97,13 +101,13 @@ struct SlideResult {
   Bounds bounds;
 };
 
-// The channels of `access` from c on, with kAhead fetching g.next.
-template <class S, bool kAhead, class Access>
+// The channels of `access` from c on.
+template <class S, class Access>
 HWY_INLINE void SlideVector(const SlideResult& g, const Access& access, int64_t c) {
   constexpr int kTaps = S::kTaps, kLast = kTaps - 1;
   const F32 d;
   // From the last position at or before the first window's that begins a period.
-  const int64_t skipped = S::kFrom == 1 ? 0 : g.origin & (S::kFrom - 1);
+  const int64_t skipped = g.origin & (S::kFrom - 1);
   int64_t column = (g.origin - skipped) / S::kFrom;
   int64_t i = -(skipped + kLast) / S::kTo;  // of the window that ends there
   VF w[S::kRows][kTaps];
@@ -136,8 +140,35 @@ HWY_INLINE void SlideVector(const SlideResult& g, const Access& access, int64_t 
       PT_UNROLL for (int t = 0; t < kLast; ++t) sum[t] = sum[t + 1];
       sum[kLast] = start;
     }
-    if constexpr (kAhead) g.next.Fetch<S::kNewPixels, S::kWindows, 1>(c, period);
+    g.next.Fetch<S::kNewPixels, S::kWindows, 1>(c, period);
   }
+}
+
+template <class S>
+void SlideAll(const GatherRow& g, int64_t i) {
+  SlideResult r;
+  const int64_t above = i * g.h.stride + g.h.origin;
+  for (int s = 0; s < S::kRows; ++s) {
+    r.x.Set(s, g.from, above + s * g.h.step, g.height, g.width, g.channels);
+    r.weights[s] = g.Weight(s, 0);
+  }
+  r.weight_step = g.w.tap_step * g.channels;
+  r.bias = g.bias;
+  r.y = g.to + g.w.out_first * g.channels;
+  r.channels = g.channels;
+  r.points = g.w.points;
+  r.width = g.width;
+  r.origin = g.w.origin;
+  r.bounds = g.bounds;
+  if (g.from_memory) {
+    const int64_t below = above + S::kRows * g.h.step;
+    r.next.x = SlideRows::Nearest(g.from, below, g.height, g.width, g.channels);
+    r.next.y = r.y + r.points * r.channels;
+    r.next.periods = CeilDiv(r.points, S::kWindows);
+  }
+  ForEachVector(g.last_channel - g.first_channel, [&](const auto& access, int64_t c) HWY_ATTR {
+    SlideVector<S>(r, access, g.first_channel + c);
+  });
 }
 
 // dw [3, 3, channels] += what one row of `points` windows adds: dy [points, channels] times the
@@ -149,8 +180,8 @@ struct SlideFilter {
   int64_t channels, points, width, origin;
 };
 
-// Adds to sum[s][t] for the channels of `access` from c on, with kAhead fetching g.next.
-template <class S, bool kAhead, class Access>
+// Adds to sum[s][t] for the channels of `access` from c on.
+template <class S, class Access>
 HWY_INLINE void SlideFilterVector(const SlideFilter& g, const Access& access, int64_t c,
                                   VF (&sum)[S::kRows][S::kTaps]) {
   static_assert(S::kFrom == 1);
@@ -179,7 +210,62 @@ HWY_INLINE void SlideFilterVector(const SlideFilter& g, const Access& access, in
       }
       PT_UNROLL for (int t = kTaps - 1; t > 0; --t) begun[t] = begun[t - 1];
     }
-    if constexpr (kAhead) g.next.Fetch<S::kNewPixels, S::kWindows, 0>(c, i);
+    g.next.Fetch<S::kNewPixels, S::kWindows, 0>(c, i);
+  }
+}
+
+// Row `row` of dy (rows count through all images) against the rows of x under its windows.
+template <class S>
+SlideFilter SlideFilterOf(const DepthwiseArgs& a, int64_t row) {
+  SlideFilter g;
+  const int64_t n = row / a.out_h, i = row % a.out_h;
+  const float* image = a.x + n * a.in_h * a.in_w * a.channels;
+  const int64_t h = i * a.stride_h - a.pad_top;
+  for (int s = 0; s < S::kRows; ++s) {
+    g.x.Set(s, image, h + s * a.dilation_h, a.in_h, a.in_w, a.channels);
+  }
+  g.dy = a.dy + row * a.out_w * a.channels;
+  if (a.FromMemory()) {
+    g.next.x = SlideRows::Nearest(image, h + S::kRows * a.dilation_h, a.in_h, a.in_w, a.channels);
+    g.next.y = g.dy + a.out_w * a.channels;
+    g.next.periods = a.out_w;
+  }
+  g.channels = a.channels;
+  g.points = a.out_w;
+  g.width = a.in_w;
+  g.origin = -a.pad_left;
+  return g;
+}
+
+// Adds to `to` what `count` rows of dy add, all rows of a vector of channels while their sums stay
+// in registers.
+template <class S>
+HWY_INLINE void AddSlideFilters(const SlideFilter* rows, int64_t count, int64_t channels,
+                                float* to) {
+  constexpr int kTaps = S::kTaps, kAll = S::kRows * kTaps;
+  ForEachVector(channels, [&](const auto& access, int64_t c) HWY_ATTR {
+    VF sum[S::kRows][kTaps];
+    PT_UNROLL for (int tap = 0; tap < kAll; ++tap) {
+      sum[tap / kTaps][tap % kTaps] = access.Load(to + tap * channels + c);
+    }
+    for (int64_t i = 0; i < count; ++i) SlideFilterVector<S>(rows[i], access, c, sum);
+    PT_UNROLL for (int tap = 0; tap < kAll; ++tap) {
+      access.Store(sum[tap / kTaps][tap % kTaps], to + tap * channels + c);
+    }
+  });
+}
+
+// GradFilterRows where the windows slide: a row at a time where rows come from memory, else some.
+template <class S>
+void SlideFilterRows(const DepthwiseArgs& a, int64_t first, int64_t last, float* to) {
+  constexpr int64_t kAtOnce = 8;
+  SlideFilter rows[kAtOnce];
+  ZeroFloats(to, S::kRows * S::kTaps * a.channels);
+  const int64_t step = a.FromMemory() ? 1 : kAtOnce;
+  for (int64_t row = first; row < last; row += step) {
+    const int64_t count = std::min(step, last - row);
+    for (int64_t i = 0; i < count; ++i) rows[i] = SlideFilterOf<S>(a, row + i);
+    AddSlideFilters<S>(rows, count, a.channels, to);
   }
 }
 
