@@ -13,20 +13,7 @@
 HWY_BEFORE_NAMESPACE();
 namespace pocketune::HWY_NAMESPACE {
 
-// Takes one row, whose first element is `at`, into out. See FoldColumns.
-template <class F>
-HWY_INLINE void FoldRow(const F& f, int64_t at, int64_t begin, int64_t end, float* out,
-                        int64_t stride) {
-  ForEachVector(end - begin, [&](const auto& access, int64_t i) HWY_ATTR {
-    const int64_t c = begin + i;
-    VF folded[F::kValues];
-    for (int k = 0; k < F::kValues; ++k) folded[k] = access.Load(out + k * stride + c);
-    f(access, at + c, c, folded);
-    for (int k = 0; k < F::kValues; ++k) access.Store(folded[k], out + k * stride + c);
-  });
-}
-
-// Takes kVecs vectors of all rows, the columns from `column` on, into `out`.
+// kVecs vectors of columns from `column` on, of all rows. See FoldColumns.
 template <int kVecs, class Access, class F, class RowOffset>
 HWY_INLINE void FoldStrip(const F& f, const Access& access, const RowOffset& row_offset,
                           const ColumnBlocks::Part& part, int64_t column, float* out,
@@ -47,37 +34,61 @@ HWY_INLINE void FoldStrip(const F& f, const Access& access, const RowOffset& row
   }
 }
 
-// Folds the part's rows: out[k * stride + c] for columns c of the part and F::kValues values.
-// f(access, at, c, values) takes elements `at`.. of its arrays, columns c.., into the vectors
-// `values`, which start as F::kInit; row_offset(row) is where a row starts. Strips of columns, one
-// after the other, are summed in registers: for rows that are short, or in a cache already.
-template <class F, class RowOffset>
-HWY_INLINE void FoldStrips(const F& f, const ColumnBlocks::Part& part, const RowOffset& row_offset,
-                           float* out, int64_t stride) {
-  constexpr int kVecs = 4;
-  const int64_t wide = kVecs * FloatLanes();
-  int64_t c = part.column_begin;
-  for (; c + wide <= part.column_end; c += wide) {
-    FoldStrip<kVecs>(f, WholeVector(), row_offset, part, c, out, stride);
+// Folds strips of kVecs vectors from part->column_begin on, and sets it behind them, as often as
+// they fit.
+template <int kVecs, class F, class RowOffset>
+HWY_INLINE void FoldWhole(const F& f, const RowOffset& row_offset, float* out, int64_t stride,
+                          ColumnBlocks::Part* part) {
+  const int64_t columns = kVecs * FloatLanes();
+  for (; part->column_begin + columns <= part->column_end; part->column_begin += columns) {
+    FoldStrip<kVecs>(f, WholeVector(), row_offset, *part, part->column_begin, out, stride);
   }
-  ForEachVector(part.column_end - c, [&](const auto& access, int64_t i) HWY_ATTR {
-    FoldStrip<1>(f, access, row_offset, part, c + i, out, stride);
-  });
 }
 
-// The same, to the bit, for rows in memory: long ones are taken in their order, since memory is
-// read twice as fast without gaps.
+// Vectors that the widest strip has: what the registers hold.
+template <class F>
+constexpr int WidestStrip() {
+  if (HWY_TARGET == HWY_AVX3) return F::kValues == 1 ? 12 : 9;
+  return 6;
+}
+
+// FoldColumns for rows in a cache: strips are summed in registers, one after the other.
+template <class F, class RowOffset>
+HWY_INLINE void FoldStrips(const F& f, ColumnBlocks::Part part, const RowOffset& row_offset,
+                           float* out, int64_t stride) {
+  if constexpr (WidestStrip<F>() >= 12) FoldWhole<12>(f, row_offset, out, stride, &part);
+  if constexpr (WidestStrip<F>() >= 9) FoldWhole<9>(f, row_offset, out, stride, &part);
+  FoldWhole<6>(f, row_offset, out, stride, &part);
+  FoldWhole<4>(f, row_offset, out, stride, &part);
+  if constexpr (HWY_TARGET == HWY_AVX3) FoldWhole<3>(f, row_offset, out, stride, &part);
+  FoldWhole<2>(f, row_offset, out, stride, &part);
+  FoldWhole<1>(f, row_offset, out, stride, &part);
+  if (part.column_begin == part.column_end) return;
+  const PartVector rest{part.column_end - part.column_begin};
+  FoldStrip<1>(f, rest, row_offset, part, part.column_begin, out, stride);
+}
+
+// Folds the part's rows: out[k * stride + c] for columns c of the part and F::kValues values.
+// f(access, at, c, values) takes elements `at`.. of its arrays, columns c.., into the vectors
+// `values`, which start as F::kInit; row_offset(row) is where a row starts. Rows that are wider
+// than a strip are added to `out` one after the other: memory is read twice as fast without gaps.
 template <class F, class RowOffset>
 HWY_INLINE void FoldColumns(const F& f, const ColumnBlocks::Part& part, const RowOffset& row_offset,
                             float* out, int64_t stride) {
-  constexpr int64_t kShort = 64;
-  const int64_t begin = part.column_begin, end = part.column_end;
-  if (end - begin <= kShort) return FoldStrips(f, part, row_offset, out, stride);
-  for (int k = 0; k < F::kValues; ++k) {
-    std::fill(out + k * stride + begin, out + k * stride + end, F::kInit);
+  const int64_t begin = part.column_begin, columns = part.column_end - begin;
+  if (columns <= WidestStrip<F>() * FloatLanes()) {
+    return FoldStrips(f, part, row_offset, out, stride);
   }
+  for (int k = 0; k < F::kValues; ++k) std::fill_n(out + k * stride + begin, columns, F::kInit);
   for (int64_t row = part.row_begin; row < part.row_end; ++row) {
-    FoldRow(f, row_offset(row), begin, end, out, stride);
+    const int64_t at = row_offset(row) + begin;
+    ForEachVector(columns, [&](const auto& access, int64_t i) HWY_ATTR {
+      float* const to = out + begin + i;
+      VF folded[F::kValues];
+      for (int k = 0; k < F::kValues; ++k) folded[k] = access.Load(to + k * stride);
+      f(access, at + i, begin + i, folded);
+      for (int k = 0; k < F::kValues; ++k) access.Store(folded[k], to + k * stride);
+    });
   }
 }
 
