@@ -26,9 +26,9 @@ struct PointRange {
 };
 HWY_INLINE PointRange PointsInside(const TapLine& line, int64_t t, int64_t size) {
   const int64_t at = line.origin + t * line.step;
-  const int64_t first = at >= 0 ? 0 : CeilDiv(-at, line.stride);
+  const int64_t first = std::min(at >= 0 ? 0 : CeilDiv(-at, line.stride), line.points);
   const int64_t last = size > at ? CeilDiv(size - at, line.stride) : 0;
-  return {std::min(first, line.points), std::max(std::min(last, line.points), first)};
+  return {first, std::max(std::min(last, line.points), first)};
 }
 
 // The taps through which point i reads pixels inside [0, size): [first, last).
@@ -37,10 +37,9 @@ struct TapRange {
 };
 HWY_INLINE TapRange TapsInside(const TapLine& line, int64_t i, int64_t size) {
   const int64_t at = i * line.stride + line.origin;
-  const int64_t first = at >= 0 ? 0 : CeilDiv(-at, line.step);
+  const int64_t first = std::min(at >= 0 ? 0 : CeilDiv(-at, line.step), line.taps);
   const int64_t last = size > at ? CeilDiv(size - at, line.step) : 0;
-  return {std::min(first, line.taps),
-          std::max(std::min(last, line.taps), std::min(first, line.taps))};
+  return {first, std::max(std::min(last, line.taps), first)};
 }
 
 // Result pixels in one row: `from` [height, width, channels] is one image, w [KH, KW, channels].

@@ -29,9 +29,22 @@ std::vector<ConvCase> DepthwiseCases() {
   cases.push_back({"Stride2PadBeyond", 1, 4, 5, 19, 19, 3, 3, Attributes({2, 2}, {4, 3, 3, 4})});
   cases.push_back(
       {"Stride2DilatedByRows", 1, 11, 8, 18, 18, 3, 3, Attributes({2, 2}, {3, 2, 1, 1}, {3, 1})});
+  // Five and seven columns, with more rows and fewer.
+  cases.push_back({"Kernel5", 2, 9, 14, 33, 33, 5, 5, Attributes({1, 1}, {2, 2, 2, 2})});
+  cases.push_back(
+      {"Kernel5Stride2Same", 1, 12, 10, 20, 20, 5, 5, Attributes({2, 2}, {1, 2, 1, 2})});
+  cases.push_back({"Kernel7Stride2", 1, 13, 16, 37, 37, 7, 7, Attributes({2, 2}, {3, 3, 3, 3})});
+  cases.push_back({"Kernel7x5", 1, 9, 11, 17, 17, 7, 5, Attributes({1, 1}, {3, 3, 2, 2})});
+  cases.push_back({"Kernel3x7", 1, 9, 11, 17, 17, 3, 7, Attributes({1, 2}, {1, 1, 3, 3})});
+  cases.push_back({"Kernel7x3", 1, 9, 11, 17, 17, 7, 3, Attributes({2, 2}, {3, 3, 1, 1})});
+  cases.push_back({"Kernel1x5", 1, 7, 11, 17, 17, 1, 5, Attributes({2, 2}, {0, 0, 2, 2})});
+  cases.push_back(
+      {"Kernel5DilatedByRows", 1, 11, 9, 18, 18, 3, 5, Attributes({2, 2}, {2, 2, 2, 1}, {2, 1})});
   // More than caches hold.
   cases.push_back({"FromMemory", 1, 49, 48, 117, 117, 3, 3, Attributes({1, 1}, {1, 1, 1, 1})});
   cases.push_back({"FromMemoryStride2", 2, 47, 46, 98, 98, 3, 3, Attributes({2, 2}, {1, 1, 1, 1})});
+  cases.push_back(
+      {"FromMemoryKernel5", 1, 40, 54, 197, 197, 5, 5, Attributes({2, 2}, {2, 2, 2, 2})});
   cases.push_back({"ManyRows", 3, 29, 7, 43, 43, 5, 5, Attributes({2, 1}, {2, 2, 2, 2})});
   return cases;
 }
@@ -40,11 +53,14 @@ void CheckAllDirections(const ConvCase& c, int max_threads) {
   const TensorData x = TensorData::Uniform({c.InputShape()}, "x");
   const TensorData w = TensorData::Uniform({c.DepthwiseFilterShape()}, "w");
   const TensorData dy = TensorData::Uniform({c.OutputShape(c.in)}, "dy");
+  const ConvGradAttrs dx = c.GradAttrs(c.height, c.width);
+  const ConvGradAttrs dw = c.GradAttrs(c.kernel_h, c.kernel_w);
+  SCOPED_TRACE("forward");
   CheckOwnKernel(OpKind::kDepthwiseConv2d, {x, w}, c.attrs, max_threads);
-  CheckOwnKernel(OpKind::kDepthwiseConv2dGradInput, {dy, w}, c.GradAttrs(c.height, c.width),
-                 max_threads);
-  CheckOwnKernel(OpKind::kDepthwiseConv2dGradFilter, {dy, x}, c.GradAttrs(c.kernel_h, c.kernel_w),
-                 max_threads);
+  SCOPED_TRACE("and dx");
+  CheckOwnKernel(OpKind::kDepthwiseConv2dGradInput, {dy, w}, dx, max_threads);
+  SCOPED_TRACE("and dw");
+  CheckOwnKernel(OpKind::kDepthwiseConv2dGradFilter, {dy, x}, dw, max_threads);
 }
 
 class DepthwiseTest : public testing::TestWithParam<ConvCase> {
@@ -114,21 +130,25 @@ TEST(DepthwiseSizesTest, AnyNumberOfChannels) {
 }
 
 // Smaller than the window too; rows and columns meet different sizes and pads.
-TEST(DepthwiseSizesTest, AnySizeOfImageAndAnyPads) {
+class DepthwiseKernelSizeTest : public testing::TestWithParam<int> {};
+
+TEST_P(DepthwiseKernelSizeTest, AnySizeOfImageAndAnyPads) {
   constexpr int kSizes = 7, kPads = 4;
+  const int kernel = GetParam();
   for (const int stride : {1, 2}) {
     for (int i = 0; i < kSizes * kPads * kPads; ++i) {
       const int width = 1 + i % kSizes, height = 1 + (i + stride) * 3 % kSizes;
       const int left = i / kSizes % kPads, right = i / kSizes / kPads;
       const int top = right, bottom = (left + i) % kPads;
-      if (width + left + right < 3 || height + top + bottom < 3) continue;
+      if (width + left + right < kernel || height + top + bottom < kernel) continue;
       SCOPED_TRACE(testing::Message() << "stride " << stride << ", case " << i);
-      CheckAllDirections({"", 2, height, width, 5, 5, 3, 3,
-                          Attributes({stride, stride}, {top, bottom, left, right})},
-                         2);
+      const ConvAttrs attrs = Attributes({stride, stride}, {top, bottom, left, right});
+      CheckAllDirections({"", 2, height, width, 5, 5, kernel, kernel, attrs}, 1);
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Sizes, DepthwiseKernelSizeTest, testing::Range(1, 8));
 
 INSTANTIATE_TEST_SUITE_P(Cases, DepthwiseTest, testing::ValuesIn(DepthwiseCases()),
                          [](const auto& info) { return std::string(info.param.name); });
