@@ -44,6 +44,9 @@ std::vector<Window> Windows() {
        true},
       {{"depthwise 3x3 7 960", 8, 7, 7, 960, 960, 3, 3, Attributes({1, 1}, {1, 1, 1, 1})}, true},
       {{"depthwise 3x3 14 96", 1, 14, 14, 96, 96, 3, 3, Attributes({1, 1}, {1, 1, 1, 1})}, true},
+      {{"depthwise 5x5 14 480", 8, 14, 14, 480, 480, 5, 5, Attributes({1, 1}, {2, 2, 2, 2})}, true},
+      {{"depthwise 5x5 s2 28 144", 8, 28, 28, 144, 144, 5, 5, Attributes({2, 2}, {2, 2, 2, 2})},
+       true},
       {{"depthwise 7x7 28 144", 8, 28, 28, 144, 144, 7, 7, Attributes({1, 1}, {3, 3, 3, 3})}, true},
   };
 }

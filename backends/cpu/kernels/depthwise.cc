@@ -21,21 +21,42 @@ HWY_BEFORE_NAMESPACE();
 namespace pocketune {
 namespace HWY_NAMESPACE {
 
-// The row at point i of g.h where the windows slide; false where they do not.
-bool SlideRow(const GatherRow& g, int64_t i) {
-  if (g.w.taps != 3 || g.w.step != 1 || g.w.out_stride != 1) return false;
-  if (g.apart == 1 && g.h.taps == 3 && g.w.stride == 1) {
-    SlideAll<Slide<3, 1, 1>>(g, i);
-  } else if (g.apart == 1 && g.h.taps == 3 && g.w.stride == 2) {
-    SlideAll<Slide<3, 1, 2>>(g, i);
-  } else if (g.apart == 2 && g.h.taps == 1) {
-    SlideAll<Slide<1, 2, 1>>(g, i);
-  } else if (g.apart == 2 && g.h.taps == 2) {
-    SlideAll<Slide<2, 2, 1>>(g, i);
+// The row at point i of g.h where its windows have kTaps columns next to one another; false where
+// these neither move by one or two nor lie over dy of stride 2.
+template <int kTaps>
+bool SlideMany(const GatherRow& g, int64_t i) {
+  if (g.h.taps > kTaps) return false;
+  if (g.apart == 2) {
+    SlideAll<Slide<0, kTaps, 2, 1>>(g, i);
+  } else if (g.w.stride == 1) {
+    SlideAll<Slide<0, kTaps, 1, 1>>(g, i);
+  } else if (g.w.stride == 2) {
+    SlideAll<Slide<0, kTaps, 1, 2>>(g, i);
   } else {
     return false;
   }
   return true;
+}
+// The same for three columns, with as many rows as 3x3 windows have there.
+bool SlideThree(const GatherRow& g, int64_t i) {
+  if (g.apart == 2 && g.h.taps == 1) {
+    SlideAll<Slide<1, 3, 2, 1>>(g, i);
+  } else if (g.apart == 2 && g.h.taps == 2) {
+    SlideAll<Slide<2, 3, 2, 1>>(g, i);
+  } else if (g.apart == 1 && g.h.taps == 3 && g.w.stride == 1) {
+    SlideAll<Slide<3, 3, 1, 1>>(g, i);
+  } else if (g.apart == 1 && g.h.taps == 3 && g.w.stride == 2) {
+    SlideAll<Slide<3, 3, 1, 2>>(g, i);
+  } else {
+    return false;
+  }
+  return true;
+}
+bool SlideRow(const GatherRow& g, int64_t i) {
+  if (g.w.step != 1 || g.w.out_stride != 1) return false;
+  if (g.w.taps == 3) return SlideThree(g, i);
+  if (g.w.taps == 5) return SlideMany<5>(g, i);
+  return g.w.taps == 7 && SlideMany<7>(g, i);
 }
 
 // All pixels of the row at point i of g.h.
@@ -175,8 +196,8 @@ void GradFilterRows(const DepthwiseArgs& a, int64_t first, int64_t last, float* 
   const TapLine h = ForwardLine(a.out_h, a.kernel_h, a.stride_h, a.pad_top, a.dilation_h);
   const TapLine w = ForwardLine(a.out_w, a.kernel_w, a.stride_w, a.pad_left, a.dilation_w);
   if (h.taps == 3 && w.taps == 3 && w.step == 1 && w.stride <= 2) {
-    return w.stride == 1 ? SlideFilterRows<Slide<3, 1, 1>>(a, first, last, to)
-                         : SlideFilterRows<Slide<3, 1, 2>>(a, first, last, to);
+    return w.stride == 1 ? SlideFilterRows<Slide<3, 3, 1, 1>>(a, first, last, to)
+                         : SlideFilterRows<Slide<3, 3, 1, 2>>(a, first, last, to);
   }
   ZeroFloats(to, a.kernel_h * a.kernel_w * a.channels);
   for (int64_t row = first; row < last; ++row) {

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "backends/cpu/gemm_kernels-inl.h"
 #include "backends/cpu/kernels/depthwise.h"
@@ -22,12 +23,13 @@ HWY_BEFORE_NAMESPACE();
 namespace pocketune {
 namespace HWY_NAMESPACE {
 
-// How windows of kRows x 3 taps slide along a row of positions: each begins kTo positions after the
-// one before, and the image has a pixel at each multiple of kFrom. So kTo = 2 is stride 2, and
-// kFrom = 2 its gradient, where two windows begin between one pixel and the next.
-template <int kRowsOf, int kFromOf, int kToOf>
+// How windows of kRows x kTaps taps slide along a row of positions: each begins kTo positions after
+// the one before, and the image has a pixel at each multiple of kFrom. So kTo = 2 is stride 2, and
+// kFrom = 2 its gradient, where two windows begin between one pixel and the next. kRows = 0 stands
+// for any number of rows up to kTaps.
+template <int kRowsOf, int kTapsOf, int kFromOf, int kToOf>
 struct Slide {
-  static constexpr int kRows = kRowsOf, kTaps = 3, kFrom = kFromOf, kTo = kToOf;
+  static constexpr int kRows = kRowsOf, kTaps = kTapsOf, kFrom = kFromOf, kTo = kToOf;
   static constexpr int kPeriod = kFrom * kTo;  // positions until all is as before
   static_assert(kRows <= 3 && std::min(kFrom, kTo) == 1);
   // How much a period brings: pixels, windows, and pixels that the next row of windows is the first
@@ -37,6 +39,14 @@ struct Slide {
 
   // Does tap t of a window meet position q of a period? Windows begin at position 0.
   static constexpr bool Meets(int t, int q) { return (q - t) % kTo == 0; }
+
+  // Adds pixel v at position q, times the taps of its row, to the sums of the windows that end 0,
+  // 1, 2, ... positions on.
+  static HWY_INLINE void Add(VF v, const VF (&taps)[kTaps], int q, VF (&sum)[kTaps]) {
+    PT_UNROLL for (int t = 0; t < kTaps; ++t) {
+      if (Meets(t, q)) sum[kTaps - 1 - t] = hn::MulAdd(v, taps[t], sum[kTaps - 1 - t]);
+    }
+  }
 };
 
 // Image rows under a window. One outside of the image is a pixel of zeros again and again.
@@ -88,86 +98,148 @@ HWY_INLINE bool IsIndex(int64_t i, int64_t size) {
   return static_cast<uint64_t>(i) < static_cast<uint64_t>(size);
 }
 
-// One row of results: that of `points` windows, of which the first begins at position `origin`, in
-// an image of `width` pixels.
-struct SlideResult {
+// What the windows of a row of results read where they have S::kRows rows: those of `x`.
+template <class S>
+struct FewRows {
   SlideRows x;
   const float* weights[3];  // of each row's first tap
-  int64_t weight_step;      // to the next tap
-  const float* bias;        // or null
-  float* y;                 // channels floats for each window
-  NextRows next;
-  int64_t channels, points, width, origin;
-  Bounds bounds;
-};
 
-// The channels of `access` from c on.
-template <class S, class Access>
-HWY_INLINE void SlideVector(const SlideResult& g, const Access& access, int64_t c) {
-  constexpr int kTaps = S::kTaps, kLast = kTaps - 1;
-  const F32 d;
-  // From the last position at or before the first window's that begins a period.
-  const int64_t skipped = g.origin & (S::kFrom - 1);
-  int64_t column = (g.origin - skipped) / S::kFrom;
-  int64_t i = -(skipped + kLast) / S::kTo;  // of the window that ends there
-  VF w[S::kRows][kTaps];
-  const float* x[S::kRows];
-  PT_UNROLL for (int s = 0; s < S::kRows; ++s) {
-    x[s] = g.x.From(s, c, column);
-    PT_UNROLL for (int t = 0; t < kTaps; ++t) {
-      w[s][t] = access.Load(g.weights[s] + t * g.weight_step + c);
+  FewRows(const GatherRow& g, int64_t i) {
+    const int64_t above = i * g.h.stride + g.h.origin;
+    for (int s = 0; s < S::kRows; ++s) {
+      x.Set(s, g.from, above + s * g.h.step, g.height, g.width, g.channels);
+      weights[s] = g.Weight(s, 0);
     }
   }
-  const VF start = g.bias != nullptr ? access.Load(g.bias + c) : hn::Zero(d);
-  VF sum[kTaps];  // of the windows that end 0, 1, 2 positions on
-  PT_UNROLL for (int t = 0; t < kTaps; ++t) sum[t] = start;
-  float* y = g.y + c;
-  for (int64_t period = 0; i < g.points; ++period) {
-    PT_UNROLL for (int q = 0; q < S::kPeriod; ++q) {
-      if (q % S::kFrom == 0 && IsIndex(column++, g.width)) {
-        PT_UNROLL for (int s = 0; s < S::kRows; ++s) {
-          const VF v = access.Load(x[s]);
-          x[s] += g.x.steps[s];
-          PT_UNROLL for (int t = 0; t < kTaps; ++t) {
-            if (S::Meets(t, q)) sum[kLast - t] = hn::MulAdd(v, w[s][t], sum[kLast - t]);
-          }
-        }
+};
+
+// The same where they have any number of rows: those inside of the image alone.
+struct ManyRows {
+  int64_t rows;
+  const float* x;        // of the first row
+  const float* weights;  // of its first tap
+  int64_t x_step, weight_step;
+
+  ManyRows(const GatherRow& g, int64_t i) {
+    const TapRange inside = TapsInside(g.h, i, g.height);
+    rows = inside.last - inside.first;
+    x = g.Pixel(inside.first, i, 0, 0) - g.w.origin * g.channels;
+    weights = g.Weight(inside.first, 0);
+    x_step = g.h.step * g.width * g.channels;
+    weight_step = g.h.tap_step * g.kernel_w * g.channels;
+  }
+};
+
+// A column of pixels under the windows, moving along the row, at the channels of `access` from c
+// on: the weights stay in registers.
+template <class S, class Access>
+class FewColumn {
+ public:
+  HWY_INLINE FewColumn(const FewRows<S>& from, const GatherRow& g, const Access& access, int64_t c,
+                       int64_t column)
+      : from_(from), access_(access) {
+    PT_UNROLL for (int s = 0; s < S::kRows; ++s) {
+      x_[s] = from.x.From(s, c, column);
+      PT_UNROLL for (int t = 0; t < S::kTaps; ++t) {
+        w_[s][t] = access.Load(from.weights[s] + t * g.w.tap_step * g.channels + c);
       }
-      if (S::Meets(kLast, q) && IsIndex(i++, g.points)) {
-        access.Store(g.bounds(d, sum[0]), y);
-        y += g.channels;
+    }
+  }
+  HWY_INLINE void AddNext(int q, VF (&sum)[S::kTaps]) {
+    PT_UNROLL for (int s = 0; s < S::kRows; ++s) {
+      const VF v = access_.Load(x_[s]);
+      x_[s] += from_.x.steps[s];  // now, or GCC loads v again for each use
+      S::Add(v, w_[s], q, sum);
+    }
+  }
+
+ private:
+  const FewRows<S>& from_;
+  const Access& access_;
+  VF w_[S::kRows][S::kTaps];
+  const float* x_[S::kRows];
+};
+
+// The same with the weights in a block of memory.
+template <class S, class Access>
+class ManyColumn {
+ public:
+  HWY_INLINE ManyColumn(const ManyRows& from, const GatherRow& g, const Access& access, int64_t c,
+                        int64_t column)
+      : from_(from), access_(access), step_(g.channels) {
+    x_ = from.x + c + std::max<int64_t>(column, 0) * step_;
+    for (int64_t s = 0; s < from.rows; ++s) {
+      PT_UNROLL for (int t = 0; t < S::kTaps; ++t) {
+        w_[s][t] = access.Load(from.weights + s * from.weight_step + t * g.w.tap_step * step_ + c);
+      }
+    }
+  }
+  HWY_INLINE void AddNext(int q, VF (&sum)[S::kTaps]) {
+    const float* x = x_;
+    for (int64_t s = 0; s < from_.rows; ++s, x += from_.x_step) {
+      S::Add(access_.Load(x), w_[s], q, sum);
+    }
+    x_ += step_;
+  }
+
+ private:
+  const ManyRows& from_;
+  const Access& access_;
+  VF w_[S::kTaps][S::kTaps];
+  const float* x_;
+  int64_t step_;
+};
+
+template <class S>
+using RowsOf = std::conditional_t<S::kRows == 0, ManyRows, FewRows<S>>;
+template <class S, class Access>
+using ColumnOf = std::conditional_t<S::kRows == 0, ManyColumn<S, Access>, FewColumn<S, Access>>;
+
+// The channels of `access` from c on of a row of results.
+template <class S, class Access>
+HWY_INLINE void SlideVector(const GatherRow& g, const RowsOf<S>& rows, const NextRows& next,
+                            const Access& access, int64_t c) {
+  constexpr int kLast = S::kTaps - 1;
+  const F32 d;
+  // From the last position at or before the first window's that begins a period.
+  const int64_t skipped = g.w.origin & (S::kFrom - 1);
+  int64_t column = (g.w.origin - skipped) / S::kFrom;
+  int64_t i = -(skipped + kLast) / S::kTo;  // of the window that ends there
+  ColumnOf<S, Access> pixels(rows, g, access, c, column);
+  // Copies, since the compiler cannot see that stores to y leave g alone.
+  const int64_t points = g.w.points, width = g.width, channels = g.channels;
+  const Bounds bounds = g.bounds;
+  const VF start = g.bias != nullptr ? access.Load(g.bias + c) : hn::Zero(d);
+  VF sum[S::kTaps];  // of the windows that end 0, 1, 2, ... positions on
+  PT_UNROLL for (int t = 0; t < S::kTaps; ++t) sum[t] = start;
+  float* y = g.to + c;
+  for (int64_t period = 0; i < points; ++period) {
+    PT_UNROLL for (int q = 0; q < S::kPeriod; ++q) {
+      if (q % S::kFrom == 0 && IsIndex(column++, width)) pixels.AddNext(q, sum);
+      if (S::Meets(kLast, q) && IsIndex(i++, points)) {
+        access.Store(bounds(d, sum[0]), y);
+        y += channels;
       }
       PT_UNROLL for (int t = 0; t < kLast; ++t) sum[t] = sum[t + 1];
       sum[kLast] = start;
     }
-    g.next.Fetch<S::kNewPixels, S::kWindows, 1>(c, period);
+    next.template Fetch<S::kNewPixels, S::kWindows, 1>(c, period);
   }
 }
 
+// The row of results at point i of g.h.
 template <class S>
 void SlideAll(const GatherRow& g, int64_t i) {
-  SlideResult r;
-  const int64_t above = i * g.h.stride + g.h.origin;
-  for (int s = 0; s < S::kRows; ++s) {
-    r.x.Set(s, g.from, above + s * g.h.step, g.height, g.width, g.channels);
-    r.weights[s] = g.Weight(s, 0);
-  }
-  r.weight_step = g.w.tap_step * g.channels;
-  r.bias = g.bias;
-  r.y = g.to + g.w.out_first * g.channels;
-  r.channels = g.channels;
-  r.points = g.w.points;
-  r.width = g.width;
-  r.origin = g.w.origin;
-  r.bounds = g.bounds;
+  const RowsOf<S> rows(g, i);
+  NextRows next;
   if (g.from_memory) {
-    const int64_t below = above + S::kRows * g.h.step;
-    r.next.x = SlideRows::Nearest(g.from, below, g.height, g.width, g.channels);
-    r.next.y = r.y + r.points * r.channels;
-    r.next.periods = CeilDiv(r.points, S::kWindows);
+    const int64_t below = i * g.h.stride + g.h.origin + g.h.taps * g.h.step;
+    next.x = SlideRows::Nearest(g.from, below, g.height, g.width, g.channels);
+    next.y = g.to + g.w.points * g.channels;
+    next.periods = CeilDiv(g.w.points, S::kWindows);
   }
   ForEachVector(g.last_channel - g.first_channel, [&](const auto& access, int64_t c) HWY_ATTR {
-    SlideVector<S>(r, access, g.first_channel + c);
+    SlideVector<S>(g, rows, next, access, g.first_channel + c);
   });
 }
 
