@@ -139,8 +139,8 @@ void GradInputRow(const DepthwiseArgs& a, int64_t row) {
 // to[t * tap_step + c] += sum over points j of dy[j * channels + c] * x[j * next + t * step + c]
 // for kTaps neighbouring taps and all channels c.
 template <int kTaps>
-HWY_INLINE void CorrelateVectors(const float* dy, const float* x, int64_t points, int64_t channels,
-                                 int64_t next, int64_t step, float* to) {
+void CorrelateVectors(const float* dy, const float* x, int64_t points, int64_t channels,
+                      int64_t next, int64_t step, float* to) {
   const F32 d;
   int64_t c = 0;
   for (; c + kLanes <= channels; c += kLanes) {
