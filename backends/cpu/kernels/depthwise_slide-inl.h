@@ -286,6 +286,10 @@ HWY_INLINE void SlideFilterVector(const SlideFilter& g, const Access& access, in
   }
 }
 
+// Rows of dy that are taken at once. Two from memory: what one of them has read the other still
+// finds in the first cache, while the rows that come after both are fetched into the next.
+inline constexpr int64_t kRowsFromMemory = 2, kRowsFromCache = 8;
+
 // Row `row` of dy (rows count through all images) against the rows of x under its windows.
 template <class S>
 SlideFilter SlideFilterOf(const DepthwiseArgs& a, int64_t row) {
@@ -298,8 +302,9 @@ SlideFilter SlideFilterOf(const DepthwiseArgs& a, int64_t row) {
   }
   g.dy = a.dy + row * a.out_w * a.channels;
   if (a.FromMemory()) {
-    g.next.x = SlideRows::Nearest(image, h + S::kRows * a.dilation_h, a.in_h, a.in_w, a.channels);
-    g.next.y = g.dy + a.out_w * a.channels;
+    const int64_t below = h + S::kRows * a.dilation_h + (kRowsFromMemory - 1) * a.stride_h;
+    g.next.x = SlideRows::Nearest(image, below, a.in_h, a.in_w, a.channels);
+    g.next.y = g.dy + kRowsFromMemory * a.out_w * a.channels;
     g.next.periods = a.out_w;
   }
   g.channels = a.channels;
@@ -327,13 +332,12 @@ HWY_INLINE void AddSlideFilters(const SlideFilter* rows, int64_t count, int64_t 
   });
 }
 
-// GradFilterRows where the windows slide: a row at a time where rows come from memory, else some.
+// GradFilterRows where the windows slide.
 template <class S>
 void SlideFilterRows(const DepthwiseArgs& a, int64_t first, int64_t last, float* to) {
-  constexpr int64_t kAtOnce = 8;
-  SlideFilter rows[kAtOnce];
+  SlideFilter rows[std::max(kRowsFromMemory, kRowsFromCache)];
   ZeroFloats(to, S::kRows * S::kTaps * a.channels);
-  const int64_t step = a.FromMemory() ? 1 : kAtOnce;
+  const int64_t step = a.FromMemory() ? kRowsFromMemory : kRowsFromCache;
   for (int64_t row = first; row < last; row += step) {
     const int64_t count = std::min(step, last - row);
     for (int64_t i = 0; i < count; ++i) rows[i] = SlideFilterOf<S>(a, row + i);
