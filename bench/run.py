@@ -51,7 +51,7 @@ WORKLOADS = dict((
     workload("resnet50-b4", "resnet50", (224, 224, 3), 4),
 ))
 SCHEMES = ("full", "bias", "pockengine", "head")
-HOPELESS = 5  # times the fastest peer
+HOPELESS = 3  # times the fastest peer
 QUICK = ("ds-cnn-b32", "mcunet-5fps-b1")
 
 
