@@ -8,6 +8,7 @@
 
 #include "engine/base/rng.h"
 #include "graph/memory/range_max.h"
+#include "graph/memory/time_fit.h"
 
 namespace pocketune {
 namespace {
@@ -15,8 +16,8 @@ namespace {
 // Work that improving may cost, in pairs of buffers looked at.
 constexpr int64_t kImprovementBudget = 40'000'000;
 constexpr int64_t kMaxRounds = 400;
-// Buffers up to which every buffer is compared with every other. Above, buffers are stacked: gaps
-// between others stay empty, but time grows as n log n.
+// Buffers up to which every buffer is compared with every other. Above, time grows as n log n:
+// buffers are stacked, so that gaps between others stay empty, or placed in the order of time.
 constexpr size_t kMaxCompared = 2048;
 constexpr int64_t kStackingBudget = 500'000;  // for improving, in buffers stacked
 // Searching orders by chance is for what is left: layouts this far above the lower bound.
@@ -212,6 +213,17 @@ ArenaLayout SearchFromAll(const std::vector<Buffer>& buffers, std::vector<std::v
   return best;
 }
 
+// The same buffers in a time that runs backwards.
+std::vector<Buffer> Reversed(std::vector<Buffer> buffers) {
+  const int end = NodesOf(buffers) - 1;
+  for (Buffer& buffer : buffers) {
+    buffer.first = end - std::exchange(buffer.last, end - buffer.first);
+  }
+  return buffers;
+}
+
+bool TakesLess(const ArenaLayout& a, const ArenaLayout& b) { return a.bytes < b.bytes; }
+
 }  // namespace
 
 ArenaLayout PlanArena(const std::vector<Buffer>& buffers) {
@@ -221,6 +233,7 @@ ArenaLayout PlanArena(const std::vector<Buffer>& buffers) {
   const auto place = compares ? BestFit : Stack;
   ArenaLayout best;
   best.bytes = std::numeric_limits<int64_t>::max();
+  if (!compares) best = std::min(FitInTime(buffers), FitInTime(Reversed(buffers)), TakesLess);
   std::vector<std::vector<int>> orders = Orders(buffers, crowding);
   for (const std::vector<int>& order : orders) {
     ArenaLayout layout = place(buffers, order);

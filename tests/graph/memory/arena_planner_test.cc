@@ -9,6 +9,7 @@
 #include "engine/base/rng.h"
 #include "graph/memory/exact_planner.h"
 #include "graph/memory/order_search.h"
+#include "graph/memory/time_fit.h"
 #include "gtest/gtest.h"
 #include "tests/graph/memory/test_graphs.h"
 
@@ -77,6 +78,14 @@ TEST(ArenaPlannerTest, RandomBuffersAreCloseToTheLowerBound) {
   RecordProperty("mean_gap", std::to_string(sum / 30));
   RecordProperty("worst_gap", std::to_string(worst));
   EXPECT_LE(sum / 30, 1.01) << "worst " << worst;
+}
+
+TEST(ArenaPlannerTest, FitInTimeIsSound) {
+  EXPECT_EQ(FitInTime({}).bytes, 0);
+  for (uint64_t seed = 0; seed < 30; ++seed) {
+    const std::vector<Buffer> buffers = RandomBuffers(seed, 60, 25);
+    ExpectSound(buffers, FitInTime(buffers));
+  }
 }
 
 TEST(ArenaPlannerTest, BuffersThatNeverMeetShareTheirPlace) {
@@ -174,6 +183,23 @@ TEST(ArenaPlannerTest, DeepChainsAreWithinTwoPercentOfTheLowerBound) {
   const double gap = double(layout.bytes) / double(LowerBoundOf(buffers));
   RecordProperty("gap", std::to_string(gap));
   EXPECT_LE(gap, 1.02);
+}
+
+// Short lives one after the other, as in a forward pass alone: stacked, each would stand on the one
+// before.
+TEST(ArenaPlannerTest, LongForwardPassesAreCloseToTheLowerBound) {
+  const RandomStream random(6, "forward");
+  std::vector<Buffer> buffers;
+  for (int n = 0; n < 4000; ++n) {
+    const int64_t bytes = kAlignment * (1 + random.Below(2 * n, 31));
+    const int life = 1 + static_cast<int>(random.Below(2 * n + 1, 3));
+    buffers.push_back({n, kNone, bytes, n, std::min(n + life, 3999)});
+  }
+  const ArenaLayout layout = PlanArena(buffers);
+  ExpectSound(buffers, layout);
+  const double gap = double(layout.bytes) / double(LowerBoundOf(buffers));
+  RecordProperty("gap", std::to_string(gap));
+  EXPECT_LE(gap, 1.15);
 }
 
 }  // namespace
