@@ -9,54 +9,12 @@
 #include "engine/base/rng.h"
 #include "graph/memory/exact_planner.h"
 #include "graph/memory/order_search.h"
-#include "graph/memory/time_fit.h"
 #include "gtest/gtest.h"
+#include "tests/graph/memory/test_buffers.h"
 #include "tests/graph/memory/test_graphs.h"
 
 namespace pocketune {
 namespace {
-
-std::vector<Buffer> RandomBuffers(uint64_t seed, int count, int nodes) {
-  const RandomStream random(seed, "buffers");
-  std::vector<Buffer> buffers;
-  for (int i = 0; i < count; ++i) {
-    Buffer buffer;
-    buffer.bytes = kAlignment * (1 + random.Below(3 * i, 31));
-    buffer.first = static_cast<int>(random.Below(3 * i + 1, nodes));
-    buffer.last = std::min<int>(nodes - 1, buffer.first + random.Below(3 * i + 2, nodes / 2));
-    buffers.push_back(buffer);
-  }
-  return buffers;
-}
-
-int64_t LowerBoundOf(const std::vector<Buffer>& buffers) {
-  int64_t bound = 0;
-  for (const Buffer& at : buffers) {
-    int64_t live = 0;
-    for (const Buffer& other : buffers) {
-      if (other.first <= at.first && at.first <= other.last) live += other.bytes;
-    }
-    bound = std::max(bound, live);
-  }
-  return bound;
-}
-
-void ExpectSound(const std::vector<Buffer>& buffers, const ArenaLayout& layout) {
-  ASSERT_EQ(layout.offsets.size(), buffers.size());
-  int64_t top = 0;
-  for (size_t i = 0; i < buffers.size(); ++i) {
-    ASSERT_GE(layout.offsets[i], 0);
-    ASSERT_EQ(layout.offsets[i] % kAlignment, 0);
-    top = std::max(top, layout.offsets[i] + buffers[i].bytes);
-    for (size_t j = 0; j < i; ++j) {
-      const bool apart = layout.offsets[i] + buffers[i].bytes <= layout.offsets[j] ||
-                         layout.offsets[j] + buffers[j].bytes <= layout.offsets[i];
-      ASSERT_TRUE(apart || !buffers[i].Overlaps(buffers[j])) << i << " and " << j;
-    }
-  }
-  EXPECT_EQ(layout.bytes, top);
-  EXPECT_GE(layout.bytes, LowerBoundOf(buffers));
-}
 
 TEST(ArenaPlannerTest, NoBuffersNeedNoArena) { EXPECT_EQ(PlanArena({}).bytes, 0); }
 
@@ -78,14 +36,6 @@ TEST(ArenaPlannerTest, RandomBuffersAreCloseToTheLowerBound) {
   RecordProperty("mean_gap", std::to_string(sum / 30));
   RecordProperty("worst_gap", std::to_string(worst));
   EXPECT_LE(sum / 30, 1.01) << "worst " << worst;
-}
-
-TEST(ArenaPlannerTest, FitInTimeIsSound) {
-  EXPECT_EQ(FitInTime({}).bytes, 0);
-  for (uint64_t seed = 0; seed < 30; ++seed) {
-    const std::vector<Buffer> buffers = RandomBuffers(seed, 60, 25);
-    ExpectSound(buffers, FitInTime(buffers));
-  }
 }
 
 TEST(ArenaPlannerTest, BuffersThatNeverMeetShareTheirPlace) {
