@@ -178,6 +178,8 @@ void GradOfInput(const KernelArgs& args, const Gate& gate, const GradVectors& v)
   const auto make = [&](const auto& access, int64_t c) HWY_ATTR {
     const VF m = access.Load(mean + c), factor = access.Load(v.factor + c);
     const VF dy_mean = access.Load(v.dy_mean + c), slope = access.Load(v.slope + c);
+    // The gate is made in place: GCC copies a structure of vectors in halves, and AVX2 then waits
+    // for each of its loads.
     return [=, open = gate.At(access, c)](const auto& at, int64_t i) HWY_ATTR {
       const VF centered = hn::Sub(at.Load(x + i), m);
       const VF g = hn::Sub(open(at.Load(dy + i), centered), dy_mean);
