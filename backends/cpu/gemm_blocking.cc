@@ -27,10 +27,10 @@ constexpr int64_t kVector = 16;  // floats that may be read or written too many
 // Multiply-accumulates of a product whose tiles are filled up with zeros.
 int64_t PaddedWork(int64_t m, int64_t n) { return AlignUp(m, 2) * (n <= 8 ? 8 : AlignUp(n, 16)); }
 
-int64_t PatchStep(const GemmProblem& p) {
+int64_t PatchStep(const GemmProblem& p, bool shared_b) {
   using Kind = GemmOperand::Kind;
   if (p.a.kind == Kind::kPatchesAcross && p.m <= kSmallPatch) return AlignUp(p.m, 2);
-  if (p.b.kind == Kind::kPatchesAcross && p.n <= kSmallPatch) return WidestB(p.n);
+  if (p.b.kind == Kind::kPatchesAcross && p.n <= kSmallPatch && !shared_b) return WidestB(p.n);
   return 0;
 }
 
@@ -108,7 +108,7 @@ GemmBlocking BlockingOf(const GemmProblem& p) {
   g.partial_floats = g.staged ? AlignUp(g.parts * p.m * p.n, 16) : 0;
   g.a_floats = AlignUp(PackedRows(std::min(p.m, g.m_tile)) * depth, 16);
   g.b_floats = g.shared_b ? 0 : 32 * depth;
-  g.patch_step = PatchStep(p);
+  g.patch_step = PatchStep(p, g.shared_b);
   g.gather_floats = p.a.kind == Kind::kPatches ? kGemmMaxPanelRows * depth : g.patch_step * depth;
   g.strip_floats = StripFloats(p, g);
   if (g.strip_floats > 0) g.gather_floats += kVector;
