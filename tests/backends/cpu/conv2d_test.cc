@@ -16,6 +16,9 @@ std::vector<ConvCase> DenseCases() {
   cases.push_back({"LongDepth", 1, 4, 4, 300, 17, 3, 3, Attributes({2, 2}, {1, 1, 1, 1})});
   // Filter gradients: transposed, over more pixels than a block is deep, odd numbers of rows.
   cases.push_back({"WidePointwise", 2, 23, 19, 5, 48, 1, 1, Attributes({1, 1}, {0, 0, 0, 0})});
+  // An image larger than the scratch of its filter's gradient, whose patches are packed once.
+  cases.push_back(
+      {"LargePointwiseStride2", 8, 40, 40, 32, 64, 1, 1, Attributes({2, 2}, {0, 0, 0, 0})});
   cases.push_back({"NarrowPointwise", 2, 23, 19, 64, 7, 1, 1, Attributes({1, 1}, {0, 0, 0, 0})});
   // Small patches, which are gathered whole, and image rows long enough to be read in place.
   cases.push_back({"FirstLayer", 2, 45, 51, 3, 16, 3, 3, Attributes({2, 2}, {0, 1, 0, 1})});
