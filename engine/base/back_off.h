@@ -16,12 +16,17 @@ class BackOff {
   bool Rests() {
     if (left_ == 0) return false;
     --left_;
+    wakes_ = left_ == 0;
     return true;
   }
 
   // After a loop with workers: how long the caller waited with nothing left to do, and what one of
   // its own items took on average, for which a worker in its last item may keep it waiting.
   void Record(int64_t idle_ns, int64_t item_ns) {
+    if (wakes_) {
+      wakes_ = false;  // workers that slept through a rest come late on a machine that is idle, too
+      return;
+    }
     if (idle_ns <= kPatienceNs + 2 * item_ns) {
       rest_ = kShortestRest;
       return;
@@ -34,6 +39,7 @@ class BackOff {
   static constexpr int64_t kPatienceNs = 200'000;  // waking a sleeping thread takes less
   static constexpr int kShortestRest = 64, kLongestRest = 4096;  // loops
   int left_ = 0;
+  bool wakes_ = false;  // is the next loop with workers the first behind a rest?
   int rest_ = kShortestRest;
 };
 
