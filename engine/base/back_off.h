@@ -28,9 +28,11 @@ class BackOff {
       return;
     }
     if (idle_ns <= kPatienceNs + 2 * item_ns) {
-      rest_ = kShortestRest;
+      good_ = std::min(good_ + 1, kProof);
+      if (good_ == kProof) rest_ = kShortestRest;
       return;
     }
+    good_ = 0;
     left_ = rest_;
     rest_ = std::min(2 * rest_, kLongestRest);
   }
@@ -38,7 +40,9 @@ class BackOff {
  private:
   static constexpr int64_t kPatienceNs = 200'000;  // waking a sleeping thread takes less
   static constexpr int kShortestRest = 64, kLongestRest = 4096;  // loops
+  static constexpr int kProof = 256;  // loops in a row: a core that is shared serves some by luck
   int left_ = 0;
+  int good_ = 0;        // loops in a row that did not wait
   bool wakes_ = false;  // is the next loop with workers the first behind a rest?
   int rest_ = kShortestRest;
 };

@@ -39,7 +39,7 @@ TEST(BackOffTest, TheLoopThatWakesTheWorkersIsNotJudged) {
   EXPECT_TRUE(back_off.Rests());
 }
 
-TEST(BackOffTest, RestsLongerEachTimeATrialFailsAndShortAgainAfterASuccess) {
+TEST(BackOffTest, RestsLongerEachTimeATrialFailsAndShortAgainAfterManySuccesses) {
   BackOff back_off;
   int most = 0;
   for (int trial = 0; trial < 10; ++trial) {
@@ -51,6 +51,10 @@ TEST(BackOffTest, RestsLongerEachTimeATrialFailsAndShortAgainAfterASuccess) {
   }
   EXPECT_EQ(most, 4096);
   back_off.Record(0, 0);
+  back_off.Record(5 * kMs, 0);
+  EXPECT_EQ(RestsInARow(&back_off), 4096);
+  back_off.Record(5 * kMs, 0);  // wakes the workers
+  for (int loop = 0; loop < 256; ++loop) back_off.Record(0, 0);
   back_off.Record(5 * kMs, 0);
   EXPECT_EQ(RestsInARow(&back_off), 64);
 }
