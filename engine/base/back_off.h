@@ -8,8 +8,9 @@ namespace pocketune {
 
 // Where more threads want to run than there are cores, a loop waits for a worker that the system
 // has put aside, a thousand times longer than the loop takes. After such a wait the next loops do
-// without workers; then one tries again, and each failure doubles the time until the next trial.
-// Not thread-safe: for the thread that starts the loops.
+// without workers; then one wakes them, the one after it is a trial, and each failure doubles the
+// time until the next, until many loops in a row did not wait. Not thread-safe: for the thread that
+// starts the loops.
 class BackOff {
  public:
   // Is the next loop to run alone? Counts down.
