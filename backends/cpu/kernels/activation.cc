@@ -24,13 +24,13 @@ struct ClampOp {
 // Gradients take dy first, then the input or the result of the activation.
 struct ReluGrad {
   HWY_INLINE VF operator()(F32 d, VF dy, VF y) const {
-    return hn::IfThenElseZero(hn::Gt(y, hn::Zero(d)), dy);
+    return PassWhere(hn::Gt(y, hn::Zero(d)), dy);
   }
 };
 struct Relu6Grad {
   HWY_INLINE VF operator()(F32 d, VF dy, VF y) const {
     const auto passes = hn::And(hn::Gt(y, hn::Zero(d)), hn::Lt(y, hn::Set(d, 6.0f)));
-    return hn::IfThenElseZero(passes, dy);
+    return PassWhere(passes, dy);
   }
 };
 // The slope is 0 below -3, 1 above 3 and (2x + 3) / 6 between.
@@ -69,7 +69,7 @@ struct ClampGradOp {
   float lo, hi;
   HWY_INLINE VF operator()(F32 d, VF dy, VF x) const {
     const auto passes = hn::And(hn::Ge(x, hn::Set(d, lo)), hn::Le(x, hn::Set(d, hi)));
-    return hn::IfThenElseZero(passes, dy);
+    return PassWhere(passes, dy);
   }
 };
 

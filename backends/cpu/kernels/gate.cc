@@ -63,7 +63,7 @@ HWY_INLINE void PackBits(const Gate& gate, int64_t n, const float* x, uint8_t* b
 // One vector of dy where the bits, the first one in bit `shift` of bits[0], are set.
 HWY_INLINE VF Gated(const uint8_t* bits, int shift, VF dy) {
   uint8_t window[kMaskBytes] = {static_cast<uint8_t>(bits[0] >> shift), bits[1]};
-  return hn::IfThenElseZero(hn::LoadMaskBits(F32(), window), dy);
+  return PassWhere(hn::LoadMaskBits(F32(), window), dy);
 }
 
 // dx may be dy.

@@ -60,7 +60,7 @@ struct ColumnGate {
     const VF y = hn::MulAdd(centered, factor, shift);
     auto open = hn::Gt(y, hn::Zero(d));
     if constexpr (kSix) open = hn::And(open, hn::Lt(y, hn::Set(d, 6.0f)));
-    return hn::IfThenElseZero(open, dy);
+    return PassWhere(open, dy);
   }
 };
 template <bool kSix>
