@@ -6,9 +6,11 @@
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
 #include "apps/cli/progress.h"
+#include "apps/cli/search_outcome.h"
 #include "apps/cli/stop_signal.h"
 #include "apps/cli/target.h"
 #include "apps/search/contribution.h"
+#include "apps/search/finals.h"
 #include "apps/search/journal.h"
 #include "apps/search/peak_budget.h"
 #include "apps/search/picture.h"
@@ -21,12 +23,14 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr int64_t kTrialEpochs = 3;
+constexpr int64_t kTrialsPerFinal = 4;
 
 struct SearchFlags {
   std::string out;
   int64_t extra_memory = 0;  // bytes; 0: none given
   double step_ms = 0;        // 0: none given
   int64_t trial_steps = 0;   // 0: kTrialEpochs
+  int64_t final_steps = -1;  // -1: those of kTrialsPerFinal trials; 0: no finals
 };
 
 absl::Status WriteText(const std::string& path, const std::string& text) {
@@ -46,9 +50,9 @@ class SearchCommand {
     }
     PT_TRY(Open());
     PT_TRY(Analyse());
-    Selection best;
-    PT_TRY(search_.extra_memory > 0 ? SelectByModel(&best) : SelectUnderPeak(&best));
-    return Report(best);
+    PT_TRY(search_.extra_memory > 0 ? SelectByModel() : SelectUnderPeak());
+    PT_TRY(ChooseFinally());
+    return Report();
   }
 
  private:
@@ -73,6 +77,7 @@ class SearchCommand {
       search_.trial_steps =
           kTrialEpochs * std::max<int64_t>(1, samples / std::max(1, spec_.model.batch));
     }
+    if (search_.final_steps < 0) search_.final_steps = kTrialsPerFinal * search_.trial_steps;
     return OpenJournal();
   }
 
@@ -91,11 +96,11 @@ class SearchCommand {
     return absl::OkStatus();
   }
 
-  absl::StatusOr<TrialResult> Try(const std::string& key, const Learning& learning) {
+  absl::StatusOr<TrialResult> Try(const std::string& key, const Learning& learning, int64_t steps) {
     if (const TrialResult* known = journal_->Find(key)) return *known;
     if (trained_ == 0) PT_TRY(runner_->Prepare());
     const double begin = NowSeconds();
-    absl::StatusOr<TrialResult> result = runner_->Run(space_->SchemeText(learning));
+    absl::StatusOr<TrialResult> result = runner_->Run(space_->SchemeText(learning), steps);
     if (absl::IsCancelled(result.status())) {
       return StoppedBySignal(absl::StrCat("stopped by a signal after ", journal_->size(),
                                           " trials; the same command goes on behind them"));
@@ -109,8 +114,7 @@ class SearchCommand {
 
   absl::Status Analyse() {
     TempFile plan(".ptplan");
-    TrialOptions trial = {.steps = search_.trial_steps,
-                          .head_steps = search_.trial_steps,
+    TrialOptions trial = {.head_steps = search_.trial_steps,
                           .plan_path = plan.path(),
                           .stop_signal = &CatchStopSignals()};
     const Target target = {.threads = flags_.threads, .isa = flags_.isa};
@@ -119,7 +123,7 @@ class SearchCommand {
     AnalysisOptions options;
     options.max_bytes = search_.extra_memory > 0 ? search_.extra_memory : INT64_MAX;
     options.run = [&](const std::string& key, const Learning& learning) {
-      return Try(key, learning);
+      return Try(key, learning, search_.trial_steps);
     };
     options.on_trial = [&](int done, int left) {
       if (trained_ > 0) progress.OnTrial(done, done + left, trial_seconds_ / trained_);
@@ -139,103 +143,100 @@ class SearchCommand {
     return {found_.biases, found_.weights, max_bytes, max_ms_};
   }
 
-  absl::Status SelectByModel(Selection* best) {
-    *best = SelectExactly(Problem(search_.extra_memory));
+  absl::Status SelectByModel() {
+    best_ = SelectExactly(Problem(search_.extra_memory));
     evolved_ = SelectByEvolution(Problem(search_.extra_memory), {.seed = spec_.seed});
-    if (best->feasible) return absl::OkStatus();
+    if (best_.feasible) return absl::OkStatus();
     return Fail(
         ExitCode::kBudget,
         absl::StrCat("--extra-memory: too little for the classifier alone (got ",
                      search_.extra_memory, " bytes, want at least ", space_->BiasBytes(0), ")"));
   }
 
-  absl::StatusOr<int64_t> PeakOf(const Selection& selection) const {
-    const Learning learning = LearningOf(found_, selection);
+  absl::StatusOr<int64_t> PeakOf(const Learning& learning) const {
     const absl::StatusOr<PlanFigures> figures = runner_->Compile(space_->SchemeText(learning));
     if (!figures.ok()) return figures.status();
     return figures->predicted_peak_bytes;
   }
 
-  absl::Status SelectUnderPeak(Selection* best) {
-    const absl::StatusOr<PeakSelection> found = SelectByPeak(
-        Problem(0), spec_.memory_bytes, [this](const Selection& s) { return PeakOf(s); });
+  absl::Status SelectUnderPeak() {
+    const absl::StatusOr<PeakSelection> found =
+        SelectByPeak(Problem(0), spec_.memory_bytes,
+                     [this](const Selection& s) { return PeakOf(LearningOf(found_, s)); });
     if (!found.ok()) return found.status();
-    *best = found->best;
+    best_ = found->best;
     evolved_ = SelectByEvolution(Problem(found->model_bytes), {.seed = spec_.seed});
     return absl::OkStatus();
   }
 
-  absl::Status Report(const Selection& best) {
-    const Learning learning = LearningOf(found_, best);
-    const absl::StatusOr<PlanFigures> figures = runner_->Compile(space_->SchemeText(learning));
+  absl::StatusOr<bool> Fits(const Learning& learning) const {
+    const bool by_model = search_.extra_memory > 0;
+    const absl::StatusOr<int64_t> bytes = by_model ? space_->BytesOf(learning) : PeakOf(learning);
+    if (!bytes.ok()) return bytes.status();
+    return *bytes <= (by_model ? search_.extra_memory : spec_.memory_bytes);
+  }
+
+  absl::Status ChooseFinally() {
+    AddFinalist({"exact", LearningOf(found_, best_), {}});
+    if (search_.final_steps == 0) return absl::OkStatus();
+    Finalist evolved = {"evolution", LearningOf(found_, evolved_), {}};
+    const absl::StatusOr<bool> fits = Fits(evolved.learning);
+    if (!fits.ok()) return fits.status();
+    if (*fits) AddFinalist(std::move(evolved));
+    absl::StatusOr<std::vector<Finalist>> known = KnownFinalists(
+        *space_, spec_.model.name, [this](const Learning& learning) { return Fits(learning); });
+    if (!known.ok()) return known.status();
+    for (Finalist& finalist : *known) AddFinalist(std::move(finalist));
+    const auto run = [&](const Finalist& finalist) {
+      Say(flags_, absl::StrFormat("final       %s, %d steps", finalist.name, search_.final_steps));
+      const std::string text = space_->SchemeText(finalist.learning);
+      return Try(absl::StrCat("final ", search_.final_steps, " ", text), finalist.learning,
+                 search_.final_steps);
+    };
+    const double max_ms =
+        search_.step_ms > 0 ? search_.step_ms : std::numeric_limits<double>::infinity();
+    const absl::StatusOr<size_t> winner = RunFinals(run, max_ms, &finalists_);
+    if (!winner.ok()) return winner.status();
+    winner_ = *winner;
+    return absl::OkStatus();
+  }
+
+  void AddFinalist(Finalist finalist) {
+    const auto same = [&](const Finalist& other) { return other.learning == finalist.learning; };
+    if (std::none_of(finalists_.begin(), finalists_.end(), same)) {
+      finalists_.push_back(std::move(finalist));
+    }
+  }
+
+  absl::Status Report() {
+    SearchOutcome outcome = {.space = *space_,
+                             .contributions = found_,
+                             .exact = best_,
+                             .evolved = evolved_,
+                             .finalists = finalists_,
+                             .winner = winner_,
+                             .trial_steps = search_.trial_steps,
+                             .final_steps = search_.final_steps,
+                             .trained_now = trained_};
+    const Learning& chosen = outcome.chosen();
+    const absl::StatusOr<int64_t> bytes = space_->BytesOf(chosen);
+    if (!bytes.ok()) return bytes.status();
+    outcome.extra_memory_bytes = *bytes;
+    const absl::StatusOr<PlanFigures> figures = runner_->Compile(space_->SchemeText(chosen));
     if (!figures.ok()) return figures.status();
+    outcome.figures = *figures;
     const std::string picture = std::string(absl::StripSuffix(search_.out, ".json")) + ".svg";
-    PT_TRY(WriteText(search_.out, space_->SchemeJson(learning).dump(2) + "\n"));
-    PT_TRY(WriteText(picture, SearchPicture(*space_, found_, learning,
-                                            absl::StrCat(spec_.model.name,
-                                                         ": what each layer "
-                                                         "brings, and what was chosen"))));
-    SayTable(best, learning, *figures);
+    const std::string title =
+        absl::StrCat(spec_.model.name, ": what each layer brings, and what was chosen");
+    PT_TRY(WriteText(search_.out, space_->SchemeJson(chosen).dump(2) + "\n"));
+    PT_TRY(WriteText(picture, SearchPicture(*space_, found_, chosen, title)));
+    for (const std::string& line : TableOf(outcome)) Say(flags_, line);
     Say(flags_, absl::StrCat("scheme in ", search_.out, ", picture in ", picture));
-    return EmitJson(flags_, ResultJson(best, learning, *figures, picture));
-  }
-
-  void SayTable(const Selection& best, const Learning& learning, const PlanFigures& figures) {
-    Say(flags_, absl::StrFormat("analysis    %d trials of %d steps, %d of them now; with the "
-                                "classifier's %d training steps",
-                                found_.trials, search_.trial_steps, trained_, TotalSteps()));
-    Say(flags_, absl::StrFormat("head        validation loss %.4f, accuracy %.1f %%",
-                                found_.head.val_loss, 100 * found_.head.val_accuracy));
-    Say(flags_, absl::StrFormat("biases      of the last %d of %d layers: gain %.4f nats",
-                                best.biases, space_->layers(), found_.biases[best.biases].gain));
-    Say(flags_, "  layer  channels     gain  memory  weight");
-    for (const Learning::Weight& weight : learning.weights) {
-      const ChoiceValue& value = found_.weights[weight.layer][best.weights[weight.layer]];
-      Say(flags_, absl::StrFormat("  %5d  %8g  %7.4f  %6d  %s", weight.layer, weight.ratio,
-                                  value.gain, value.bytes, space_->weight_name(weight.layer)));
-    }
-    Say(flags_, absl::StrFormat("chosen      gain %.4f nats in %d bytes of extra memory, exactly; "
-                                "by evolution %.4f in %d",
-                                best.total.gain, best.total.bytes, evolved_.total.gain,
-                                evolved_.total.bytes));
-    Say(flags_, absl::StrFormat("plan        peak memory %s, %s parameters learn",
-                                HumanBytes(figures.predicted_peak_bytes),
-                                HumanCount(figures.trainable_params)));
-  }
-
-  // Of all trials, whoever made them, and of the classifier before them.
-  int64_t TotalSteps() const { return (found_.trials + 1) * search_.trial_steps; }
-
-  Json ResultJson(const Selection& best, const Learning& learning, const PlanFigures& figures,
-                  const std::string& picture) const {
-    Json weights = Json::array();
-    for (const Learning::Weight& weight : learning.weights) {
-      const ChoiceValue& value = found_.weights[weight.layer][best.weights[weight.layer]];
-      weights.push_back({{"layer", weight.layer},
-                         {"name", space_->weight_name(weight.layer)},
-                         {"ratio", weight.ratio},
-                         {"gain", value.gain},
-                         {"bytes", value.bytes}});
-    }
-    return {{"model", spec_.model.name},
-            {"out", search_.out},
-            {"picture", picture},
-            {"trials", found_.trials},
-            {"trials_now", trained_},
-            {"trial_steps", search_.trial_steps},
-            {"training_steps", TotalSteps()},
-            {"head_val_loss", found_.head.val_loss},
-            {"head_val_accuracy", found_.head.val_accuracy},
-            {"layers", space_->layers()},
-            {"biases", best.biases},
-            {"weights", weights},
-            {"gain", best.total.gain},
-            {"extra_memory_bytes", best.total.bytes},
-            {"evolution_gain", evolved_.total.gain},
-            {"evolution_extra_memory_bytes", evolved_.total.bytes},
-            {"predicted_peak_bytes", figures.predicted_peak_bytes},
-            {"arena_bytes", figures.arena_bytes},
-            {"trainable_params", figures.trainable_params}};
+    Json json = ToJson(outcome);
+    json["model"] = spec_.model.name;
+    json["out"] = search_.out;
+    json["picture"] = picture;
+    return EmitJson(flags_, json);
   }
 
   RunSpec spec_;
@@ -249,7 +250,9 @@ class SearchCommand {
   int trained_ = 0;
   double trial_seconds_ = 0;
   Contributions found_;
-  Selection evolved_;
+  Selection best_, evolved_;
+  std::vector<Finalist> finalists_;
+  size_t winner_ = 0;
   double max_ms_ = std::numeric_limits<double>::infinity();
 };
 
@@ -280,6 +283,11 @@ void AddSearch(CLI::App& app, cli::Run* run) {
       ->add_option("--trial-steps", search->trial_steps,
                    "Steps of each trial (default: three epochs)")
       ->check(CLI::Range(int64_t{1}, int64_t{1000000}));
+  command
+      ->add_option("--final-steps", search->final_steps,
+                   "Steps of each scheme that is compared at the end (default: of four trials; 0:\n"
+                   "take the exact choice)")
+      ->check(CLI::Range(int64_t{0}, int64_t{1000000}));
   command->add_option("--lr", spec->lr, "Learning rate of the trials (default 0.01)")
       ->check(Within(1e-12, 1e3));
   AddTrainFlags(command, spec.get());

@@ -18,9 +18,11 @@ struct Learning {
   struct Weight {
     int layer = 0;
     double ratio = 1.0;  // in (0, 1]
+    bool operator==(const Weight&) const = default;
   };
   int biases = 0;
   std::vector<Weight> weights;
+  bool operator==(const Learning&) const = default;
 };
 
 // The parts of a weight that may learn, the largest first: the published schemes' alphabet.
@@ -40,6 +42,8 @@ class SearchSpace {
   int64_t BiasBytes(int k) const { return bias_bytes_[k]; }
   // What a part of the weight of a layer whose bias learns adds to that; 0: no channel is in it.
   int64_t WeightBytes(int layer, double ratio) const;
+  // Of all that learns. Errors of ApplyScheme.
+  absl::StatusOr<int64_t> BytesOf(const Learning& learning) const;
 
   // The scheme as text that ParseScheme takes, and as a scheme file for this model.
   std::string SchemeText(const Learning& learning) const;
@@ -47,7 +51,6 @@ class SearchSpace {
 
  private:
   explicit SearchSpace(const Graph& forward) : forward_(forward), layers_(LayersOf(forward)) {}
-  absl::StatusOr<int64_t> BytesOf(const Learning& learning) const;
   // Patterns and updates; classifiers learn without.
   std::vector<std::pair<std::string, std::string>> RulesOf(const Learning& learning) const;
 

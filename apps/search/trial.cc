@@ -176,14 +176,14 @@ absl::StatusOr<TrialResult> TrialRunner::Evaluate(Session& session) const {
   return result;
 }
 
-absl::StatusOr<TrialResult> TrialRunner::Run(const std::string& scheme) {
+absl::StatusOr<TrialResult> TrialRunner::Run(const std::string& scheme, int64_t steps) {
   absl::StatusOr<std::unique_ptr<Session>> session = Open(scheme);
   if (!session.ok()) return session.status();
   for (const auto& [name, values] : head_) {
     PT_TRY(As(ExitCode::kInternal, "search", (*session)->WriteParam(name, values)));
   }
   TrialResult result;
-  const absl::StatusOr<bool> finite = Train(**session, options_.steps, &result.step_ms);
+  const absl::StatusOr<bool> finite = Train(**session, steps, &result.step_ms);
   if (!finite.ok()) return finite.status();
   result.val_loss = std::numeric_limits<double>::infinity();
   if (*finite) {

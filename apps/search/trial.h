@@ -23,7 +23,6 @@ struct TrialResult {
 };
 
 struct TrialOptions {
-  int64_t steps = 0;         // of each trial
   int64_t head_steps = 0;    // of the classifier alone, which all trials start behind
   std::string plan_path;     // a file to write plans to
   bool cache_prefix = true;  // keep what frozen layers make of the pictures
@@ -43,8 +42,8 @@ class TrialRunner {
 
   // Reads the validation pictures and trains the classifier. kData where there are none.
   absl::Status Prepare();
-  // Trains under the scheme and evaluates. CANCELLED after the stop signal.
-  absl::StatusOr<TrialResult> Run(const std::string& scheme);
+  // Trains under the scheme for so many steps and evaluates. CANCELLED after the stop signal.
+  absl::StatusOr<TrialResult> Run(const std::string& scheme, int64_t steps);
   // The compiled plan's figures under the scheme.
   absl::StatusOr<PlanFigures> Compile(const std::string& scheme) const;
 

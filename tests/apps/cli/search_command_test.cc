@@ -40,9 +40,12 @@ TEST_F(SearchCommandTest, FindsASchemeThatTrainTakes) {
   ASSERT_EQ(result.exit_code, 0) << result.err;
   const Json found = ReadJson(out + ".result");
   EXPECT_LE(found["extra_memory_bytes"], 4096);
-  EXPECT_GT(found["gain"], 0);
-  EXPECT_LE(found["evolution_gain"], found["gain"]);
-  EXPECT_EQ(found["training_steps"], (found["trials"].get<int>() + 1) * 12);
+  EXPECT_GT(found["exact_gain"], 0);
+  EXPECT_LE(found["evolution_gain"], found["exact_gain"]);
+  const auto trials = found["trials"].get<int64_t>();
+  const auto finals = static_cast<int64_t>(found["finals"].size());
+  EXPECT_EQ(found["training_steps"], (trials + 1) * 12 + finals * 48);
+  EXPECT_EQ(found["trained_now"], trials + finals);
   EXPECT_EQ(ReadBytes(temp_.File("s.svg"))[0], '<');
 
   const CommandResult model =
@@ -75,8 +78,8 @@ TEST_F(SearchCommandTest, LosesNoTrialToAKill) {
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_EQ(ReadBytes(torn), ReadBytes(whole));
   const Json found = ReadJson(torn + ".result");
-  EXPECT_EQ(found["trials"], lines - 1);
-  EXPECT_EQ(found["trials_now"], lines - 1 - known);
+  EXPECT_EQ(found["trials"].get<size_t>() + found["finals"].size(), lines - 1);
+  EXPECT_EQ(found["trained_now"], lines - 1 - known);
 }
 
 TEST_F(SearchCommandTest, ASignalEndsItBetweenTrials) {
@@ -105,8 +108,30 @@ TEST_F(SearchCommandTest, MeetsAPeakOfThePlan) {
   ASSERT_EQ(less.exit_code, 0) << less.err;
   const Json fitting = ReadJson(out + ".result");
   EXPECT_LT(fitting["predicted_peak_bytes"], peak);
-  EXPECT_LE(fitting["gain"], all["gain"]);
-  EXPECT_EQ(fitting["trials_now"], 0);
+  EXPECT_LE(fitting["exact_gain"], all["exact_gain"]);
+  EXPECT_LE(fitting["trained_now"], fitting["finals"].size());
+}
+
+// The scheme is the one of the smallest loss among those that were trained whole.
+TEST_F(SearchCommandTest, ComparesWholeSchemes) {
+  const std::string out = temp_.File("s.json");
+  const std::vector<std::string> args = Args(out, "64KiB");
+  ASSERT_EQ(RunPocketune(args).exit_code, 0);
+  const Json found = ReadJson(out + ".result");
+  ASSERT_GE(found["finals"].size(), 2u) << "the last layers fit 64 KiB";
+  const Json* best = &found["finals"][0];
+  EXPECT_EQ((*best)["name"], "exact");
+  for (const Json& finalist : found["finals"]) {
+    if (finalist["val_loss"] < (*best)["val_loss"]) best = &finalist;
+  }
+  EXPECT_EQ(found["chosen"], (*best)["name"]);
+  // Without them, the exact choice; what is known is not trained again.
+  ASSERT_EQ(RunPocketune(With(args, "--final-steps", "0")).exit_code, 0);
+  const Json exact = ReadJson(out + ".result");
+  EXPECT_EQ(exact["chosen"], "exact");
+  EXPECT_TRUE(exact["finals"].empty());
+  EXPECT_EQ(exact["extra_memory_bytes"], exact["exact_extra_memory_bytes"]);
+  EXPECT_EQ(exact["trained_now"], 0);
 }
 
 TEST_F(SearchCommandTest, RefusesWhatCannotBe) {

@@ -28,12 +28,11 @@ class TrialTest : public testing::Test {
   }
 
   TrialRunner Runner(int threads = 1, const std::atomic<int>* stop = nullptr) {
-    return {
-        model_.get(),
-        dataset_.get(),
-        spec_,
-        {.threads = threads},
-        {.steps = 20, .head_steps = 5, .plan_path = temp_.File("p.ptplan"), .stop_signal = stop}};
+    return {model_.get(),
+            dataset_.get(),
+            spec_,
+            {.threads = threads},
+            {.head_steps = 5, .plan_path = temp_.File("p.ptplan"), .stop_signal = stop}};
   }
 
   TempFolder temp_;
@@ -46,8 +45,8 @@ TEST_F(TrialTest, IsTheSameInAnyOrderAndWithAnyThreads) {
   TrialRunner one = Runner(), other = Runner(2);
   ASSERT_TRUE(one.Prepare().ok());
   ASSERT_TRUE(other.Prepare().ok());
-  const absl::StatusOr<TrialResult> a = one.Run("head"), b = one.Run("full");
-  const absl::StatusOr<TrialResult> d = other.Run("full"), c = other.Run("head");
+  const absl::StatusOr<TrialResult> a = one.Run("head", 20), b = one.Run("full", 20);
+  const absl::StatusOr<TrialResult> d = other.Run("full", 20), c = other.Run("head", 20);
   ASSERT_TRUE(a.ok() && b.ok() && c.ok() && d.ok());
   EXPECT_EQ(a->val_loss, c->val_loss);
   EXPECT_EQ(b->val_loss, d->val_loss);
@@ -56,14 +55,14 @@ TEST_F(TrialTest, IsTheSameInAnyOrderAndWithAnyThreads) {
 }
 
 TEST_F(TrialTest, KeepingWhatFrozenLayersMakeChangesNoBit) {
-  TrialOptions options = {.steps = 40, .head_steps = 30, .plan_path = temp_.File("p.ptplan")};
+  TrialOptions options = {.head_steps = 30, .plan_path = temp_.File("p.ptplan")};
   TrialRunner with(model_.get(), dataset_.get(), spec_, {.threads = 2}, options);
   options.cache_prefix = false;
   TrialRunner without(model_.get(), dataset_.get(), spec_, {.threads = 2}, options);
   ASSERT_TRUE(with.Prepare().ok());
   ASSERT_TRUE(without.Prepare().ok());
   for (const char* scheme : {"head", "blocks:1", "full"}) {
-    const absl::StatusOr<TrialResult> a = with.Run(scheme), b = without.Run(scheme);
+    const absl::StatusOr<TrialResult> a = with.Run(scheme, 40), b = without.Run(scheme, 40);
     ASSERT_TRUE(a.ok() && b.ok());
     EXPECT_EQ(a->val_loss, b->val_loss) << scheme;
     EXPECT_GT(a->step_ms, 0) << scheme;
@@ -80,7 +79,7 @@ TEST_F(TrialTest, ASignalEndsIt) {
   TrialRunner runner = Runner(1, &stop);
   ASSERT_TRUE(runner.Prepare().ok());
   stop = 2;
-  EXPECT_TRUE(absl::IsCancelled(runner.Run("head").status()));
+  EXPECT_TRUE(absl::IsCancelled(runner.Run("head", 20).status()));
 }
 
 TEST_F(TrialTest, CompilesWithoutTraining) {
@@ -93,7 +92,7 @@ TEST_F(TrialTest, CompilesWithoutTraining) {
 TEST_F(TrialTest, SaysThatASchemeIsWrong) {
   TrialRunner runner = Runner();
   ASSERT_TRUE(runner.Prepare().ok());
-  EXPECT_EQ(ExitCodeOf(runner.Run("nothing").status()), ExitCode::kUsage);
+  EXPECT_EQ(ExitCodeOf(runner.Run("nothing", 20).status()), ExitCode::kUsage);
 }
 
 }  // namespace
