@@ -5,6 +5,7 @@ import math
 import os
 import pathlib
 import select
+import signal
 import statistics
 import subprocess
 import time
@@ -50,7 +51,7 @@ class Engine:
         self.started = time.monotonic()
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=env,
-            preexec_fn=lambda: os.sched_setaffinity(0, cpus))
+            start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, cpus))
 
     def ask(self, command, argument=""):
         try:
@@ -73,8 +74,16 @@ class Engine:
             raise EngineError(f"{command}: the loss is not finite")
         return answer
 
+    def pause(self):
+        """With all its threads and helpers: those that spin would take CPUs from who has the turn."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def resume(self):
+        os.killpg(self.process.pid, signal.SIGCONT)
+
     def close(self):
-        self.process.kill()
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
 
@@ -179,19 +188,23 @@ class Case:
 
     def take_turns(self, counts):
         times = {engine.name: [] for engine in self.engines}
+        for engine in self.engines:
+            engine.pause()
         end = time.monotonic() + self.options.seconds
         rounds = 0
         while rounds < self.options.rounds or time.monotonic() < end:
             for engine in list(self.engines):
                 try:
+                    engine.resume()
                     answer = engine.ask("step", counts[engine.name])
-                except EngineError as error:
+                    engine.pause()
+                except (EngineError, ProcessLookupError) as error:
                     self.fail(engine, error)
                     continue
                 times[engine.name] += [ns * 1e-6 for ns in answer["ns"][1:]]
-                time.sleep(0.02)  # the idle threads of the one before go to sleep
             rounds += 1
         for engine in self.engines:
+            engine.resume()
             ms = times[engine.name]
             median = statistics.median(ms)
             self.results[engine.name].update(
