@@ -8,6 +8,8 @@ import json
 import pathlib
 import sys
 
+from run import SCHEMES, WORKLOADS
+
 PAGE = pathlib.Path(__file__).resolve().parent.parent / "docs/benchmarks.md"
 BEGIN, END = "<!-- table -->\n", "<!-- end of table -->\n"
 OURS = "pocketune"
@@ -78,7 +80,9 @@ def reasons(cases):
 
 
 def page(record):
-    cases = record["cases"]
+    order = list(WORKLOADS)
+    cases = sorted(record["cases"], key=lambda case: (order.index(case["workload"]),
+                                                      SCHEMES.index(case["scheme"])))
     versions = sorted({r["version"] for case in cases for r in case["engines"].values()
                        if "version" in r})
     lines = [f"{record['cpu']}, kernels at {record['isa']}. Peers: {', '.join(versions)}.", ""]
