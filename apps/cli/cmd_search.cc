@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
@@ -113,9 +114,8 @@ class SearchCommand {
   }
 
   absl::Status Analyse() {
-    TempFile plan(".ptplan");
     TrialOptions trial = {.head_steps = search_.trial_steps,
-                          .plan_path = plan.path(),
+                          .plan_path = plan_.path(),
                           .stop_signal = &CatchStopSignals()};
     const Target target = {.threads = flags_.threads, .isa = flags_.isa};
     runner_ = std::make_unique<TrialRunner>(model_.get(), dataset_.get(), spec_, target, trial);
@@ -246,6 +246,7 @@ class SearchCommand {
   std::unique_ptr<Model> model_;
   std::unique_ptr<SearchSpace> space_;
   std::unique_ptr<Journal> journal_;
+  const TempFile plan_{".ptplan"};  // of the trial at hand; outlives the runner
   std::unique_ptr<TrialRunner> runner_;
   int trained_ = 0;
   double trial_seconds_ = 0;

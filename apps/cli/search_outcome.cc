@@ -1,7 +1,6 @@
 #include "apps/cli/search_outcome.h"
 
 #include <algorithm>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -20,9 +19,6 @@ const ChoiceValue* ValueOf(const SearchOutcome& o, const Learning::Weight& weigh
   if (at == ratios.end()) return nullptr;
   return &o.contributions.weights[weight.layer][at - ratios.begin()];
 }
-
-// Training may have diverged.
-Json NumberOrNull(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 void AddWeights(const SearchOutcome& o, std::vector<std::string>* lines) {
   lines->push_back("  layer  channels     gain  memory  weight");
@@ -90,7 +86,7 @@ nlohmann::json ToJson(const SearchOutcome& o) {
   for (const Finalist& finalist : o.finalists) {
     if (o.final_steps == 0) break;
     finals.push_back({{"name", finalist.name},
-                      {"val_loss", NumberOrNull(finalist.result.val_loss)},
+                      {"val_loss", finalist.result.val_loss},
                       {"val_accuracy", finalist.result.val_accuracy},
                       {"step_ms", finalist.result.step_ms}});
   }

@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -56,6 +58,18 @@ TEST_F(SearchCommandTest, FindsASchemeThatTrainTakes) {
   const CommandResult train =
       RunPocketune(With(TrainArgs(data_, temp_.File("run")), "--scheme", out));
   EXPECT_EQ(train.exit_code, 0) << train.err;
+}
+
+TEST_F(SearchCommandTest, LeavesNoTemporaryFile) {
+  const std::string folder = temp_.File("tmp");
+  std::filesystem::create_directory(folder);
+  const char* before = std::getenv("TMPDIR");
+  const std::string restored = before != nullptr ? before : "";
+  setenv("TMPDIR", folder.c_str(), 1);
+  const CommandResult result = RunPocketune(Args(temp_.File("s.json")));
+  before != nullptr ? setenv("TMPDIR", restored.c_str(), 1) : unsetenv("TMPDIR");
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_TRUE(std::filesystem::is_empty(folder));
 }
 
 // Whenever it is killed, the same command goes on behind the trials that were done.
