@@ -30,28 +30,52 @@ extern "C" void __tsan_release(void* addr);
 namespace pocketune {
 namespace {
 
+constexpr size_t kCacheLine = 64;
+
 int64_t Now() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(
              std::chrono::steady_clock::now().time_since_epoch())
       .count();
 }
 
-struct Loop {
-  void (*item_fn)(const void*, int64_t, int);
+}  // namespace
+
+// Lines of two shares must not be one: their threads write them all the time.
+struct alignas(kCacheLine) ThreadPool::Share {
+  std::atomic<int64_t> left{0};  // may fall below 0
+  int64_t begin = 0;             // of the slot's own thread alone
+  std::atomic<int64_t> end{0};   // where others take
+
+  void Set(int64_t first, int64_t last) {
+    begin = first;
+    end.store(last, std::memory_order_relaxed);
+    left.store(last - first, std::memory_order_relaxed);
+  }
+  bool Claim() { return left.fetch_sub(1, std::memory_order_relaxed) > 0; }
+  int64_t TakeFirst() { return begin++; }
+  int64_t TakeLast() { return end.fetch_sub(1, std::memory_order_relaxed) - 1; }
+};
+
+struct ThreadPool::Loop {
+  ItemFn item_fn;
   const void* fn;
-  int64_t items;
+  Share* shares;
+  int slots;
   pthread_t caller;
-  std::atomic<int64_t> next{0};
   // Of the caller's thread: when it found nothing left to do, and what it has done.
   int64_t caller_done = 0, caller_items = 0;
 };
 
-void RunSlot(void* context, size_t slot) {
+void ThreadPool::RunSlot(void* context, size_t slot_index) {
   Loop* loop = static_cast<Loop*>(context);
   PT_TSAN_ACQUIRE(loop);
+  const int slot = static_cast<int>(slot_index);
+  Share& own = loop->shares[slot];
   int64_t done = 0;
-  for (int64_t i; (i = loop->next.fetch_add(1, std::memory_order_relaxed)) < loop->items; ++done) {
-    loop->item_fn(loop->fn, i, static_cast<int>(slot));
+  for (; own.Claim(); ++done) loop->item_fn(loop->fn, own.TakeFirst(), slot);
+  for (int i = 1; i < loop->slots; ++i) {
+    Share& other = loop->shares[(slot + i) % loop->slots];
+    for (; other.Claim(); ++done) loop->item_fn(loop->fn, other.TakeLast(), slot);
   }
   if (pthread_equal(pthread_self(), loop->caller) != 0) {
     loop->caller_done = Now();
@@ -60,12 +84,11 @@ void RunSlot(void* context, size_t slot) {
   PT_TSAN_RELEASE(loop);
 }
 
-}  // namespace
-
 ThreadPool::ThreadPool(int threads) : threads_(std::max(threads, 1)), slots_(threads_) {
   if (threads_ > 1) {
     pool_ = pthreadpool_create(static_cast<size_t>(threads_));
     PT_CHECK(pool_ != nullptr);
+    shares_ = std::make_unique<Share[]>(static_cast<size_t>(threads_));
   }
 }
 
@@ -73,11 +96,14 @@ ThreadPool::~ThreadPool() { pthreadpool_destroy(pool_); }
 
 void ThreadPool::Run(int64_t items, ItemFn item_fn, const void* fn) {
   const int64_t slots = std::min<int64_t>(slots_, items);
-  if (pool_ == nullptr || slots <= 1 || back_off_.Rests()) {
+  if (slots <= 1 || RunsAlone()) {
     for (int64_t i = 0; i < items; ++i) item_fn(fn, i, 0);
     return;
   }
-  Loop loop{item_fn, fn, items, pthread_self()};
+  for (int64_t i = 0; i < slots; ++i) {
+    shares_[static_cast<size_t>(i)].Set(i * items / slots, (i + 1) * items / slots);
+  }
+  Loop loop{item_fn, fn, shares_.get(), static_cast<int>(slots), pthread_self()};
   PT_TSAN_RELEASE(&loop);
   const int64_t begin = Now();
   pthreadpool_parallelize_1d(pool_, RunSlot, &loop, static_cast<size_t>(slots), 0);

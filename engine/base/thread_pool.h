@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "engine/base/back_off.h"
 
@@ -10,10 +11,12 @@ struct pthreadpool;
 namespace pocketune {
 
 // Runs loops over work items on a fixed number of threads. The caller's thread takes part.
-// Which thread runs an item is not fixed; what an item computes must not depend on it: results are
-// the same bits for any number of threads as long as items write disjoint outputs. Where other
-// programs keep the cores busy, loops run on the caller's thread alone for a while (BackOff).
-// A loop allocates nothing. One loop at a time; not re-entrant.
+// Each thread begins with a range of its own, the same in each loop of so many items: what it wrote
+// in one loop is in its cache for the next. One that has nothing left takes from the others' ends.
+// So which thread runs an item is not fixed, and what an item computes must not depend on it:
+// results are the same bits for any number of threads as long as items write disjoint outputs.
+// Where other programs keep the cores busy, loops run on the caller's thread alone for a while
+// (BackOff). A loop allocates nothing. One loop at a time; not re-entrant.
 class ThreadPool {
  public:
   // `threads` >= 1; with 1 no thread is started and loops run inline.
@@ -24,10 +27,12 @@ class ThreadPool {
 
   int threads() const { return threads_; }
   // For XNNPACK, asked for each run; nullptr where it is to run on the caller's thread alone.
-  pthreadpool* raw() { return pool_ == nullptr || back_off_.Rests() ? nullptr : pool_; }
+  pthreadpool* raw() { return RunsAlone() ? nullptr : pool_; }
+  // Are the next loops to run on the caller's thread alone?
+  void set_alone(bool alone) { alone_ = alone; }
 
   // Calls fn(item, slot) for each item in [0, items). `slot` < slots() tells concurrent calls
-  // apart: scratch is indexed by it. Items are handed out in order, one at a time.
+  // apart: scratch is indexed by it.
   template <typename Fn>
   void ParallelFor(int64_t items, const Fn& fn) {
     Run(
@@ -42,10 +47,16 @@ class ThreadPool {
 
  private:
   using ItemFn = void (*)(const void* fn, int64_t item, int slot);
+  struct Share;  // the items of one slot
+  struct Loop;
   void Run(int64_t items, ItemFn item_fn, const void* fn);
+  static void RunSlot(void* loop, size_t slot);
+  bool RunsAlone() { return pool_ == nullptr || alone_ || back_off_.Rests(); }
 
   pthreadpool* pool_ = nullptr;
+  std::unique_ptr<Share[]> shares_;  // [threads_]
   BackOff back_off_;
+  bool alone_ = false;
   int threads_ = 1;
   int slots_ = 1;
 };

@@ -245,6 +245,8 @@ void Program::ForEachStep(const Fn& fn) {
 
 void Program::Run(Extent extent, bool poison, std::span<StepSpan> times) {
   for (StepSpan& span : times) span = {};
+  pool_.set_alone(threads_.Alone(2 * static_cast<int>(extent) + (starts_from_rows() ? 1 : 0)));
+  const int64_t run_begin_ns = Now();
   ForEachStep([&](size_t i, int part, int parts) {
     Step& step = steps_[i];
     if (extent == Extent::kPrediction && !step.predicted) return;
@@ -256,6 +258,7 @@ void Program::Run(Extent extent, bool poison, std::span<StepSpan> times) {
     }
     if (!times.empty()) AddTo(times[i], begin_ns, Now());
   });
+  threads_.Record(Now() - run_begin_ns);
   if (!times.empty()) LayOutLoops(times);
 }
 
@@ -310,6 +313,7 @@ void Program::CopyRowsIn(size_t step, int part, int parts) const {
 }
 
 void Program::RunPrefix(bool poison, uint8_t* out) {
+  pool_.set_alone(false);
   ForEachStep([&](size_t i, int part, int parts) {
     if (!prefix_.Covers(i)) return;
     RunStep(steps_[i], part, poison);

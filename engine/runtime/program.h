@@ -13,6 +13,7 @@
 #include "engine/runtime/frozen_prefix.h"
 #include "engine/runtime/kernel_states.h"
 #include "engine/runtime/param_store.h"
+#include "engine/runtime/thread_choice.h"
 
 namespace pocketune {
 
@@ -103,7 +104,10 @@ class Program {
   };
 
   Program(const Machine& machine, const fb::Schedule& schedule)
-      : schedule_(schedule), prefix_(FrozenPrefix::Find(machine.file->plan(), schedule)) {}
+      : schedule_(schedule),
+        prefix_(FrozenPrefix::Find(machine.file->plan(), schedule)),
+        pool_(*machine.pool),
+        threads_(pool_.threads()) {}
   TensorView ViewOf(const Machine& machine, int32_t tensor) const;
   Status AddPorts(const Machine& machine);
   Status AddStep(const Machine& machine, const fb::Step& step, int parts);
@@ -122,6 +126,8 @@ class Program {
 
   const fb::Schedule& schedule_;
   const FrozenPrefix prefix_;
+  ThreadPool& pool_;
+  ThreadChoice threads_;
   std::vector<const uint8_t*> rows_;
   std::vector<Port> inputs_;
   std::vector<Port> outputs_;

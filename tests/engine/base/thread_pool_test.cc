@@ -39,6 +39,35 @@ TEST(ThreadPoolTest, StaysWithinItsSlots) {
   EXPECT_EQ(pool.slots(), 4);
 }
 
+// Item 0 and the first item of the second half each wait until the other has begun, so that neither
+// thread can take both.
+TEST(ThreadPoolTest, EachThreadBeginsWithARangeOfItsOwn) {
+  ThreadPool pool(2);
+  std::atomic<int> begun{0};
+  std::atomic<int> slots[4];
+  pool.ParallelFor(4, [&](int64_t i, int slot) {
+    slots[i] = slot;
+    if (i % 2 != 0) return;
+    ++begun;
+    while (begun < 2) std::this_thread::yield();
+  });
+  EXPECT_EQ(slots[0], 0);
+  EXPECT_EQ(slots[2], 1);
+}
+
+TEST(ThreadPoolTest, RunsOnTheCallersThreadWhereToldSo) {
+  ThreadPool pool(2);
+  pool.set_alone(true);
+  const std::thread::id caller = std::this_thread::get_id();
+  pool.ParallelFor(100, [&](int64_t, int slot) {
+    EXPECT_EQ(std::this_thread::get_id(), caller);
+    EXPECT_EQ(slot, 0);
+  });
+  EXPECT_EQ(pool.raw(), nullptr);
+  pool.set_alone(false);
+  EXPECT_NE(pool.raw(), nullptr);
+}
+
 TEST(ThreadPoolTest, RunsEachItemOnceOnACrowdedMachine) {
   std::atomic<bool> stop{false};
   std::vector<std::thread> crowd;
