@@ -51,7 +51,7 @@ WORKLOADS = dict((
     workload("resnet50-b4", "resnet50", (224, 224, 3), 4),
 ))
 SCHEMES = ("full", "bias", "pockengine", "head")
-HOPELESS = 3  # times the fastest peer
+HOPELESS = 4  # times the fastest peer: more than another scheme or number of threads makes up for
 QUICK = ("ds-cnn-b32", "mcunet-5fps-b1")
 
 
@@ -74,8 +74,8 @@ def show(case):
 def absent(record, workload, scheme):
     """Peers not to start again, with what to report of them: an earlier case has told enough.
 
-    That is a case with another number of threads where the peer was slow, wrong or failed, or one
-    of any scheme where it was hopelessly slow or did not answer in time (compiling, mostly).
+    That is a case with another number of threads where the peer was wrong or failed, or one of any
+    scheme where it was hopelessly slow or did not answer in time (compiling, mostly).
     """
     found = {}
     for case in record["cases"]:
@@ -83,8 +83,8 @@ def absent(record, workload, scheme):
             continue
         where = f"{case['scheme']}, {case['threads']} threads"
         for name, r in case["engines"].items():
-            lost = r["status"] != "ok" and (
-                case["scheme"] == scheme or r.get("timed_out") or is_hopeless(case, r))
+            broken = r["status"] in ("wrong", "failed") and case["scheme"] == scheme
+            lost = broken or r.get("timed_out") or is_hopeless(case, r)
             if name != OURS and lost and name not in found:
                 found[name] = {"status": r["status"], "untried": True,
                                "reason": f"as under {where}: {r.get('reason', r['status'])}"}
