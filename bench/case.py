@@ -154,6 +154,7 @@ class Case:
             self.fail(engine, error)
         if result["status"] == "ok":
             self.engines.append(engine)
+            engine.pause()
         else:
             engine.close()
 
@@ -172,24 +173,24 @@ class Case:
         seconds = {}
         for engine in list(self.engines):
             try:
+                engine.resume()
                 steps = engine.ask("step", WARM_UP)["ns"]
                 seconds[engine.name] = statistics.median(steps) * 1e-9
-            except EngineError as error:
+                self.results[engine.name].update(**engine.ask("memory"))
+                engine.pause()
+            except (EngineError, ProcessLookupError) as error:
                 self.fail(engine, error)
         best = min((s for name, s in seconds.items() if name != OURS), default=math.inf)
         for engine in list(self.engines):
             step = seconds[engine.name]
             if engine.name != OURS and step > self.options.slow * best:
-                self.results[engine.name].update(status="slow", about_ms=step * 1e3,
-                                                 **engine.ask("memory"))
+                self.results[engine.name].update(status="slow", about_ms=step * 1e3)
                 self.take_out(engine)
         return {name: 1 + min(100, max(1, round(self.options.turn / step)))
                 for name, step in seconds.items()}
 
     def take_turns(self, counts):
         times = {engine.name: [] for engine in self.engines}
-        for engine in self.engines:
-            engine.pause()
         end = time.monotonic() + self.options.seconds
         rounds = 0
         while rounds < self.options.rounds or time.monotonic() < end:

@@ -108,8 +108,10 @@ void ThreadPool::Run(int64_t items, ItemFn item_fn, const void* fn) {
   const int64_t begin = Now();
   pthreadpool_parallelize_1d(pool_, RunSlot, &loop, static_cast<size_t>(slots), 0);
   PT_TSAN_ACQUIRE(&loop);
-  const int64_t busy = loop.caller_done - begin;
-  back_off_.Record(Now() - loop.caller_done, busy / std::max<int64_t>(loop.caller_items, 1));
+  const int64_t busy = loop.caller_done - begin, idle = Now() - loop.caller_done;
+  // A caller that has done nothing says nothing about what the workers' items take.
+  const int64_t own = loop.caller_items;
+  back_off_.Record(idle, own == 0 ? idle : busy * (items - own) / own);
 }
 
 }  // namespace pocketune

@@ -28,8 +28,11 @@ class ThreadPool {
   int threads() const { return threads_; }
   // For XNNPACK, asked for each run; nullptr where it is to run on the caller's thread alone.
   pthreadpool* raw() { return RunsAlone() ? nullptr : pool_; }
-  // Are the next loops to run on the caller's thread alone?
-  void set_alone(bool alone) { alone_ = alone; }
+  // Before loops that come after a pause: are they to run on the caller's thread alone?
+  void Begin(bool alone) {
+    alone_ = alone;
+    back_off_.Wakes();
+  }
 
   // Calls fn(item, slot) for each item in [0, items). `slot` < slots() tells concurrent calls
   // apart: scratch is indexed by it.

@@ -245,7 +245,7 @@ void Program::ForEachStep(const Fn& fn) {
 
 void Program::Run(Extent extent, bool poison, std::span<StepSpan> times) {
   for (StepSpan& span : times) span = {};
-  pool_.set_alone(threads_.Alone(2 * static_cast<int>(extent) + (starts_from_rows() ? 1 : 0)));
+  pool_.Begin(threads_.Alone(2 * static_cast<int>(extent) + (starts_from_rows() ? 1 : 0)));
   const int64_t run_begin_ns = Now();
   ForEachStep([&](size_t i, int part, int parts) {
     Step& step = steps_[i];
@@ -313,7 +313,7 @@ void Program::CopyRowsIn(size_t step, int part, int parts) const {
 }
 
 void Program::RunPrefix(bool poison, uint8_t* out) {
-  pool_.set_alone(false);
+  pool_.Begin(false);
   ForEachStep([&](size_t i, int part, int parts) {
     if (!prefix_.Covers(i)) return;
     RunStep(steps_[i], part, poison);

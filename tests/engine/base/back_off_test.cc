@@ -5,58 +5,79 @@
 namespace pocketune {
 namespace {
 
-constexpr int64_t kMs = 1'000'000;
+constexpr int64_t kLoopNs = 10'000, kMs = 1'000'000;
 
+// Loops that rest from now on.
 int RestsInARow(BackOff* back_off) {
-  int rests = 0;
-  while (back_off->Rests()) ++rests;
-  return rests;
+  int count = 0;
+  while (back_off->Rests()) ++count;
+  return count;
 }
 
-TEST(BackOffTest, RestsOnlyAfterALongWait) {
-  BackOff back_off;
-  EXPECT_FALSE(back_off.Rests());
-  back_off.Record(kMs / 10, 0);
-  EXPECT_FALSE(back_off.Rests());
-  back_off.Record(5 * kMs, 0);
-  EXPECT_EQ(RestsInARow(&back_off), 64);
+void WakeWorkers(BackOff* back_off) { back_off->Record(kMs, 0); }
+
+// Loops that end at once, for `ns` of saved time.
+void RunWell(BackOff* back_off, int64_t ns) {
+  for (; ns > 0; ns -= kLoopNs) back_off->Record(kLoopNs / 10, kLoopNs);
 }
 
-TEST(BackOffTest, AWorkersLastItemIsWorthWaitingFor) {
+TEST(BackOffTest, RestsAfterALongWait) {
   BackOff back_off;
+  RunWell(&back_off, 3 * kMs);
+  EXPECT_EQ(RestsInARow(&back_off), 0);
+  back_off.Record(4 * kMs, kLoopNs);
+  EXPECT_GT(RestsInARow(&back_off), 0);
+}
+
+TEST(BackOffTest, AWaitIsWorthWhatTheWorkersDid) {
+  BackOff back_off;
+  back_off.Record(4 * kMs, 5 * kMs);
+  EXPECT_EQ(RestsInARow(&back_off), 0);
   back_off.Record(5 * kMs, 4 * kMs);
-  EXPECT_FALSE(back_off.Rests());
+  EXPECT_GT(RestsInARow(&back_off), 0);
 }
 
-// They have slept: it says nothing of who else wants the cores.
+TEST(BackOffTest, ShortWaitsAddUp) {
+  BackOff back_off;
+  int loops = 0;
+  for (; !back_off.Rests(); ++loops) back_off.Record(2 * kLoopNs, kLoopNs);
+  EXPECT_GT(loops, 1);
+  EXPECT_LT(loops, 100);
+}
+
 TEST(BackOffTest, TheLoopThatWakesTheWorkersIsNotJudged) {
   BackOff back_off;
-  back_off.Record(5 * kMs, 0);
-  EXPECT_EQ(RestsInARow(&back_off), 64);
-  back_off.Record(5 * kMs, 0);
-  EXPECT_FALSE(back_off.Rests());
-  back_off.Record(5 * kMs, 0);
-  EXPECT_TRUE(back_off.Rests());
+  back_off.Record(4 * kMs, 0);
+  EXPECT_GT(RestsInARow(&back_off), 0);
+  WakeWorkers(&back_off);  // behind a rest
+  RunWell(&back_off, kMs);
+  EXPECT_EQ(RestsInARow(&back_off), 0);
+  back_off.Wakes();  // behind a pause
+  WakeWorkers(&back_off);
+  EXPECT_EQ(RestsInARow(&back_off), 0);
 }
 
 TEST(BackOffTest, RestsLongerEachTimeATrialFailsAndShortAgainAfterManySuccesses) {
   BackOff back_off;
-  int most = 0;
-  for (int trial = 0; trial < 10; ++trial) {
-    back_off.Record(5 * kMs, 0);
+  back_off.Record(4 * kMs, 0);
+  const int shortest = RestsInARow(&back_off);
+  int longest = shortest;
+  for (int i = 0; i < 20; ++i) {
+    WakeWorkers(&back_off);
+    back_off.Record(4 * kMs, 0);
     const int rests = RestsInARow(&back_off);
-    EXPECT_GE(rests, most);
-    most = rests;
-    back_off.Record(5 * kMs, 0);  // wakes the workers
+    EXPECT_GE(rests, longest);
+    longest = rests;
   }
-  EXPECT_EQ(most, 4096);
-  back_off.Record(0, 0);
-  back_off.Record(5 * kMs, 0);
-  EXPECT_EQ(RestsInARow(&back_off), 4096);
-  back_off.Record(5 * kMs, 0);  // wakes the workers
-  for (int loop = 0; loop < 256; ++loop) back_off.Record(0, 0);
-  back_off.Record(5 * kMs, 0);
-  EXPECT_EQ(RestsInARow(&back_off), 64);
+  EXPECT_GT(longest, 10 * shortest);
+  WakeWorkers(&back_off);
+  RunWell(&back_off, 3 * kMs);  // too few to prove anything
+  back_off.Record(4 * kMs, 0);
+  EXPECT_EQ(RestsInARow(&back_off), longest);
+  WakeWorkers(&back_off);
+  RunWell(&back_off, 30 * kMs);
+  back_off.Record(4 * kMs, 0);
+  EXPECT_EQ(RestsInARow(&back_off), shortest);
 }
 
 }  // namespace

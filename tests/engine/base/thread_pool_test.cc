@@ -57,14 +57,14 @@ TEST(ThreadPoolTest, EachThreadBeginsWithARangeOfItsOwn) {
 
 TEST(ThreadPoolTest, RunsOnTheCallersThreadWhereToldSo) {
   ThreadPool pool(2);
-  pool.set_alone(true);
+  pool.Begin(true);
   const std::thread::id caller = std::this_thread::get_id();
   pool.ParallelFor(100, [&](int64_t, int slot) {
     EXPECT_EQ(std::this_thread::get_id(), caller);
     EXPECT_EQ(slot, 0);
   });
   EXPECT_EQ(pool.raw(), nullptr);
-  pool.set_alone(false);
+  pool.Begin(false);
   EXPECT_NE(pool.raw(), nullptr);
 }
 
