@@ -14,11 +14,11 @@ namespace pocketune {
 // runs the schedule says how long it took. Not thread-safe.
 class ThreadChoice {
  public:
-  static constexpr int kWarmUp = 3;                 // runs before the first trial
-  static constexpr int kTrial = 6;                  // runs, every other one alone
-  static constexpr int kFewest = 32, kMost = 1024;  // runs between trials
-  static constexpr int kSlow = 8;                   // in a row, for an early trial
-  static constexpr int64_t kLongNs = 20'000'000;    // longer runs keep all threads
+  static constexpr int kWarmUp = 3;                // runs before the first trial
+  static constexpr int kTrial = 6;                 // runs, every other one alone
+  static constexpr int kFewest = 8, kMost = 1024;  // runs between trials
+  static constexpr int kSlow = 8;                  // in a row, for an early trial
+  static constexpr int64_t kLongNs = 5'000'000;    // longer runs keep all threads
 
   // With one thread there is nothing to choose.
   explicit ThreadChoice(int threads) : threads_(threads) {}
