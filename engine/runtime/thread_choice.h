@@ -18,7 +18,7 @@ class ThreadChoice {
   static constexpr int kTrial = 6;                 // runs, every other one alone
   static constexpr int kFewest = 8, kMost = 1024;  // runs between trials
   static constexpr int kSlow = 8;                  // in a row, for an early trial
-  static constexpr int64_t kLongNs = 5'000'000;    // longer runs keep all threads
+  static constexpr int64_t kLongNs = 20'000'000;   // longer runs keep all threads
 
   // With one thread there is nothing to choose.
   explicit ThreadChoice(int threads) : threads_(threads) {}
