@@ -23,18 +23,19 @@ void RunWell(BackOff* back_off, int64_t ns) {
 
 TEST(BackOffTest, RestsAfterALongWait) {
   BackOff back_off;
+  EXPECT_FALSE(back_off.Rests());
   RunWell(&back_off, 3 * kMs);
-  EXPECT_EQ(RestsInARow(&back_off), 0);
-  back_off.Record(4 * kMs, kLoopNs);
-  EXPECT_GT(RestsInARow(&back_off), 0);
+  EXPECT_FALSE(back_off.Rests());
+  back_off.Record(5 * kMs, kLoopNs);
+  EXPECT_EQ(RestsInARow(&back_off), 64);
 }
 
 TEST(BackOffTest, AWaitIsWorthWhatTheWorkersDid) {
   BackOff back_off;
   back_off.Record(4 * kMs, 5 * kMs);
-  EXPECT_EQ(RestsInARow(&back_off), 0);
+  EXPECT_FALSE(back_off.Rests());
   back_off.Record(5 * kMs, 4 * kMs);
-  EXPECT_GT(RestsInARow(&back_off), 0);
+  EXPECT_EQ(RestsInARow(&back_off), 64);
 }
 
 TEST(BackOffTest, ShortWaitsAddUp) {
@@ -48,13 +49,14 @@ TEST(BackOffTest, ShortWaitsAddUp) {
 TEST(BackOffTest, TheLoopThatWakesTheWorkersIsNotJudged) {
   BackOff back_off;
   back_off.Record(4 * kMs, 0);
-  EXPECT_GT(RestsInARow(&back_off), 0);
+  EXPECT_EQ(RestsInARow(&back_off), 64);
   WakeWorkers(&back_off);  // behind a rest
-  RunWell(&back_off, kMs);
-  EXPECT_EQ(RestsInARow(&back_off), 0);
+  EXPECT_FALSE(back_off.Rests());
   back_off.Wakes();  // behind a pause
   WakeWorkers(&back_off);
-  EXPECT_EQ(RestsInARow(&back_off), 0);
+  EXPECT_FALSE(back_off.Rests());
+  back_off.Record(4 * kMs, 0);
+  EXPECT_TRUE(back_off.Rests());
 }
 
 TEST(BackOffTest, RestsLongerEachTimeATrialFailsAndShortAgainAfterManySuccesses) {
@@ -69,7 +71,8 @@ TEST(BackOffTest, RestsLongerEachTimeATrialFailsAndShortAgainAfterManySuccesses)
     EXPECT_GE(rests, longest);
     longest = rests;
   }
-  EXPECT_GT(longest, 10 * shortest);
+  EXPECT_EQ(shortest, 64);
+  EXPECT_EQ(longest, 4096);
   WakeWorkers(&back_off);
   RunWell(&back_off, 3 * kMs);  // too few to prove anything
   back_off.Record(4 * kMs, 0);
