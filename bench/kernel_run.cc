@@ -1,17 +1,14 @@
 #include "bench/kernel_run.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
 
+#include "engine/base/clock.h"
+
 namespace pocketune::bench {
 namespace {
-
-double Now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 int64_t ScratchBytes(const KernelInfo& kernel, const KernelQuery& query) {
   return kernel.scratch_bytes == nullptr ? 0 : kernel.scratch_bytes(query);
@@ -103,12 +100,12 @@ KernelRun::~KernelRun() {
 
 double TimeTurn(const std::function<void()>& run, double seconds) {
   run();
-  const double begin = Now();
+  const double begin = NowSeconds();
   double end = begin;
   int calls = 0;
   for (; end < begin + seconds; ++calls) {
     run();
-    end = Now();
+    end = NowSeconds();
   }
   return (end - begin) / calls;
 }

@@ -2,7 +2,6 @@
 #include "pocketune/compiler.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <optional>
 #include <span>
@@ -11,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "autodiff/autodiff.h"
 #include "backends/cpu/cpu_kernels.h"
+#include "engine/base/clock.h"
 #include "engine/base/file_io.h"
 #include "frontends/auto_scheme.h"
 #include "frontends/micro_batch.h"
@@ -200,7 +200,7 @@ struct Start {
 
 absl::StatusOr<Plan> CompilePlan(const Model::Impl& model, const TrainSpec& spec,
                                  const Target& target, const std::string& metadata) {
-  const auto begin = std::chrono::steady_clock::now();
+  const double begin = NowSeconds();
   Start start(model, spec, target, metadata);
   if (absl::Status status = start.Run(); !status.ok()) return status;
   Compilation& c = start.c;
@@ -224,8 +224,7 @@ absl::StatusOr<Plan> CompilePlan(const Model::Impl& model, const TrainSpec& spec
     plan.passes.push_back({record.pass, record.ms, record.nodes_before, record.nodes_after});
   }
   plan.memory_map_json = MemoryMapJson(training->train);
-  plan.figures.compile_ms =
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+  plan.figures.compile_ms = 1e3 * (NowSeconds() - begin);
   return plan;
 }
 

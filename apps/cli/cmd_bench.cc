@@ -11,6 +11,7 @@
 #include "apps/cli/profile.h"
 #include "apps/cli/random_inputs.h"
 #include "apps/cli/target.h"
+#include "engine/base/clock.h"
 #include "engine/base/file_io.h"
 #include "engine/base/median.h"
 #include "pocketune/cpu.h"

@@ -15,6 +15,7 @@
 #include "apps/search/journal.h"
 #include "apps/search/peak_budget.h"
 #include "apps/search/picture.h"
+#include "engine/base/clock.h"
 #include "engine/base/file_io.h"
 #include "frontends/model.h"
 

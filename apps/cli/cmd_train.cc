@@ -15,6 +15,7 @@
 #include "apps/cli/target.h"
 #include "apps/report/report.h"
 #include "apps/train/run_folder.h"
+#include "engine/base/clock.h"
 #include "engine/base/median.h"
 #include "pocketune/cpu.h"
 

@@ -14,8 +14,8 @@
 #include "absl/strings/str_cat.h"
 #include "apps/cli/random_inputs.h"
 #include "apps/train/exit_code.h"
-#include "apps/train/trainer.h"
 #include "backends/cpu/cpu_kernels.h"
+#include "engine/base/clock.h"
 #include "engine/base/resident_memory.h"
 #include "pocketune/cpu.h"
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "engine/base/clock.h"
 
 namespace pocketune::cli {
 namespace {

@@ -9,6 +9,7 @@
 #include "apps/train/exit_code.h"
 #include "apps/train/lr_schedule.h"
 #include "apps/train/trainer.h"
+#include "engine/base/clock.h"
 #include "engine/base/median.h"
 #include "pocketune/cpu.h"
 

@@ -1,12 +1,12 @@
 #include "apps/train/trainer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "apps/train/exit_code.h"
+#include "engine/base/clock.h"
 
 namespace pocketune {
 namespace {
@@ -14,10 +14,6 @@ namespace {
 constexpr int64_t kMaxRollbacks = 3;
 
 }  // namespace
-
-double NowSeconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 Trainer::Trainer(Session* session, const data::Dataset* dataset, const RunSpec& spec,
                  RunFolder* folder, const TrainListener& listener, const TrainerOptions& options)

@@ -148,7 +148,4 @@ class Trainer {
 std::string ToJsonText(const TrainState& state, const std::vector<std::string>& class_names);
 absl::StatusOr<TrainState> TrainStateFromJsonText(const std::string& text);
 
-// Steady-clock seconds since an arbitrary start.
-double NowSeconds();
-
 }  // namespace pocketune

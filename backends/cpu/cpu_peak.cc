@@ -7,11 +7,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <utility>
 
 #include "backends/cpu/cpu_peak.h"
+#include "engine/base/clock.h"
 #include "engine/base/pages.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -76,18 +76,14 @@ constexpr int64_t kBlockFloats = 64 * 1024;
 constexpr int64_t kMinArrayBytes = int64_t{64} << 20;
 constexpr int64_t kMaxArrayBytes = int64_t{256} << 20;
 
-double Seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
 // The shortest time that `run` took.
 template <typename Fn>
 double BestSeconds(const Fn& run) {
-  const double start = Seconds();
+  const double start = NowSeconds();
   double best = 0;
   for (double begin = start; begin < start + kSeconds;) {
     run();
-    const double end = Seconds();
+    const double end = NowSeconds();
     if (best == 0 || end - begin < best) best = end - begin;
     begin = end;
   }

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 
 #include "engine/base/check.h"
+#include "engine/base/clock.h"
 
 // pthreadpool synchronizes in uninstrumented code; tell ThreadSanitizer about both edges of a call.
 #if defined(__SANITIZE_THREAD__)
@@ -31,12 +31,6 @@ namespace pocketune {
 namespace {
 
 constexpr size_t kCacheLine = 64;
-
-int64_t Now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 }  // namespace
 
@@ -78,7 +72,7 @@ void ThreadPool::RunSlot(void* context, size_t slot_index) {
     for (; other.Claim(); ++done) loop->item_fn(loop->fn, other.TakeLast(), slot);
   }
   if (pthread_equal(pthread_self(), loop->caller) != 0) {
-    loop->caller_done = Now();
+    loop->caller_done = NowNs();
     loop->caller_items += done;
   }
   PT_TSAN_RELEASE(loop);
@@ -105,10 +99,10 @@ void ThreadPool::Run(int64_t items, ItemFn item_fn, const void* fn) {
   }
   Loop loop{item_fn, fn, shares_.get(), static_cast<int>(slots), pthread_self()};
   PT_TSAN_RELEASE(&loop);
-  const int64_t begin = Now();
+  const int64_t begin = NowNs();
   pthreadpool_parallelize_1d(pool_, RunSlot, &loop, static_cast<size_t>(slots), 0);
   PT_TSAN_ACQUIRE(&loop);
-  const int64_t busy = loop.caller_done - begin, idle = Now() - loop.caller_done;
+  const int64_t busy = loop.caller_done - begin, idle = NowNs() - loop.caller_done;
   // A caller that has done nothing says nothing about what the workers' items take.
   const int64_t own = loop.caller_items;
   back_off_.Record(idle, own == 0 ? idle : busy * (items - own) / own);

@@ -1,20 +1,14 @@
 #include "engine/runtime/program.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <limits>
 
+#include "engine/base/clock.h"
 #include "engine/base/math.h"
 
 namespace pocketune {
 namespace {
-
-int64_t Now() {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
 
 // One more run of a step: the span keeps its begin and grows by the time that it took.
 void AddTo(StepSpan& span, int64_t begin_ns, int64_t end_ns) {
@@ -246,19 +240,19 @@ void Program::ForEachStep(const Fn& fn) {
 void Program::Run(Extent extent, bool poison, std::span<StepSpan> times) {
   for (StepSpan& span : times) span = {};
   pool_.Begin(threads_.Alone(2 * static_cast<int>(extent) + (starts_from_rows() ? 1 : 0)));
-  const int64_t run_begin_ns = Now();
+  const int64_t run_begin_ns = NowNs();
   ForEachStep([&](size_t i, int part, int parts) {
     Step& step = steps_[i];
     if (extent == Extent::kPrediction && !step.predicted) return;
-    const int64_t begin_ns = times.empty() ? 0 : Now();
+    const int64_t begin_ns = times.empty() ? 0 : NowNs();
     if (starts_from_rows() && prefix_.Covers(i)) {
       CopyRowsIn(i, part, parts);
     } else {
       RunStep(step, part, poison);
     }
-    if (!times.empty()) AddTo(times[i], begin_ns, Now());
+    if (!times.empty()) AddTo(times[i], begin_ns, NowNs());
   });
-  threads_.Record(Now() - run_begin_ns);
+  threads_.Record(NowNs() - run_begin_ns);
   if (!times.empty()) LayOutLoops(times);
 }
 

@@ -1,12 +1,12 @@
 #include "graph/passes/pass_manager.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "engine/base/clock.h"
 #include "graph/ir/text.h"
 #include "graph/ir/verifier.h"
 
@@ -51,10 +51,9 @@ absl::Status RunPass(Graph& graph, PassContext& context, const PassInfo& pass) {
   PassRecord record;
   record.pass = pass.name;
   record.nodes_before = static_cast<int>(graph.nodes.size());
-  const auto start = std::chrono::steady_clock::now();
+  const double start = NowSeconds();
   if (absl::Status status = pass.run(graph, context); !status.ok()) return status;
-  record.ms =
-      std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  record.ms = 1e3 * (NowSeconds() - start);
   record.nodes_after = static_cast<int>(graph.nodes.size());
   context.records.push_back(std::move(record));
   if (absl::Status status = Check(graph, pass); !status.ok()) return status;
