@@ -65,6 +65,38 @@ def tables(cases, threads):
             *markdown(["workload", "scheme", *peers], every)]
 
 
+def quotient(dividend, divisor):
+    """Of two times, with a ~ where one is that of the warm-up; nothing where one is missing."""
+    times = [(result or {}).get("median_ms") or (result or {}).get("about_ms")
+             for result in (dividend, divisor)]
+    if not all(times):
+        return ""
+    rough = any("median_ms" not in result for result in (dividend, divisor))
+    return f"{'~' if rough else ''}{times[0] / times[1]:.3g}"
+
+
+def across_cases(cases):
+    """What compares numbers of several cases, which did not take turns."""
+    engines = {(c["workload"], c["scheme"], c["threads"]): c["engines"] for c in cases}
+
+    def find(engine, *case):
+        return engines.get(case, {}).get(engine)
+
+    threads = sorted({case["threads"] for case in cases})
+    most, rows = threads[-1], []
+    for name in dict.fromkeys(case["workload"] for case in cases):
+        sparse = find(OURS, name, "pockengine", most)
+        rows.append([name, *(quotient(find(OURS, name, scheme, threads[0]),
+                                      find(OURS, name, scheme, most)) for scheme in SCHEMES),
+                     quotient(find(OURS, name, "full", most), sparse),
+                     quotient(find("tensorflow", name, "full", most), sparse)])
+    head = ["workload", *SCHEMES, "our full / our pockengine", "tensorflow's full / our pockengine"]
+    return ["### Across cases", "",
+            f"Our time at {threads[0]} thread to that at {most}, for each scheme; then what"
+            f" `pockengine` gains over `full`, at {most}. These did not take turns.", "",
+            *markdown(head, rows)] if len(threads) > 1 else []
+
+
 def reasons(cases):
     """Why peers were not timed: one line for each peer and reason."""
     found = {}
@@ -88,7 +120,7 @@ def page(record):
     lines = [f"{record['cpu']}, kernels at {record['isa']}. Peers: {', '.join(versions)}.", ""]
     for threads in sorted({case["threads"] for case in cases}):
         lines += tables([case for case in cases if case["threads"] == threads], threads)
-    return "\n".join(lines + reasons(cases)) + "\n"
+    return "\n".join(lines + across_cases(cases) + reasons(cases)) + "\n"
 
 
 def main():
