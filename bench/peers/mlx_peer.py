@@ -11,16 +11,8 @@ import common
 import models
 
 
-class MlxNet:
-    """Layers in NHWC, filters OHWI. With `train`, `statistics` collects the running ones."""
-
-    def __init__(self, params, train):
-        self.params = params
-        self.train = train
-        self.statistics = {}
-
-    def channels(self, x):
-        return x.shape[-1]
+class MlxNet(models.Net):
+    """Layers in NHWC, filters OHWI."""
 
     def conv(self, x, name, norm, out, kernel=(1, 1), stride=1, act=None):
         before, after = zip(*(models.pads(x.shape[1 + i], kernel[i], stride, self.same)
@@ -34,11 +26,8 @@ class MlxNet:
     def batch_norm(self, x, name):
         mean, var = (self.params[f"{name}.running_{what}"] for what in ("mean", "var"))
         if self.train:
-            n = x.size // x.shape[-1]
-            running = {"mean": mean, "var": var}
             mean, var = x.mean((0, 1, 2)), x.var((0, 1, 2))
-            for what, batch in (("mean", mean), ("var", var * (n / (n - 1)))):
-                self.statistics[f"{name}.running_{what}"] = 0.9 * running[what] + 0.1 * batch
+            self.keep_statistics(name, x.size // x.shape[-1], mean, var)
         scale = self.params[name + ".weight"] * mx.rsqrt(var + self.eps)
         return x * scale + (self.params[name + ".bias"] - mean * scale)
 

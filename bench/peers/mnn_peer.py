@@ -23,16 +23,10 @@ def constant(array):
     return F.const(np.ascontiguousarray(array), list(array.shape), F.NCHW, F.float)
 
 
-class MnnNet:
-    """Layers in NC4HW4. With `train`, `statistics` collects the running ones."""
+class MnnNet(models.Net):
+    """Layers in NC4HW4."""
 
-    def __init__(self, params, train):
-        self.params = params
-        self.train = train
-        self.statistics = {}
-
-    def channels(self, x):
-        return x.shape[1]
+    channel_axis = 1
 
     def conv(self, x, name, norm, out, kernel=(1, 1), stride=1, act=None):
         before = [models.pads(x.shape[2 + i], kernel[i], stride, self.same)[0] for i in (0, 1)]
@@ -50,13 +44,11 @@ class MnnNet:
                                    for part in ("weight", "bias", "running_mean", "running_var"))
         if self.train:
             x = F.convert(x, F.NCHW)
-            n = x.size // x.shape[1]
-            running = {"mean": mean, "var": var}
             mean = ops.reduce_mean(x, [0, 2, 3], True)
             x = x - mean
             var = ops.reduce_mean(ops.square(x), [0, 2, 3], True)
-            for what, batch in (("mean", mean), ("var", var * (n / (n - 1)))):
-                self.statistics[f"{name}.running_{what}"] = 0.9 * running[what] + 0.1 * batch
+            self.keep_statistics(name, x.size // x.shape[1], F.reshape(mean, [-1]),
+                                 F.reshape(var, [-1]))
             x = x * (scale * ops.rsqrt(var + self.eps)) + shift
             return F.convert(x, F.NC4HW4)
         factor = scale * ops.rsqrt(var + self.eps)

@@ -5,6 +5,28 @@ batch norm follows; `pads` says how they are padded.
 """
 
 
+class Net:
+    """For frameworks whose parameters are values in a dictionary: `params`.
+
+    With `train`, `statistics` collects the new running ones.
+    """
+
+    channel_axis = -1
+
+    def __init__(self, params, train):
+        self.params, self.train = params, train
+        self.statistics = {}
+
+    def channels(self, x):
+        return x.shape[self.channel_axis]
+
+    def keep_statistics(self, name, count, mean, var):
+        """Moves the running ones a tenth towards those of `count` values a channel."""
+        for what, batch in (("mean", mean), ("var", var * (count / (count - 1)))):
+            key = f"{name}.running_{what}"
+            self.statistics[key] = 0.9 * self.params[key] + 0.1 * batch
+
+
 def pads(size, kernel, stride, same):
     """Elements before and after one dimension: TensorFlow's SAME, or half the kernel."""
     if not same:

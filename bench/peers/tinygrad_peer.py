@@ -14,16 +14,10 @@ import common
 import models
 
 
-class TinyNet:
-    """Layers in NCHW. With `train`, `statistics` collects the running ones."""
+class TinyNet(models.Net):
+    """Layers in NCHW."""
 
-    def __init__(self, params, train):
-        self.params = params
-        self.train = train
-        self.statistics = {}
-
-    def channels(self, x):
-        return x.shape[1]
+    channel_axis = 1
 
     def conv(self, x, name, norm, out, kernel=(1, 1), stride=1, act=None):
         (top, bottom), (left, right) = (models.pads(x.shape[2 + i], kernel[i], stride, self.same)
@@ -36,12 +30,8 @@ class TinyNet:
     def batch_norm(self, x, name):
         mean, var = (self.params[f"{name}.running_{what}"] for what in ("mean", "var"))
         if self.train:
-            n = x.numel() // x.shape[1]
-            running = {"mean": mean, "var": var}
             mean, var = x.mean((0, 2, 3)), x.var((0, 2, 3), correction=0)
-            for what, batch in (("mean", mean), ("var", var * (n / (n - 1)))):
-                self.statistics[f"{name}.running_{what}"] = \
-                    0.9 * running[what] + 0.1 * batch.detach()
+            self.keep_statistics(name, x.numel() // x.shape[1], mean.detach(), var.detach())
         return x.batchnorm(self.params[name + ".weight"], self.params[name + ".bias"], mean,
                            (var + self.eps).rsqrt())
 
