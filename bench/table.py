@@ -92,8 +92,8 @@ def across_cases(cases):
                      quotient(find("tensorflow", name, "full", most), sparse)])
     head = ["workload", *SCHEMES, "our full / our pockengine", "tensorflow's full / our pockengine"]
     return ["### Across cases", "",
-            f"Our time at {threads[0]} thread to that at {most}, for each scheme; then what"
-            f" `pockengine` gains over `full`, at {most}. These did not take turns.", "",
+            f"Our time at {threads[0]} thread to that at {most}, for each scheme; then what",
+            f"`pockengine` gains over `full`, at {most}. These did not take turns.", "",
             *markdown(head, rows)] if len(threads) > 1 else []
 
 
