@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <iostream>
@@ -20,6 +19,7 @@
 #include <vector>
 
 #include "backends/cpu/cpu_kernels.h"
+#include "engine/base/clock.h"
 #include "engine/base/resident_memory.h"
 #include "frontends/weights/safetensors.h"
 #include "frontends/weights/weights.h"
@@ -31,8 +31,6 @@ namespace pocketune {
 namespace {
 
 using Json = nlohmann::json;
-using Clock = std::chrono::steady_clock;
-using Seconds = std::chrono::duration<double>;
 
 Json Error(const std::string& message) { return {{"error", message}}; }
 
@@ -115,9 +113,9 @@ class PeakMemory {
 class Engine {
  public:
   Json Setup(const Json& setup) {
-    const auto begin = Clock::now();
+    const double begin = NowSeconds();
     if (const std::string error = CompileInChild(setup); !error.empty()) return Error(error);
-    const auto compiled = Clock::now();
+    const double compiled = NowSeconds();
     memory_.Start();
     lr_ = setup.at("lr");
     image_ = ReadRaw<float>(setup.at("image"));
@@ -142,8 +140,8 @@ class Engine {
       if (Learns(param)) learns.push_back(std::string(param.name));
     }
     return {{"trainable", learns},
-            {"compile_s", Seconds(compiled - begin).count()},
-            {"setup_s", Seconds(Clock::now() - compiled).count()},
+            {"compile_s", compiled - begin},
+            {"setup_s", NowSeconds() - compiled},
             {"isa", NameOf(CurrentIsa())},
             {"predicted_peak_bytes", session_->memory().predicted_peak_bytes}};
   }
@@ -152,9 +150,9 @@ class Engine {
     Json times = Json::array();
     float loss = 0;
     for (int i = 0; i < count; ++i) {
-      const auto begin = Clock::now();
+      const int64_t begin = NowNs();
       const Status status = session_->TrainStep(lr_, &loss);
-      times.push_back(std::chrono::nanoseconds(Clock::now() - begin).count());
+      times.push_back(NowNs() - begin);
       if (!status.ok()) return Error(status.message());
     }
     return {{"ns", times}, {"loss", loss}};

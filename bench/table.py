@@ -66,35 +66,37 @@ def tables(cases, threads):
 
 
 def quotient(dividend, divisor):
-    """Of two times, with a ~ where one is that of the warm-up; nothing where one is missing."""
-    times = [(result or {}).get("median_ms") or (result or {}).get("about_ms")
-             for result in (dividend, divisor)]
-    if not all(times):
+    """Of two results' times, with a ~ where one is a warm-up's; nothing where one is missing."""
+    times = [r.get("median_ms", r.get("about_ms")) for r in (dividend, divisor)]
+    if None in times:
         return ""
-    rough = any("median_ms" not in result for result in (dividend, divisor))
+    rough = any("median_ms" not in r for r in (dividend, divisor))
     return f"{'~' if rough else ''}{times[0] / times[1]:.3g}"
 
 
 def across_cases(cases):
     """What compares numbers of several cases, which did not take turns."""
+    threads = sorted({case["threads"] for case in cases})
+    if len(threads) == 1:
+        return []
+    least, most = threads[0], threads[-1]
     engines = {(c["workload"], c["scheme"], c["threads"]): c["engines"] for c in cases}
 
     def find(engine, *case):
-        return engines.get(case, {}).get(engine)
+        return engines.get(case, {}).get(engine, {})
 
-    threads = sorted({case["threads"] for case in cases})
-    most, rows = threads[-1], []
+    rows = []
     for name in dict.fromkeys(case["workload"] for case in cases):
         sparse = find(OURS, name, "pockengine", most)
-        rows.append([name, *(quotient(find(OURS, name, scheme, threads[0]),
+        rows.append([name, *(quotient(find(OURS, name, scheme, least),
                                       find(OURS, name, scheme, most)) for scheme in SCHEMES),
                      quotient(find(OURS, name, "full", most), sparse),
                      quotient(find("tensorflow", name, "full", most), sparse)])
     head = ["workload", *SCHEMES, "our full / our pockengine", "tensorflow's full / our pockengine"]
     return ["### Across cases", "",
-            f"Our time at {threads[0]} thread to that at {most}, for each scheme; then what",
-            f"`pockengine` gains over `full`, at {most}. These did not take turns.", "",
-            *markdown(head, rows)] if len(threads) > 1 else []
+            f"Our time with `--threads {least}` to that with {most}, for each scheme; then what",
+            f"`pockengine` gains over `full`, with {most}. These did not take turns.", "",
+            *markdown(head, rows)]
 
 
 def reasons(cases):
