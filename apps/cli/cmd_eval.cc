@@ -40,19 +40,6 @@ void SayEvaluation(const CommonFlags& flags, const std::string& split, const Eva
   }
 }
 
-// The classes of the data must be those that the run learned, in the same order.
-absl::Status CheckClasses(const std::vector<std::string>& learned,
-                          const std::vector<std::string>& found) {
-  for (size_t i = 0; i < found.size() && !learned.empty(); ++i) {
-    if (i >= learned.size() || learned[i] != found[i]) {
-      return Fail(ExitCode::kData,
-                  "the data's classes are not those of the run (got " + found[i] + ", want " +
-                      (i < learned.size() ? learned[i] : std::string("no more")) + ")");
-    }
-  }
-  return absl::OkStatus();
-}
-
 // A run's own data unless others are asked for; what was never trained takes the flags as they are.
 DataSpec DataToEvaluate(const DataSpec& of_run, const DataSpec& asked) {
   if (of_run.path.empty()) return asked;
@@ -70,9 +57,8 @@ absl::Status EvalTarget(RunSpec spec, const EvalFlags& eval_flags, CommonFlags f
   const DataSpec data_spec = DataToEvaluate(target->spec.data, spec.data);
   if (data_spec.path.empty()) return Fail(ExitCode::kUsage, "--data is required");
   absl::StatusOr<std::unique_ptr<data::Dataset>> dataset =
-      ::pocketune::OpenDataset(data_spec, target->spec.seed);
+      ::pocketune::OpenDataset(data_spec, target->spec.seed, target->class_names);
   if (!dataset.ok()) return dataset.status();
-  PT_TRY(CheckClasses(target->class_names, (*dataset)->class_names()));
   const Shape image = ImageShape(*target->session, "eval");
   absl::StatusOr<data::Transform> transform = MakeTransform(data_spec, image, false);
   if (!transform.ok()) return transform.status();

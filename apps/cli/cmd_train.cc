@@ -113,7 +113,11 @@ class TrainCommand {
     if (!figures_json_.is_object()) {
       return Fail(ExitCode::kCheckpoint, train_.out + "/spec.json: it has no figures");
     }
-    PT_TRY(OpenData());
+    // The plan knows the classes that the run learns, and their order.
+    absl::StatusOr<std::unique_ptr<Session>> session = Open(folder_->plan_path());
+    if (!session.ok()) return session.status();
+    session_ = *std::move(session);
+    PT_TRY(OpenData(ClassNamesOf(*session_)));
     return CheckData(*json);
   }
 
@@ -129,8 +133,9 @@ class TrainCommand {
 
   std::string Fingerprint() const { return absl::StrFormat("%016x", dataset_->Fingerprint()); }
 
-  absl::Status OpenData() {
-    absl::StatusOr<std::unique_ptr<data::Dataset>> dataset = OpenRunData(&spec_, flags_);
+  absl::Status OpenData(const std::vector<std::string>& known_classes = {}) {
+    absl::StatusOr<std::unique_ptr<data::Dataset>> dataset =
+        OpenRunData(&spec_, flags_, known_classes);
     if (!dataset.ok()) return dataset.status();
     dataset_ = *std::move(dataset);
     return absl::OkStatus();
@@ -172,10 +177,12 @@ class TrainCommand {
   }
 
   absl::Status OpenSession() {
-    absl::StatusOr<std::unique_ptr<Session>> session = Open(folder_->plan_path());
-    if (!session.ok()) return session.status();
-    session_ = *std::move(session);
-    if (!resuming_) return absl::OkStatus();
+    if (!resuming_) {
+      absl::StatusOr<std::unique_ptr<Session>> session = Open(folder_->plan_path());
+      if (!session.ok()) return session.status();
+      session_ = *std::move(session);
+      return absl::OkStatus();
+    }
     std::string warning;
     const absl::Status restored = folder_->Restore(*session_, &state_, nullptr, &warning);
     if (absl::IsNotFound(restored)) {

@@ -36,9 +36,7 @@ absl::Status ReadMetadata(OpenedTarget* target) {
   absl::StatusOr<RunSpec> spec = RunSpecFromJson(target->metadata["run"]);
   if (!spec.ok()) return As(ExitCode::kModel, spec.status());
   target->spec = *spec;
-  for (const Json& name : target->metadata.value("class_names", Json::array())) {
-    if (name.is_string()) target->class_names.push_back(name.get<std::string>());
-  }
+  target->class_names = ClassNamesOf(*target->session);
   return absl::OkStatus();
 }
 
@@ -76,9 +74,20 @@ TempFile::TempFile(const std::string& suffix) {
 
 TempFile::~TempFile() { std::remove(path_.c_str()); }
 
-absl::StatusOr<std::unique_ptr<data::Dataset>> OpenRunData(RunSpec* spec,
-                                                           const CommonFlags& flags) {
-  absl::StatusOr<std::unique_ptr<data::Dataset>> opened = OpenDataset(spec->data, spec->seed);
+std::vector<std::string> ClassNamesOf(const Session& session) {
+  const Json metadata = Json::parse(session.metadata(), nullptr, /*allow_exceptions=*/false);
+  std::vector<std::string> names;
+  if (!metadata.is_object()) return names;
+  for (const Json& name : metadata.value("class_names", Json::array())) {
+    if (name.is_string()) names.push_back(name.get<std::string>());
+  }
+  return names;
+}
+
+absl::StatusOr<std::unique_ptr<data::Dataset>> OpenRunData(
+    RunSpec* spec, const CommonFlags& flags, const std::vector<std::string>& known_classes) {
+  absl::StatusOr<std::unique_ptr<data::Dataset>> opened =
+      OpenDataset(spec->data, spec->seed, known_classes);
   if (!opened.ok()) return opened.status();
   const data::Dataset& dataset = **opened;
   const int classes = static_cast<int>(dataset.class_names().size());

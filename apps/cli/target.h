@@ -32,9 +32,14 @@ struct OpenedTarget {
 absl::StatusOr<OpenedTarget> OpenTarget(const std::string& path, const RunSpec& spec,
                                         const CommonFlags& flags);
 
+// The names of the classes in the metadata of a session's plan; empty where it has none.
+std::vector<std::string> ClassNamesOf(const Session& session);
+
 // The pictures that `spec` names. Sets its number of classes where it has none, and a batch of all
 // pictures where there are fewer; says what was found. kUsage for fewer classes than the data has.
-absl::StatusOr<std::unique_ptr<data::Dataset>> OpenRunData(RunSpec* spec, const CommonFlags& flags);
+// `known_classes`: those of a run that is continued (data/dataset.h).
+absl::StatusOr<std::unique_ptr<data::Dataset>> OpenRunData(
+    RunSpec* spec, const CommonFlags& flags, const std::vector<std::string>& known_classes = {});
 
 // The model that `spec` names, with its weights: kUsage for a name or sizes that cannot be, kModel
 // for weights that do not fit. `report` may be null.

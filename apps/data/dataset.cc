@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "apps/data/classes.h"
 #include "apps/data/dataset_formats.h"
 #include "apps/data/file_io.h"
 #include "engine/base/checksum.h"
@@ -309,6 +310,10 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const std::string& path,
   if (!contents.ok()) return contents.status();
   if (absl::Status s = ApplyClassNames(path, options.class_names, &*contents); !s.ok()) return s;
   if (contents->samples.empty()) return BadData(path, "no samples (got 0, want at least 1)");
+  if (!options.known_classes.empty()) {
+    absl::Status s = MatchKnownClasses(path, options.known_classes, &*contents);
+    if (!s.ok()) return s;
+  }
   return std::make_unique<Dataset>(std::make_unique<DatasetContents>(*std::move(contents)),
                                    options);
 }

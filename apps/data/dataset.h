@@ -37,6 +37,9 @@ struct DatasetOptions {
   int64_t max_eval_per_class = 0;
   // Names for the numbered classes of IDX and NPZ; empty = "0", "1", ...
   std::vector<std::string> class_names;
+  // The classes that a run learned, in its order; empty = those of the data. The data's are matched
+  // to them by name: those that the data lacks have no samples, others are an error.
+  std::vector<std::string> known_classes;
 };
 
 enum class DatasetFormat : uint8_t { kImageFolder, kCsv, kIdx, kNpz };

@@ -129,8 +129,10 @@ absl::StatusOr<RunSpec> RunSpecFromJson(const Json& json) {
   return spec;
 }
 
-absl::StatusOr<std::unique_ptr<data::Dataset>> OpenDataset(const DataSpec& spec, uint64_t seed) {
+absl::StatusOr<std::unique_ptr<data::Dataset>> OpenDataset(
+    const DataSpec& spec, uint64_t seed, const std::vector<std::string>& known_classes) {
   data::DatasetOptions options;
+  options.known_classes = known_classes;
   options.seed = seed;
   options.val_fraction = spec.val_fraction;
   options.test_fraction = spec.test_fraction;

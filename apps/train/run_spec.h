@@ -49,7 +49,10 @@ struct RunSpec {
 nlohmann::json ToJson(const RunSpec& spec);
 absl::StatusOr<RunSpec> RunSpecFromJson(const nlohmann::json& json);
 
-absl::StatusOr<std::unique_ptr<data::Dataset>> OpenDataset(const DataSpec& spec, uint64_t seed);
+// `known_classes`: those that a run learned (data/dataset.h); empty for data that a run begins
+// with.
+absl::StatusOr<std::unique_ptr<data::Dataset>> OpenDataset(
+    const DataSpec& spec, uint64_t seed, const std::vector<std::string>& known_classes = {});
 // The pipeline from a picture to the model's input; `train` adds the augmentation.
 absl::StatusOr<data::Transform> MakeTransform(const DataSpec& spec, const Shape& image, bool train);
 
