@@ -11,9 +11,10 @@ packages=(
   libflatbuffers-dev flatbuffers-compiler libhwy-dev libxnnpack-dev libpthreadpool-dev
   libcpuinfo-dev libxxhash-dev
   # compile side and command line
-  libabsl-dev nlohmann-json3-dev libcli11-dev libjpeg-dev libpng-dev zlib1g-dev
-  # tests
-  libgtest-dev libgmock-dev
+  libabsl-dev nlohmann-json3-dev libcli11-dev libjpeg-dev libpng-dev libwebp-dev
+  zlib1g-dev
+  # tests; libheif1 is loaded where HEIC and AVIF pictures are decoded, never linked
+  libgtest-dev libgmock-dev libheif1
   # data of the quick start
   dataset-fashion-mnist
   "$@"

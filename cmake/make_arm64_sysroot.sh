@@ -19,7 +19,8 @@ packages=(
   # runtime
   libflatbuffers-dev libhwy-dev libxnnpack-dev libpthreadpool-dev libcpuinfo-dev libxxhash-dev
   # compile side and command line
-  libabsl-dev nlohmann-json3-dev libcli11-dev libjpeg-dev libpng-dev zlib1g-dev
+  libabsl-dev nlohmann-json3-dev libcli11-dev libjpeg-dev libpng-dev libwebp-dev
+  zlib1g-dev
   # tests
   libgtest-dev libgmock-dev
 )

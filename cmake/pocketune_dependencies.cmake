@@ -13,7 +13,13 @@ if(POCKETUNE_BUILD_APPS)
   find_package(JPEG REQUIRED)
   find_package(PNG REQUIRED)
   find_package(ZLIB REQUIRED)
-  pocketune_dependency(images LIBS JPEG::JPEG PNG::PNG ZLIB::ZLIB)
+  # libwebp ships no CMake files in Debian 12.
+  find_path(WEBP_INCLUDE webp/demux.h REQUIRED)
+  find_library(WEBP_LIBRARY webp REQUIRED)
+  find_library(WEBPDEMUX_LIBRARY webpdemux REQUIRED)
+  pocketune_dependency(images INCLUDE ${WEBP_INCLUDE}
+                       LIBS JPEG::JPEG PNG::PNG ${WEBPDEMUX_LIBRARY} ${WEBP_LIBRARY} ZLIB::ZLIB
+                            ${CMAKE_DL_LIBS})
 endif()
 if(POCKETUNE_BUILD_TESTS)
   find_package(GTest REQUIRED)

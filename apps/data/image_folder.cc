@@ -4,25 +4,16 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "apps/data/dataset_formats.h"
 #include "apps/data/file_io.h"
+#include "apps/data/image.h"
 
 namespace pocketune::data {
 namespace {
 
 using Kind = DirectoryEntry::Kind;
 constexpr int kMaxDepth = 16;
-
-// Listing goes by name, decoding by content: a broken picture must be counted, a note file must
-// not.
-bool LooksLikePicture(const std::string& name) {
-  for (const char* end : {".jpg", ".jpeg", ".jpe", ".jfif", ".png"}) {
-    if (absl::EndsWithIgnoreCase(name, end)) return true;
-  }
-  return false;
-}
 
 std::string Join(const std::string& folder, const std::string& name) {
   return folder.empty() ? name : absl::StrCat(folder, "/", name);
@@ -121,7 +112,7 @@ absl::Status FolderReader::AddPictures(const std::string& folder, int label, Spl
   if (!entries.ok()) return entries.status();
   for (const DirectoryEntry& entry : *entries) {
     const std::string name = Join(folder, entry.name);
-    if (entry.kind == Kind::kFile && LooksLikePicture(name)) {
+    if (entry.kind == Kind::kFile && HasPictureName(name)) {
       contents_.samples.push_back({name, label, split});
     } else if (entry.kind == Kind::kDirectory && depth < kMaxDepth &&
                visited_.insert({entry.device, entry.inode}).second) {

@@ -2,10 +2,14 @@
 
 #include <cstdio>
 #include <cstring>
+#include <string_view>
+#include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "apps/data/file_io.h"
 #include "apps/data/image_codecs.h"
+#include "apps/data/orientation.h"
 
 namespace pocketune::data {
 namespace {
@@ -40,6 +44,41 @@ void OnRead(png_structp png, png_bytep out, size_t n) {
   job->rest = job->rest.subspan(n);
 }
 
+// EXIF data as programs wrote them before PNG had a chunk for them: "\nexif\n", a length, and
+// hexadecimal digits in lines.
+std::vector<uint8_t> BytesOfProfile(std::string_view text) {
+  std::vector<uint8_t> bytes;
+  const size_t name = text.find("exif\n");
+  const size_t digits = name == text.npos ? text.npos : text.find('\n', name + 5);
+  if (digits == text.npos) return bytes;
+  int high = -1;
+  for (const char c : text.substr(digits)) {
+    if (!absl::ascii_isxdigit(c)) continue;
+    const int digit = absl::ascii_isdigit(c) ? c - '0' : absl::ascii_tolower(c) - 'a' + 10;
+    if (high >= 0) bytes.push_back(uint8_t(high << 4 | digit));
+    high = high >= 0 ? -1 : digit;
+  }
+  return bytes;
+}
+
+// After the whole file: EXIF data may stand behind the pixels. Nothing here calls png_error.
+int OrientationOf(png_structp png, png_infop info) {
+  png_uint_32 size = 0;
+  png_bytep exif = nullptr;
+  if (png_get_eXIf_1(png, info, &size, &exif) != 0) {
+    return ExifOrientation({exif, size}).value_or(1);
+  }
+  png_textp texts = nullptr;
+  const int count = png_get_text(png, info, &texts, nullptr);
+  for (int i = 0; i < count; ++i) {
+    const std::string_view key = texts[i].key;
+    if (key != "Raw profile type exif" && key != "Raw profile type APP1") continue;
+    if (texts[i].text == nullptr) continue;
+    if (const auto found = ExifOrientation(BytesOfProfile(texts[i].text))) return *found;
+  }
+  return 1;
+}
+
 void Decode(PngJob* job) {
   png_structp png = job->png;
   png_set_user_limits(png, kMaxSide, kMaxSide);
@@ -66,7 +105,7 @@ void Decode(PngJob* job) {
       png_read_row(png, job->out->pixels.data() + y * row_bytes, nullptr);
     }
   }
-  png_read_end(png, nullptr);
+  png_read_end(png, job->info);
 }
 
 bool RunGuarded(PngJob* job) {
@@ -77,7 +116,8 @@ bool RunGuarded(PngJob* job) {
 
 }  // namespace
 
-absl::Status DecodePng(std::span<const uint8_t> bytes, const std::string& where, Image* out) {
+absl::Status DecodePng(std::span<const uint8_t> bytes, const std::string& where, Image* out,
+                       int* orientation) {
   PngJob job;
   job.rest = bytes;
   job.file_bytes = int64_t(bytes.size());
@@ -85,6 +125,7 @@ absl::Status DecodePng(std::span<const uint8_t> bytes, const std::string& where,
   job.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &job, OnError, OnWarning);
   if (job.png != nullptr) job.info = png_create_info_struct(job.png);
   const bool ok = job.info != nullptr && RunGuarded(&job);
+  if (ok) *orientation = OrientationOf(job.png, job.info);
   if (job.png != nullptr) png_destroy_read_struct(&job.png, &job.info, nullptr);
   if (ok) return absl::OkStatus();
   return BadData(where, absl::StrCat("bad PNG (got \"", job.message, "\")"));

@@ -29,6 +29,7 @@ void AddTo(ChecksumStream& stream, const T& value) {
 uint64_t IdentityOf(uint64_t prefix, const data::TransformOptions& transform) {
   ChecksumStream stream;
   AddTo(stream, prefix);
+  AddTo(stream, data::kDecodingRules);
   for (const int size : {transform.height, transform.width, transform.channels,
                          transform.normalization.channels, transform.perturbation.quarter_turns}) {
     AddTo(stream, size);

@@ -1,4 +1,4 @@
-// JPEG and PNG pictures. The checksums of PNG chunks are made to fit.
+// JPEG, PNG and WebP pictures with EXIF data. The checksums of PNG chunks are made to fit.
 #include <cstring>
 
 #include "apps/data/image.h"
@@ -40,6 +40,15 @@ std::vector<std::string> Seeds() {
     seeds.push_back(ToString(data::EncodePng(image)));
     seeds.push_back(ToString(data::EncodePng(image, PNG_INTERLACE_ADAM7)));
   }
+  const data::Image ink = data::MakeImage(19, 37, 4, 1), image = data::MakeImage(19, 37, 3, 1);
+  const data::Bytes exif = data::MakeExif(6, true);
+  seeds.push_back(ToString(data::EncodeJpeg(ink)));
+  seeds.push_back(ToString(data::WithExif(data::EncodeJpeg(image), exif)));
+  seeds.push_back(ToString(data::WithChunk(data::EncodePng(image), "eXIf", exif)));
+  seeds.push_back(ToString(data::EncodeWebp(ink, 80)));
+  seeds.push_back(ToString(
+      data::MakeWebp({data::WebpHeader(8, 37, 19), data::PixelsOfWebp(data::EncodeWebp(image)),
+                      data::RiffChunk("EXIF", exif)})));
   const std::vector<png_color> palette = {{1, 2, 3}, {40, 50, 60}};
   seeds.push_back(
       ToString(data::EncodePngRows(2, 3, PNG_COLOR_TYPE_PALETTE, 1, 0, {0x40, 0xc0}, palette)));

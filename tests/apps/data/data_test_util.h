@@ -17,6 +17,7 @@
 // libjpeg's header needs size_t and FILE declared first.
 #include <jpeglib.h>
 #include <png.h>
+#include <webp/encode.h>
 #include <zlib.h>
 
 #include "apps/data/image.h"
@@ -25,6 +26,12 @@
 namespace pocketune::data {
 
 using Bytes = std::vector<uint8_t>;
+
+inline Bytes ToBytes(const std::string& text) {
+  Bytes bytes;
+  for (char c : text) bytes.push_back(uint8_t(c));
+  return bytes;
+}
 
 // A folder that goes with the test.
 class TempDir {
@@ -70,10 +77,40 @@ inline Image MakeImage(int height, int width, int channels, int seed) {
   return image;
 }
 
+// EXIF data of one entry: the orientation, in the byte order of Intel or Motorola.
+inline Bytes MakeExif(int orientation, bool big_endian) {
+  if (big_endian) {
+    return {'M', 'M', 0, '*', 0, 0, 0, 8, 0, 1, 1, 0x12, 0, 3, 0, 0, 0, 1, 0, uint8_t(orientation),
+            0,   0,   0, 0,   0, 0};
+  }
+  return {'I', 'I', '*', 0, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, uint8_t(orientation),
+          0,   0,   0,   0, 0, 0, 0};
+}
+
+// The JPEG with one more segment (marker 0xe1 is APP1) right behind its beginning.
+inline Bytes WithSegment(const Bytes& jpeg, uint8_t marker, const std::string& name,
+                         const Bytes& data) {
+  const size_t length = 2 + name.size() + data.size();
+  Bytes segment = {0xff, marker, uint8_t(length >> 8), uint8_t(length)};
+  for (char c : name) segment.push_back(uint8_t(c));
+  for (uint8_t b : data) segment.push_back(b);
+  Bytes out = jpeg;
+  out.insert(out.begin() + 2, segment.begin(), segment.end());
+  return out;
+}
+
+inline Bytes WithExif(const Bytes& jpeg, const Bytes& exif) {
+  return WithSegment(jpeg, 0xe1, std::string("Exif\0\0", 6), exif);
+}
+
 // Progressive in the usual few scans, or with one scan for each coefficient: 190 for colour.
 enum class JpegScans { kBaseline, kProgressive, kOnePerCoefficient };
 
-inline Bytes EncodeJpeg(const Image& image, JpegScans scans = JpegScans::kBaseline) {
+// Those that libjpeg takes for the number of channels (CMYK for 4), or YCCK.
+enum class JpegColours { kDefault, kYcck };
+
+inline Bytes EncodeJpeg(const Image& image, JpegScans scans = JpegScans::kBaseline,
+                        JpegColours colours = JpegColours::kDefault) {
   jpeg_compress_struct cinfo;
   jpeg_error_mgr errors;
   cinfo.err = jpeg_std_error(&errors);
@@ -88,6 +125,7 @@ inline Bytes EncodeJpeg(const Image& image, JpegScans scans = JpegScans::kBaseli
                          : image.channels == 3 ? JCS_RGB
                                                : JCS_CMYK;
   jpeg_set_defaults(&cinfo);
+  if (colours == JpegColours::kYcck) jpeg_set_colorspace(&cinfo, JCS_YCCK);
   jpeg_set_quality(&cinfo, 95, TRUE);
   if (scans != JpegScans::kBaseline) jpeg_simple_progression(&cinfo);
   std::vector<jpeg_scan_info> script;
@@ -152,6 +190,60 @@ inline void AppendBig32(uint32_t v, Bytes* out) {
 
 inline void AppendLittle(uint64_t v, int bytes, Bytes* out) {
   for (int i = 0; i < bytes; ++i, v >>= 8) out->push_back(uint8_t(v));
+}
+
+// The PNG with one more chunk `from_end` bytes before its end: 12 is before IEND.
+inline Bytes WithChunk(const Bytes& png, const std::string& type, const Bytes& data,
+                       size_t from_end = 12) {
+  Bytes chunk;
+  AppendBig32(uint32_t(data.size()), &chunk);
+  for (char c : type) chunk.push_back(uint8_t(c));
+  chunk.insert(chunk.end(), data.begin(), data.end());
+  AppendBig32(uint32_t(crc32_z(0, chunk.data() + 4, chunk.size() - 4)), &chunk);
+  Bytes out = png;
+  out.insert(out.end() - std::ptrdiff_t(from_end), chunk.begin(), chunk.end());
+  return out;
+}
+
+inline Bytes RiffChunk(const std::string& type, const Bytes& data) {
+  Bytes out = ToBytes(type);
+  AppendLittle(data.size(), 4, &out);
+  out.insert(out.end(), data.begin(), data.end());
+  if (data.size() % 2 == 1) out.push_back(0);
+  return out;
+}
+
+// A WebP file of RIFF chunks.
+inline Bytes MakeWebp(const std::vector<Bytes>& chunks) {
+  Bytes body = {'W', 'E', 'B', 'P'};
+  for (const Bytes& chunk : chunks) body.insert(body.end(), chunk.begin(), chunk.end());
+  return RiffChunk("RIFF", body);
+}
+
+// Of 3 channels, or 4 with alpha. Lossless where `quality` is 100.
+inline Bytes EncodeWebp(const Image& image, float quality = 100) {
+  uint8_t* out = nullptr;
+  const uint8_t* pixels = image.pixels.data();
+  const int w = image.width, h = image.height, c = image.channels;
+  const size_t size = quality < 100 ? (c == 4 ? WebPEncodeRGBA(pixels, w, h, 4 * w, quality, &out)
+                                              : WebPEncodeRGB(pixels, w, h, 3 * w, quality, &out))
+                      : c == 4      ? WebPEncodeLosslessRGBA(pixels, w, h, 4 * w, &out)
+                                    : WebPEncodeLosslessRGB(pixels, w, h, 3 * w, &out);
+  const Bytes bytes(out, out + size);
+  WebPFree(out);
+  return bytes;
+}
+
+// The chunk of the pixels of a WebP file that has no other.
+inline Bytes PixelsOfWebp(const Bytes& webp) { return {webp.begin() + 12, webp.end()}; }
+
+// The header of a WebP file with more than pixels in it: `flags` 2 animation, 8 EXIF, 16 alpha.
+inline Bytes WebpHeader(int flags, int width, int height) {
+  Bytes data;
+  AppendLittle(uint64_t(flags), 4, &data);
+  AppendLittle(uint64_t(width - 1), 3, &data);
+  AppendLittle(uint64_t(height - 1), 3, &data);
+  return RiffChunk("VP8X", data);
 }
 
 inline Bytes MakeIdx(uint32_t magic, std::initializer_list<uint32_t> dims, const Bytes& data) {

@@ -91,9 +91,11 @@ TEST(ImageTest, RefusesEmptyAndUnknownBytesByName) {
   Image got;
   const absl::Status empty = Decode({}, &got);
   EXPECT_EQ(empty.code(), absl::StatusCode::kDataLoss);
-  EXPECT_EQ(empty.message(), "a.jpg: empty file (got 0 bytes, want a JPEG or PNG picture)");
-  EXPECT_THAT(std::string(Decode({'G', 'I', 'F', '8', '9'}, &got).message()),
-              HasSubstr("got bytes 47 49 46 38, want JPEG or PNG"));
+  EXPECT_EQ(empty.message(), "a.jpg: empty file (got 0 bytes, want JPEG, PNG, WebP, HEIC or AVIF)");
+  EXPECT_THAT(
+      std::string(Decode({'G', 'I', 'F', '8', '9'}, &got).message()),
+      HasSubstr("GIF pictures are not decoded (got bytes 47 49 46 38, want JPEG, PNG, WebP, "
+                "HEIC or AVIF; convert it)"));
   for (uint64_t seed = 0; seed < 50; ++seed) {
     Bytes bytes = Noise(500, seed);
     EXPECT_FALSE(Decode(bytes, &got).ok());
@@ -115,8 +117,6 @@ TEST(ImageTest, RefusesATruncatedJpegAtEveryLength) {
                 absl::StatusCode::kDataLoss)
           << n << " of " << jpeg.size() << " bytes";
     }
-    Image got;
-    EXPECT_FALSE(Decode({jpeg.begin(), jpeg.end() - 1}, &got).ok());
   }
 }
 
@@ -155,8 +155,7 @@ TEST(ImageTest, NeverTakesAFlippedBitForAnotherPngPicture) {
 }
 
 TEST(ImageTest, RefusesHugeDimensionsBeforeAllocating) {
-  for (const auto& [side, error] : {std::pair{9000, "more than 64 megapixels"},
-                                    std::pair{8000, "more pixels than the file can hold"}}) {
+  for (int side : {65500, 9000, 8000}) {
     Bytes jpeg = EncodeJpeg(MakeImage(8, 8, 3, 5));
     const Bytes marker = {0xff, 0xc0};  // then length, depth, height, width
     const auto frame = std::search(jpeg.begin(), jpeg.end(), marker.begin(), marker.end());
@@ -165,7 +164,8 @@ TEST(ImageTest, RefusesHugeDimensionsBeforeAllocating) {
       frame[i + 1] = uint8_t(side & 0xff);
     }
     Image got;
-    EXPECT_THAT(std::string(Decode(jpeg, &got).message()), HasSubstr(error));
+    EXPECT_THAT(std::string(Decode(jpeg, &got).message()),
+                HasSubstr("more pixels than the file can hold"));
     EXPECT_TRUE(got.pixels.empty());
   }
 
@@ -193,16 +193,10 @@ TEST(ImageTest, RefusesAJpegOfTooManyScans) {
       Decode(EncodeJpeg(MakeImage(16, 16, 1, 1), JpegScans::kOnePerCoefficient), &got).ok());
 }
 
-TEST(ImageTest, SaysThatCmykIsNotSupported) {
-  Image got;
-  EXPECT_THAT(std::string(Decode(EncodeJpeg(MakeImage(8, 8, 4, 1)), &got).message()),
-              HasSubstr("CMYK is not supported"));
-}
-
 TEST(ImageTest, KeepsAnErrorOnOneLine) {
   Image got;
   EXPECT_EQ(DecodeImageBytes({}, "two\nlines.jpg", {}, &got).message(),
-            "two\\nlines.jpg: empty file (got 0 bytes, want a JPEG or PNG picture)");
+            "two\\nlines.jpg: empty file (got 0 bytes, want JPEG, PNG, WebP, HEIC or AVIF)");
 }
 
 TEST(ImageTest, TellsAMissingFileFromABadOne) {
