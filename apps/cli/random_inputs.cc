@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apps/train/evaluator.h"
 #include "engine/base/math.h"
 #include "engine/base/rng.h"
 
@@ -38,6 +39,10 @@ RandomInputs::RandomInputs(int64_t bytes) : memory_(bytes, 1) {}
 int64_t RandomInputs::InputBytes(const Shape& image, bool reconstruction) {
   const int64_t pixels = AlignUp(image.elems() * int64_t{sizeof(float)});
   return pixels * (reconstruction ? 2 : 1) + 2 * AlignUp(image[0] * int64_t{sizeof(float)});
+}
+
+int64_t TrainInputBytes(const Session& session) {
+  return RandomInputs::InputBytes(ImageShape(session, "train"), false);
 }
 
 Status RandomInputs::Bind(Session& session) {

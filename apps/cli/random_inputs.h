@@ -29,4 +29,7 @@ class RandomInputs {
   bool trains_ = false;
 };
 
+// Bytes that the inputs of a classifier's training plan need.
+int64_t TrainInputBytes(const Session& session);
+
 }  // namespace pocketune::cli

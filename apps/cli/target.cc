@@ -17,16 +17,6 @@ namespace {
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
-absl::StatusOr<std::unique_ptr<Session>> OpenPlan(const std::string& path,
-                                                  const CommonFlags& flags) {
-  SessionOptions options;
-  options.threads = flags.threads;
-  options.seed = flags.seed;
-  Result<std::unique_ptr<Session>> session = OpenCpuSession(path.c_str(), options);
-  if (!session.ok()) return As(ExitCode::kModel, path, session.status());
-  return std::move(session).value();
-}
-
 // Fills in what the plan's metadata says of the model and its data.
 absl::Status ReadMetadata(OpenedTarget* target) {
   target->metadata = Json::parse(target->session->metadata(), nullptr, /*allow_exceptions=*/false);
@@ -46,7 +36,8 @@ absl::StatusOr<OpenedTarget> OpenRun(const std::string& path, const CommonFlags&
   OpenedTarget target;
   target.what = "run";
   target.plan_path = (*folder)->plan_path();
-  absl::StatusOr<std::unique_ptr<Session>> session = OpenPlan(target.plan_path, flags);
+  absl::StatusOr<std::unique_ptr<Session>> session =
+      OpenPlan(target.plan_path, flags.threads, flags.seed);
   if (!session.ok()) return session.status();
   target.session = *std::move(session);
   PT_TRY(ReadMetadata(&target));
@@ -64,6 +55,16 @@ absl::StatusOr<OpenedTarget> OpenRun(const std::string& path, const CommonFlags&
 }
 
 }  // namespace
+
+absl::StatusOr<std::unique_ptr<Session>> OpenPlan(const std::string& path, int threads,
+                                                  uint64_t seed) {
+  SessionOptions options;
+  options.threads = threads;
+  options.seed = seed;
+  Result<std::unique_ptr<Session>> session = OpenCpuSession(path.c_str(), options);
+  if (!session.ok()) return As(ExitCode::kModel, path, session.status());
+  return std::move(session).value();
+}
 
 TempFile::TempFile(const std::string& suffix) {
   std::error_code error;
@@ -165,7 +166,8 @@ absl::StatusOr<OpenedTarget> OpenTarget(const std::string& path, const RunSpec& 
     if (!written.ok()) return As(ExitCode::kIo, written);
     target.plan_path = temporary.path();
   }
-  absl::StatusOr<std::unique_ptr<Session>> session = OpenPlan(target.plan_path, flags);
+  absl::StatusOr<std::unique_ptr<Session>> session =
+      OpenPlan(target.plan_path, flags.threads, flags.seed);
   if (!session.ok()) return session.status();
   target.session = *std::move(session);
   PT_TRY(ReadMetadata(&target));

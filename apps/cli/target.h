@@ -26,6 +26,10 @@ struct OpenedTarget {
   std::string plan_path;
 };
 
+// A session on the plan file, with the kernels of this machine; kModel for a plan that is none.
+absl::StatusOr<std::unique_ptr<Session>> OpenPlan(const std::string& path, int threads,
+                                                  uint64_t seed);
+
 // `path` is a run folder or a plan file, or the name of a model that is compiled on the spot with
 // `spec`'s flags. A run is restored to its newest valid checkpoint (kCheckpoint where all are
 // damaged); warnings go to Say.

@@ -1,0 +1,239 @@
+#include "apps/cli/train_command.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "apps/cli/figures.h"
+#include "apps/cli/progress.h"
+#include "apps/cli/stop_signal.h"
+#include "apps/cli/target.h"
+#include "apps/cli/train_dry_run.h"
+#include "apps/cli/train_result.h"
+#include "apps/train/run_folder.h"
+#include "engine/base/clock.h"
+
+namespace pocketune::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+// A run from the flags to the last line.
+class TrainCommand {
+ public:
+  TrainCommand(RunSpec spec, TrainFlags train, CommonFlags flags)
+      : spec_(std::move(spec)), train_(std::move(train)), flags_(std::move(flags)) {}
+
+  absl::Status Run() {
+    PT_TRY(ApplyCommonFlags(&flags_));
+    const absl::StatusOr<double> time_budget = ParseTimeBudget(train_.time_budget);
+    if (!time_budget.ok()) return time_budget.status();
+    time_budget_ = *time_budget;
+    PT_TRY(CheckClassifies(spec_.model.name, "train"));
+    if (train_.dry_run) {
+      PT_TRY(OpenData());
+      PT_TRY(CompilePlanOf());
+      return DryRun(spec_, flags_, plan_, *dataset_);
+    }
+    // A run that is there is locked first; a new one makes its folder once it is sure to start.
+    if (RunFolder::HoldsRun(train_.out)) PT_TRY(OpenFolder());
+    if (resuming_) {
+      PT_TRY(ReadRun());
+    } else {
+      PT_TRY(CheckStart());
+      PT_TRY(OpenData());
+      PT_TRY(CompilePlanOf());
+      PT_TRY(OpenFolder());
+      PT_TRY(resuming_ ? ReadRun() : WriteRun());  // somebody may have been faster
+    }
+    PT_TRY(OpenSession());
+    return TrainAndReport();
+  }
+
+ private:
+  absl::Status OpenFolder() {
+    absl::StatusOr<std::unique_ptr<RunFolder>> folder = RunFolder::OpenToTrain(train_.out);
+    if (!folder.ok()) return folder.status();
+    folder_ = *std::move(folder);
+    if (!folder_->has_plan()) return absl::OkStatus();
+    if (!train_.resume) {
+      return Fail(ExitCode::kUsage, train_.out +
+                                        ": there is a run in this folder; continue it with "
+                                        "--resume, or take another --out");
+    }
+    resuming_ = true;
+    return absl::OkStatus();
+  }
+
+  // --resume where there is nothing to resume starts anew, if it is told what with.
+  absl::Status CheckStart() {
+    if (!train_.resume) return absl::OkStatus();
+    if (spec_.model.name.empty() || spec_.data.path.empty()) {
+      return Fail(ExitCode::kUsage, train_.out +
+                                        ": nothing was saved yet, and starting anew takes "
+                                        "--model and --data");
+    }
+    Say(flags_, train_.out + ": nothing was saved yet, starting anew");
+    return absl::OkStatus();
+  }
+
+  // The spec of the run that is continued decides; flags that would change it are not looked at.
+  absl::Status ReadRun() {
+    absl::StatusOr<Json> json = folder_->ReadSpec();
+    if (!json.ok()) return json.status();
+    absl::StatusOr<RunSpec> spec = RunSpecFromJson(*json);
+    if (!spec.ok()) return As(ExitCode::kCheckpoint, spec.status());
+    spec_ = *spec;
+    figures_json_ = json->value("figures", Json());
+    if (!figures_json_.is_object()) {
+      return Fail(ExitCode::kCheckpoint, train_.out + "/spec.json: it has no figures");
+    }
+    // The plan knows the classes that the run learns, and their order.
+    PT_TRY(OpenPlanOfRun());
+    PT_TRY(OpenData(ClassNamesOf(*session_)));
+    return CheckData(*json);
+  }
+
+  // Other pictures would come up at other steps, and validation would see what was learned from.
+  absl::Status CheckData(const Json& json) const {
+    const Json fingerprint = json.value("data_fingerprint", Json());
+    if (fingerprint.is_null() || fingerprint == Fingerprint()) return absl::OkStatus();
+    return Fail(ExitCode::kData, absl::StrCat(spec_.data.path, ": the pictures are not those that ",
+                                              train_.out, " began with (their names, classes, ",
+                                              "splits or sizes differ): put them back, or begin ",
+                                              "anew in another --out"));
+  }
+
+  std::string Fingerprint() const { return absl::StrFormat("%016x", dataset_->Fingerprint()); }
+
+  absl::Status OpenData(const std::vector<std::string>& known_classes = {}) {
+    absl::StatusOr<std::unique_ptr<data::Dataset>> dataset =
+        OpenRunData(&spec_, flags_, known_classes);
+    if (!dataset.ok()) return dataset.status();
+    dataset_ = *std::move(dataset);
+    return absl::OkStatus();
+  }
+
+  absl::Status CompilePlanOf() {
+    WeightsReport report;
+    absl::StatusOr<Model> model = LoadModel(spec_, &report);
+    if (!model.ok()) return model.status();
+    spec_.model = model->spec();
+    PT_TRY(MakeTransform(spec_.data, model->image_shape(), true).status());
+    absl::StatusOr<Plan> plan = CompileModel(*model, spec_, flags_, dataset_->class_names());
+    if (!plan.ok()) return plan.status();
+    plan_ = *std::move(plan);
+    if (!spec_.weights.empty()) {
+      for (const std::string& line : report.Lines()) Say(flags_, "weights     " + line);
+    }
+    for (const std::string& line : FigureLines(plan_.figures)) Say(flags_, line);
+    figures_json_ = ToJson(plan_.figures);
+    return absl::OkStatus();
+  }
+
+  absl::Status WriteRun() {
+    Json json = ToJson(spec_);
+    json["figures"] = figures_json_;
+    json["data_fingerprint"] = Fingerprint();
+    json["memory_map"] = Json::parse(plan_.memory_map_json, nullptr, false);
+    PT_TRY(folder_->WriteSpec(json));
+    return folder_->WritePlan(plan_);  // last: a folder with a plan is a run
+  }
+
+  absl::Status OpenPlanOfRun() {
+    absl::StatusOr<std::unique_ptr<Session>> session =
+        OpenPlan(folder_->plan_path(), flags_.threads, spec_.seed);
+    if (!session.ok()) return session.status();
+    session_ = *std::move(session);
+    return absl::OkStatus();
+  }
+
+  absl::Status OpenSession() {
+    if (!resuming_) return OpenPlanOfRun();
+    std::string warning;
+    const absl::Status restored = folder_->Restore(*session_, &state_, nullptr, &warning);
+    if (absl::IsNotFound(restored)) {
+      Say(flags_, train_.out + ": nothing was saved yet, starting anew");
+      return absl::OkStatus();
+    }
+    if (!warning.empty()) Say(flags_, "warning: " + warning);
+    PT_TRY(restored);
+    Say(flags_, absl::StrFormat("resuming    after step %d", state_.step));
+    return absl::OkStatus();
+  }
+
+  absl::Status TrainAndReport() {
+    Progress progress(flags_);
+    TrainListener listener;
+    listener.on_step = [&](const StepEvent& event) { progress.OnStep(event); };
+    listener.on_epoch = [&](const EpochEvent& event) {
+      progress.OnEpoch(event, spec_.steps > 0 ? 0 : spec_.epochs);
+    };
+    listener.on_note = [&](const std::string& text) { progress.Note(text); };
+    TrainerOptions options;
+    options.loader_threads = std::max(1, flags_.threads - 1);
+    options.time_budget_seconds = time_budget_;
+    options.stop_signal = &CatchStopSignals();
+    options.prefix_cache.where = train_.prefix_cache;
+    options.prefix_cache.memory_bytes = CacheBudget();
+    Trainer trainer(session_.get(), dataset_.get(), spec_, folder_.get(), listener, options);
+    const double begin = NowSeconds();
+    absl::StatusOr<TrainEnd> end = trainer.Run(&state_);
+    const double train_seconds = NowSeconds() - begin;
+    const std::vector<std::string> skipped = trainer.Skipped();
+    for (const std::string& reason : skipped) progress.Note("skipped: " + reason);
+    if (!end.ok()) return end.status();
+    if (*end == TrainEnd::kSignal) {
+      return StoppedBySignal(absl::StrCat("stopped by a signal after step ", state_.step,
+                                          "; saved, continue with --resume"));
+    }
+    if (*end == TrainEnd::kTimeBudget) {
+      progress.Note(absl::StrCat("time budget reached after step ", state_.step,
+                                 "; saved, continue with --resume"));
+    }
+    return ReportTraining({.spec = spec_,
+                           .flags = flags_,
+                           .figures = figures_json_,
+                           .state = state_,
+                           .trainer = trainer,
+                           .dataset = *dataset_,
+                           .folder = *folder_,
+                           .session = *session_,
+                           .train_seconds = train_seconds,
+                           .skipped = static_cast<int64_t>(skipped.size())});
+  }
+
+  // Bytes for the prefix cache in memory: what a small device can spare, and what --memory leaves.
+  int64_t CacheBudget() const {
+    int64_t bytes = std::min<int64_t>(PrefixCacheOptions().memory_bytes,
+                                      int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE) / 8);
+    if (spec_.memory_bytes > 0) {
+      bytes = std::min(bytes, spec_.memory_bytes - session_->memory().predicted_peak_bytes);
+    }
+    return std::max<int64_t>(bytes, 0);
+  }
+
+  RunSpec spec_;
+  TrainFlags train_;
+  CommonFlags flags_;
+  double time_budget_ = 0;
+  bool resuming_ = false;
+  Json figures_json_;
+  Plan plan_;
+  TrainState state_;
+  std::unique_ptr<RunFolder> folder_;
+  std::unique_ptr<data::Dataset> dataset_;
+  std::unique_ptr<Session> session_;
+};
+
+}  // namespace
+
+absl::Status RunTraining(const RunSpec& spec, const TrainFlags& train, const CommonFlags& flags) {
+  return TrainCommand(spec, train, flags).Run();
+}
+
+}  // namespace pocketune::cli

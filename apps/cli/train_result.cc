@@ -1,0 +1,115 @@
+#include "apps/cli/train_result.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "absl/strings/str_format.h"
+#include "apps/cli/figures.h"
+#include "apps/cli/random_inputs.h"
+#include "apps/report/report.h"
+#include "engine/base/median.h"
+
+namespace pocketune::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+data::Split SplitToJudgeBy(const data::Dataset& dataset) {
+  const auto has = [&](data::Split split) { return !dataset.Indices(split).empty(); };
+  if (has(data::Split::kTest)) return data::Split::kTest;
+  return has(data::Split::kVal) ? data::Split::kVal : data::Split::kTrain;
+}
+
+absl::StatusOr<Evaluation> EvaluateAtEnd(const TrainedRun& run, data::Split split) {
+  const absl::StatusOr<data::Transform> transform =
+      MakeTransform(run.spec.data, ImageShape(run.session, "train"), false);
+  if (!transform.ok()) return transform.status();
+  return Evaluate(run.session, run.dataset, *transform, split, run.spec.model.batch,
+                  std::max(1, run.flags.threads - 1));
+}
+
+Json CacheJson(const PrefixCacheFigures& cache) {
+  return {{"where", cache.bytes == 0 ? "off"
+                    : cache.in_file  ? "file"
+                                     : "memory"},
+          {"bytes", cache.bytes},
+          {"rows_computed", cache.computed},
+          {"fill_seconds", cache.fill_seconds}};
+}
+
+// Relative change of a parameter by training: |now - before| / |before|, L2.
+double ChangeOf(const Session& session, const ParamInfo& param) {
+  if (!param.trainable) return 0;
+  std::vector<float> now(param.shape.elems()), before(now.size());
+  if (!session.ReadParam(param.name, now).ok() || !session.ReadBaseParam(param.name, before).ok()) {
+    return 0;
+  }
+  double moved = 0, size = 0;
+  for (size_t i = 0; i < now.size(); ++i) {
+    moved += (double(now[i]) - before[i]) * (double(now[i]) - before[i]);
+    size += double(before[i]) * before[i];
+  }
+  return size > 0 ? std::sqrt(moved / size) : std::sqrt(moved);
+}
+
+absl::Status WriteReportOf(const TrainedRun& run, const Json& figures, const Evaluation& eval) {
+  ReportInput input;
+  input.figures = figures;
+  input.epochs = run.folder.ReadLog();
+  input.class_names = run.dataset.class_names();
+  input.confusion = eval.confusion;
+  if (absl::StatusOr<Json> spec = run.folder.ReadSpec(); spec.ok()) {
+    input.memory_map = spec->value("memory_map", Json::object());
+  }
+  for (const ParamInfo& param : run.session.params()) {
+    if (param.state) continue;
+    input.layers.push_back({std::string(param.name), param.shape.elems(), param.trainable,
+                            ChangeOf(run.session, param)});
+  }
+  return WriteReport(input, run.folder.report_path());
+}
+
+Json OutcomeJson(const TrainedRun& run, const Measurement& memory, const Evaluation& eval,
+                 data::Split split) {
+  Json json = RunJson(run.spec, run.flags, {}, memory, run.trainer.step_ms());
+  json.update(run.figures);
+  json["loss_first"] = run.state.loss_first;
+  json["loss_last"] = run.state.loss_last;
+  json["accuracy"] = eval.accuracy();
+  json["top5"] = eval.top5();
+  json["samples"] = eval.samples;
+  json["split"] = data::NameOf(split);
+  json["total_steps"] = run.state.step;
+  json["rollbacks"] = run.state.rollbacks;
+  json["skipped"] = run.skipped;
+  json["train_seconds"] = run.train_seconds;
+  json["epoch_seconds"] = run.trainer.epoch_seconds();
+  json["prefix_cache"] = CacheJson(run.trainer.prefix_cache());
+  json["out"] = run.folder.path();
+  json["command"] = CommandLine();
+  json["version"] = POCKETUNE_VERSION;
+  return json;
+}
+
+}  // namespace
+
+absl::Status ReportTraining(const TrainedRun& run) {
+  const data::Split split = SplitToJudgeBy(run.dataset);
+  const absl::StatusOr<Evaluation> eval = EvaluateAtEnd(run, split);
+  if (!eval.ok()) return eval.status();
+  const absl::StatusOr<Measurement> memory = MeasurePlan(
+      run.folder.plan_path(), run.flags.threads, run.flags.isa, 3, TrainInputBytes(run.session));
+  if (!memory.ok()) return memory.status();
+  const Json json = OutcomeJson(run, *memory, *eval, split);
+  PT_TRY(WriteReportOf(run, json, *eval));
+  Say(run.flags,
+      absl::StrFormat("%s accuracy %.1f %% of %d pictures; %.1f ms a step; peak %s",
+                      data::NameOf(split), 100 * eval->accuracy(), eval->samples,
+                      Median(run.trainer.step_ms()), HumanBytes(memory->measured_peak_bytes)));
+  Say(run.flags,
+      absl::StrFormat("checkpoint in %s, report %s", run.folder.path(), run.folder.report_path()));
+  return EmitJson(run.flags, json);
+}
+
+}  // namespace pocketune::cli
