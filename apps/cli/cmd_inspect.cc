@@ -9,6 +9,7 @@
 #include "apps/cli/common.h"
 #include "apps/cli/pareto.h"
 #include "apps/cli/target.h"
+#include "engine/base/math.h"
 #include "engine/plan/plan_file.h"
 #include "frontends/model.h"
 #include "graph/lower/plan_text.h"
@@ -43,8 +44,8 @@ std::map<std::pair<Phase, std::string>, OpTotals> TotalsOf(const Graph& graph) {
   for (const Node& node : graph.nodes) {
     OpTotals& row = totals[{node.phase, node.kernel}];
     ++row.nodes;
-    row.macs +=
-        MacsOf(node.op, TypesOf(graph, node.operands), TypesOf(graph, node.results), node.attrs);
+    row.macs = SaturatedAdd(row.macs, MacsOf(node.op, TypesOf(graph, node.operands),
+                                             TypesOf(graph, node.results), node.attrs));
   }
   return totals;
 }

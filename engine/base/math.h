@@ -23,5 +23,10 @@ inline bool CheckedMul(int64_t a, int64_t b, int64_t* out) {
 inline bool CheckedAdd(int64_t a, int64_t b, int64_t* out) {
   return !__builtin_add_overflow(a, b, out);
 }
+// Of numbers not below 0: stops at the largest int64.
+inline int64_t SaturatedAdd(int64_t a, int64_t b) {
+  int64_t sum;
+  return CheckedAdd(a, b, &sum) ? sum : INT64_MAX;
+}
 
 }  // namespace pocketune

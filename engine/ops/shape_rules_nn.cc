@@ -1,4 +1,5 @@
 // Convolutions, matrix products, normalization and pooling.
+#include "engine/base/math.h"
 #include "engine/ops/shape_rules.h"
 
 namespace pocketune {
@@ -169,7 +170,11 @@ PT_SHAPE_RULE(Conv2dGradInput) {
   if (dy.rank() != 4) return Invalid("conv2d_grad_input: dy needs 4 dimensions", dy.rank());
   if (w.rank() != 4) return Invalid("conv2d_grad_input: filter needs 4 dimensions", w.rank());
   if (dy[3] != w[0]) return Invalid("conv2d_grad_input: dy has other channels than w", dy[3]);
-  const int64_t channels = w[3] * a.groups;
+  // Groups are not bound by any operand's size yet: text may name 2^31 of them.
+  int64_t channels;
+  if (!CheckedMul(w[3], a.groups, &channels)) {
+    return Invalid("conv2d_grad_input: too many groups", a.groups);
+  }
   PT_RETURN_IF_ERROR(CheckGroups(channels, w[0], a.groups));
   PT_RETURN_IF_ERROR(CheckGradSpatial(a, {a.size[0], a.size[1]}, {w[1], w[2]}, dy));
   results[0] = {{dy[0], a.size[0], a.size[1], channels}, operands[0].dtype};

@@ -1,12 +1,13 @@
 #include "engine/runtime/frozen_prefix.h"
 
 #include <algorithm>
-#include <functional>
 #include <limits>
 #include <span>
 #include <unordered_map>
 
 #include "engine/base/checksum.h"
+#include "engine/base/math.h"
+#include "engine/base/pages.h"
 
 namespace pocketune {
 namespace {
@@ -38,6 +39,7 @@ class Finder {
     if (!FindImage()) return false;
     for (uint32_t s = 0; s < depths_.size(); ++s) VisitStep(s);
     for (const fb::Port* port : *schedule_.outputs()) read_at_[Index(port->tensor())] = kNever;
+    SumMacs();
     return true;
   }
 
@@ -47,37 +49,28 @@ class Finder {
   bool Covers(uint32_t step, int depth) const {
     return depths_[step] > 0 && depths_[step] <= depth;
   }
+  // Of the steps of depths 1 to [i].
+  const std::vector<int64_t>& macs_within() const { return macs_within_; }
+  // The first depth behind which nobody reads the image.
+  int first_cut() const { return read_at_[image_]; }
 
-  int64_t MacsWithin(int depth) const {
-    int64_t macs = 0;
-    for (uint32_t s = 0; s < depths_.size(); ++s) macs += Covers(s, depth) ? MacsOfStep(s) : 0;
-    return macs;
-  }
-
-  // Lays out the rows of the cut behind `depth`; row bytes, or 0 where it is none that rows of
-  // equal length can stand for.
-  int64_t LayOut(int depth, std::vector<FrozenPrefix::Part>* parts) const {
-    parts->clear();
-    if (read_at_[image_] > depth) return 0;
-    std::vector<int64_t> ends(static_cast<size_t>(batch()));
+  // What the prefix's steps make, in their order.
+  std::vector<PrefixValue> Values() const {
+    std::vector<PrefixValue> values;
     for (uint32_t s = 0; s < depths_.size(); ++s) {
-      if (!Covers(s, depth)) continue;
+      if (depths_[s] == 0) continue;
       const int32_t tensor = Step(s).results()->Get(0);
-      if (read_at_[Index(tensor)] <= depth) continue;
       const RowRange range = ranges_[Index(tensor)];
-      if (TensorAt(tensor).storage() != fb::Storage::Arena) return 0;
-      const auto begin = ends.begin() + range.first;
-      const int64_t offset = *begin;
-      const int64_t bytes = BytesOf(TypeOf(TensorAt(tensor))) / range.count;
-      if (std::any_of(begin, begin + range.count, [&](int64_t end) { return end != offset; })) {
-        return 0;
-      }
-      std::fill(begin, begin + range.count, offset + bytes);
-      parts->push_back({s, tensor, range.first, range.count, offset, bytes});
+      values.push_back({.step = s,
+                        .tensor = tensor,
+                        .first_row = range.first,
+                        .rows = range.count,
+                        .bytes = BytesOf(TypeOf(TensorAt(tensor))) / range.count,
+                        .from = depths_[s],
+                        .until = read_at_[Index(tensor)],
+                        .placed = TensorAt(tensor).storage() == fb::Storage::Arena});
     }
-    const bool even =
-        std::adjacent_find(ends.begin(), ends.end(), std::not_equal_to<>()) == ends.end();
-    return even ? ends[0] : 0;
+    return values;
   }
 
  private:
@@ -127,7 +120,20 @@ class Finder {
       int& read_at = read_at_[Index(t)];
       read_at = std::max(read_at, range.count > 0 ? depths_[s] : kNever);
     }
-    total_macs_ += MacsOfStep(s);
+  }
+
+  // Sums stop at the largest number, as those of a step do.
+  void SumMacs() {
+    macs_within_.assign(static_cast<size_t>(deepest_) + 1, 0);
+    for (uint32_t s = 0; s < depths_.size(); ++s) {
+      const int64_t macs = MacsOfStep(s);
+      total_macs_ = SaturatedAdd(total_macs_, macs);
+      int64_t& at_depth = macs_within_[static_cast<size_t>(depths_[s])];
+      if (depths_[s] > 0) at_depth = SaturatedAdd(at_depth, macs);
+    }
+    for (size_t i = 1; i < macs_within_.size(); ++i) {
+      macs_within_[i] = SaturatedAdd(macs_within_[i], macs_within_[i - 1]);
+    }
   }
 
   // Rows of the step's result; count 0 where it does not belong to the prefix.
@@ -207,6 +213,7 @@ class Finder {
   std::vector<int> depths_;       // by step: its longest way from the image, 0 outside the prefix
   std::vector<int> depth_of_;     // by tensor: of the step that makes it
   std::vector<int> read_at_;  // by tensor: depth of its last reader, kNever where one is outside
+  std::vector<int64_t> macs_within_;  // by depth
   int deepest_ = 0;
   int64_t total_macs_ = 0;
 };
@@ -256,9 +263,12 @@ class Describer {
     if (tensor.storage() == fb::Storage::Param) {
       offset = file_.plan().params()->Get(static_cast<uint32_t>(offset))->segment_offset();
     }
-    std::vector<uint8_t> bytes(static_cast<size_t>(BytesOf(TypeOf(tensor))));
-    PT_RETURN_IF_ERROR(file_.ReadSegment(offset, bytes));
-    stream_.Add(bytes.data(), bytes.size());
+    const int64_t bytes = BytesOf(TypeOf(tensor));
+    Result<Pages> pages = Pages::Allocate(bytes);
+    if (!pages.ok()) return pages.status();
+    const std::span<uint8_t> data(pages->data(), static_cast<size_t>(bytes));
+    PT_RETURN_IF_ERROR(file_.ReadSegment(offset, data));
+    stream_.Add(data.data(), data.size());
     return OkStatus();
   }
 
@@ -274,23 +284,18 @@ FrozenPrefix FrozenPrefix::Find(const fb::Plan& plan, const fb::Schedule& schedu
   FrozenPrefix prefix;
   Finder finder(plan, schedule);
   if (!finder.Walk()) return prefix;
-  const int64_t most = finder.MacsWithin(finder.deepest());
-  int best = 0;
-  std::vector<Part> parts;
-  for (int depth = finder.deepest(); depth > 0; --depth) {
-    const int64_t macs = finder.MacsWithin(depth);
-    if (macs == 0 || static_cast<double>(macs) < (1 - kCheapShare) * static_cast<double>(most)) {
-      break;
-    }
-    const int64_t bytes = finder.LayOut(depth, &parts);
-    if (bytes == 0 || (best > 0 && bytes >= prefix.row_bytes_)) continue;
-    best = depth;
-    prefix.row_bytes_ = bytes;
-    prefix.macs_ = macs;
-    prefix.parts_ = parts;
-  }
+  const std::vector<int64_t>& macs = finder.macs_within();
+  const double enough = (1 - kCheapShare) * static_cast<double>(macs.back());
+  const auto first = std::partition_point(macs.begin(), macs.end(), [&](int64_t within) {
+    return within == 0 || static_cast<double>(within) < enough;
+  });
+  PrefixCuts cuts(finder.Values(), finder.batch(), finder.deepest());
+  const int best =
+      cuts.Shortest(std::max(static_cast<int>(first - macs.begin()), finder.first_cut()),
+                    finder.deepest(), &prefix.parts_, &prefix.row_bytes_);
   if (best == 0) return prefix;
   prefix.rows_ = finder.batch();
+  prefix.macs_ = macs[static_cast<size_t>(best)];
   prefix.rest_macs_ = finder.total_macs() - prefix.macs_;
   prefix.part_of_.assign(schedule.steps()->size(), -1);
   for (uint32_t s = 0; s < schedule.steps()->size(); ++s) {

@@ -6,6 +6,7 @@
 
 #include "engine/plan/plan_file.h"
 #include "engine/plan/plan_view.h"
+#include "engine/runtime/prefix_cuts.h"
 
 namespace pocketune {
 
@@ -17,16 +18,7 @@ namespace pocketune {
 // when the step that makes them would have run, at which time the plan keeps their place free.
 class FrozenPrefix {
  public:
-  // A value that crosses the cut: `bytes` per row from byte `offset` of each row on, for the rows
-  // [first_row, first_row + rows) of the batch.
-  struct Part {
-    uint32_t step = 0;   // that makes it
-    int32_t tensor = 0;  // of the schedule, in the arena, dense
-    int64_t first_row = 0;
-    int64_t rows = 0;
-    int64_t offset = 0;
-    int64_t bytes = 0;
-  };
+  using Part = PrefixPart;
 
   // `schedule` is a verified one of `plan`. Of all cuts that keep nearly all multiplications, the
   // one with the shortest rows is taken.

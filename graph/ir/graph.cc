@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/base/math.h"
 
 namespace pocketune {
 namespace {
@@ -190,8 +191,8 @@ int64_t MacsOf(const Graph& graph, Phase phase) {
   int64_t macs = 0;
   for (const Node& node : graph.nodes) {
     if (node.phase != phase || !node.info().Has(kHasMacs)) continue;
-    macs +=
-        MacsOf(node.op, TypesOf(graph, node.operands), TypesOf(graph, node.results), node.attrs);
+    macs = SaturatedAdd(macs, MacsOf(node.op, TypesOf(graph, node.operands),
+                                     TypesOf(graph, node.results), node.attrs));
   }
   return macs;
 }

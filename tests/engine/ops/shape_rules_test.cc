@@ -190,6 +190,23 @@ TEST(ConvGradRuleTest, GivesBackTheShapesOfInputAndFilter) {
               "other channels");
 }
 
+// Text of the IR may name any 32-bit number of groups; the filter's channels alone go up to 2^40.
+TEST(ConvGradRuleTest, RefusesGroupsWhoseChannelsNoNumberHolds) {
+  ConvGradAttrs a = ConvGrad(Conv(1), 1, 1);
+  for (const int32_t groups : {INT32_MAX, 1 << 30, (1 << 23) + 1}) {
+    SCOPED_TRACE(groups);
+    a.groups = groups;
+    const TensorType dy = F32({1, 1, 1, 1});
+    ExpectError(Infer(OpKind::kConv2dGradInput, {dy, F32({1, 1, 1, int64_t{1} << 40})}, a),
+                "conv2d_grad_input: too many groups");
+  }
+  // 2^34 * 2^30 is 2^64: what wraps to 0 must not pass either.
+  a.groups = 1 << 30;
+  ExpectError(
+      Infer(OpKind::kConv2dGradInput, {F32({1, 1, 1, 1}), F32({1, 1, 1, int64_t{1} << 34})}, a),
+      "too many groups");
+}
+
 TEST(ConvGradRuleTest, GivesBackTheShapesOfDepthwiseInputAndFilter) {
   const TensorType x = F32({2, 8, 7, 5}), w = F32({3, 3, 5});
   const ConvAttrs conv = Conv(2, {0, 1, 1, 1});
