@@ -49,7 +49,7 @@ struct KernelQuery {
 struct KernelInfo {
   const char* name;  // "<backend>.<op>[_<variant>]", unique
   OpKind op;
-  // Runs the op. Allocates nothing.
+  // Runs the op. Allocates nothing. Raises kFaultKernel of the page where it cannot.
   void (*run)(const KernelArgs& args);
   // May this kernel serve the query? Rows are asked in order; the first yes wins. Null: always.
   bool (*supports)(const KernelQuery& query);

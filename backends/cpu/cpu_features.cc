@@ -2,6 +2,7 @@
 
 #include <atomic>
 
+#include "backends/api/isa_hold.h"
 #include "backends/cpu/cpu_kernels.h"
 #include "backends/cpu/hwy_targets.h"
 #include "hwy/targets.h"
@@ -74,6 +75,11 @@ Status SetIsa(Isa isa) {
   if (!found) {
     return Status(StatusCode::kFailedPrecondition,
                   "this processor or build lacks the instruction set");
+  }
+  const bool changes = (isa == Isa::kAuto ? MachineIsa() : isa) != CurrentIsa();
+  if (changes && IsaHold::any()) {
+    return Status(StatusCode::kFailedPrecondition,
+                  "a session is open, whose kernels were chosen for another instruction set");
   }
   for (const Level& level : kLevels) {
     if (isa != Isa::kAuto && level.isa > isa) targets &= ~level.target;

@@ -14,8 +14,9 @@ KernelTable CpuKernels();
 
 // The level that own kernels run at: the machine's highest, or a lower one that SetIsa asked for.
 Isa CurrentIsa();
-// Caps own kernels at `isa` for the whole process. Call before any plan runs. Fails with
-// kFailedPrecondition where the machine or the build does not have it.
+// Caps own kernels at `isa` for the whole process. Fails with kFailedPrecondition, changing
+// nothing, where the machine or the build does not have it, and where another level serves an open
+// session (IsaHold). Not while another thread opens one.
 Status SetIsa(Isa isa);
 // "auto", "sse4", "avx2", "avx512", "neon", and back.
 const char* NameOf(Isa isa);

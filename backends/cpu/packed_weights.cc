@@ -6,7 +6,6 @@
 
 #include "backends/cpu/cpu_kernels.h"
 #include "backends/cpu/gemm_blocking.h"
-#include "engine/base/check.h"
 #include "engine/base/math.h"
 #include "engine/base/pages.h"
 
@@ -60,7 +59,7 @@ Status PrepareGemm(const GemmProblem& p, void** state) {
 
 void RunPreparedGemm(GemmProblem p, const KernelArgs& args) {
   State* s = static_cast<State*>(args.state);
-  PT_CHECK(s->isa == CurrentIsa());
+  if (s->isa != CurrentIsa()) return args.page->Raise(kFaultKernel);
   p.b = PackedOperand(p, PanelsOf(s));
   Gemm(p, args.scratch, args.pool);
 }

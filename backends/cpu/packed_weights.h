@@ -24,7 +24,7 @@ bool PackingPays(const GemmProblem& p);
 int64_t PackedScratchBytes(GemmProblem p, int slots);
 int64_t PackedStateBytes(const GemmProblem& p);
 Status PrepareGemm(const GemmProblem& p, void** state);
-// At the level that PrepareGemm ran at.
+// At the level that PrepareGemm ran at; raises kFaultKernel at another.
 void RunPreparedGemm(GemmProblem p, const KernelArgs& args);
 void ReleasePacked(void* state);
 

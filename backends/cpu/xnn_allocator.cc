@@ -18,6 +18,12 @@ namespace pocketune {
 namespace {
 
 std::atomic<int64_t> g_held{0};
+thread_local int64_t t_held = 0;
+
+void Count(int64_t bytes) {
+  g_held.fetch_add(bytes, std::memory_order_relaxed);
+  t_held += bytes;
+}
 
 // Stands right before each block.
 struct Header {
@@ -37,13 +43,13 @@ void* AlignedAllocate(void*, size_t alignment, size_t bytes) {
   UseHugePages(base, static_cast<int64_t>(taken));
   void* pointer = static_cast<char*>(base) + align;
   *HeaderOf(pointer) = {base, bytes, taken};
-  g_held.fetch_add(static_cast<int64_t>(taken), std::memory_order_relaxed);
+  Count(static_cast<int64_t>(taken));
   return pointer;
 }
 
 void Deallocate(void*, void* pointer) {
   if (pointer == nullptr) return;
-  g_held.fetch_sub(static_cast<int64_t>(HeaderOf(pointer)->taken), std::memory_order_relaxed);
+  Count(-static_cast<int64_t>(HeaderOf(pointer)->taken));
   std::free(HeaderOf(pointer)->base);
 }
 
@@ -59,6 +65,7 @@ void* Reallocate(void* context, void* pointer, size_t bytes) {
 
 }  // namespace
 
+int64_t XnnHeldByThread() { return t_held; }
 int64_t XnnHeldBytes() { return g_held.load(std::memory_order_relaxed); }
 
 const xnn_allocator* XnnAllocator() {

@@ -6,13 +6,11 @@
 
 #include <cstring>
 #include <limits>
-#include <mutex>
 #include <new>
 
 #include "backends/cpu/cpu_features.h"
 #include "backends/cpu/cpu_kernels.h"
 #include "backends/cpu/xnn_allocator.h"
-#include "engine/base/check.h"
 
 namespace pocketune {
 namespace {
@@ -67,11 +65,15 @@ bool Setup(State* s, size_t batch, const float* input, float* output, pthreadpoo
       spec.convolution ? xnn_setup_convolution2d_nhwc_f32(s->op, batch, spec.height, spec.width,
                                                           input, output, pool)
                        : xnn_setup_fully_connected_nc_f32(s->op, batch, input, output, pool);
+  if (status != xnn_status_success) {
+    s->batch = 0;  // unlike that of any run: the next one tries again
+    return false;
+  }
   s->batch = batch;
   s->input = input;
   s->output = output;
   s->pool = pool;
-  return status == xnn_status_success;
+  return true;
 }
 
 bool Initialized() {
@@ -114,8 +116,6 @@ Status PrepareWith(const SpecFn& spec_of, const KernelArgs& args, void** state) 
 // of zeros, and measured.
 template <typename SpecFn>
 int64_t MeasureWith(const SpecFn& spec_of, const KernelQuery& query) {
-  static std::mutex mutex;
-  const std::lock_guard<std::mutex> lock(mutex);
   const OperatorSpec spec = spec_of(query.operands[0].shape, query.operands[1].shape,
                                     query.results[0].shape, AttrsBytes(*query.attrs).data());
   Initialized();
@@ -123,11 +123,11 @@ int64_t MeasureWith(const SpecFn& spec_of, const KernelQuery& query) {
   float* zeros = static_cast<float*>(XnnAllocate(bytes));
   if (zeros == nullptr) return 0;
   std::memset(zeros, 0, bytes);
-  const int64_t before = XnnHeldBytes();
+  const int64_t before = XnnHeldByThread();
   void* state = nullptr;
   int64_t held = 0;
   if (Make(spec, zeros, nullptr, nullptr, &state).ok()) {
-    held = XnnHeldBytes() - before;
+    held = XnnHeldByThread() - before;
     ReleaseXnn(state);
   }
   XnnFree(zeros);
@@ -196,8 +196,9 @@ void RunXnn(const KernelArgs& args) {
   const auto batch = static_cast<size_t>(s->spec.convolution ? y[0] : y.elems() / y[-1]);
   const bool same =
       batch == s->batch && input == s->input && output == s->output && pool == s->pool;
-  PT_CHECK(same || Setup(s, batch, input, output, pool));
-  PT_CHECK(xnn_run_operator(s->op, pool) == xnn_status_success);
+  const bool ran = (same || Setup(s, batch, input, output, pool)) &&
+                   xnn_run_operator(s->op, pool) == xnn_status_success;
+  if (!ran) args.page->Raise(kFaultKernel);
 }
 
 void ReleaseXnn(void* state) {

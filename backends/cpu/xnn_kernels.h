@@ -9,8 +9,12 @@ namespace pocketune {
 
 // Bytes that XNNPACK holds now: operators, packed weights, indirection buffers. Thread-safe.
 int64_t XnnHeldBytes();
+// Bytes that this thread has taken for it, less those that it has given back: before and after
+// something on one thread their difference is exact, whatever other threads do.
+int64_t XnnHeldByThread();
 
-// Shared by all: runs the operator in args.state; deletes it.
+// Shared by all: runs the operator in args.state, raising kFaultKernel where XNNPACK fails; deletes
+// it.
 void RunXnn(const KernelArgs& args);
 void ReleaseXnn(void* state);
 

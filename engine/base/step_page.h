@@ -11,6 +11,7 @@ namespace pocketune {
 inline constexpr uint32_t kFaultLoss = 1;      // the loss is NaN or infinite
 inline constexpr uint32_t kFaultGradient = 2;  // a gradient is NaN or infinite
 inline constexpr uint32_t kFaultLabel = 4;     // a label is outside [0, classes)
+inline constexpr uint32_t kFaultKernel = 8;    // a kernel could not run: its library failed
 
 struct StepPage {
   uint64_t step = 0;           // 1 in the first step; Adam's bias correction counts from it

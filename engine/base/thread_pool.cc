@@ -5,9 +5,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
 
-#include "engine/base/check.h"
 #include "engine/base/clock.h"
+#include "engine/base/thread_probe.h"
 
 // pthreadpool synchronizes in uninstrumented code; tell ThreadSanitizer about both edges of a call.
 #if defined(__SANITIZE_THREAD__)
@@ -78,12 +79,14 @@ void ThreadPool::RunSlot(void* context, size_t slot_index) {
   PT_TSAN_RELEASE(loop);
 }
 
-ThreadPool::ThreadPool(int threads) : threads_(std::max(threads, 1)), slots_(threads_) {
+ThreadPool::ThreadPool(int threads) : threads_(std::max(threads, 1)) {
+  if (threads_ > 1) threads_ = 1 + StartableThreads(threads_ - 1);
   if (threads_ > 1) {
-    pool_ = pthreadpool_create(static_cast<size_t>(threads_));
-    PT_CHECK(pool_ != nullptr);
-    shares_ = std::make_unique<Share[]>(static_cast<size_t>(threads_));
+    shares_.reset(new (std::nothrow) Share[static_cast<size_t>(threads_)]);
+    if (shares_ != nullptr) pool_ = pthreadpool_create(static_cast<size_t>(threads_));
+    if (pool_ == nullptr) threads_ = 1;
   }
+  slots_ = threads_;
 }
 
 ThreadPool::~ThreadPool() { pthreadpool_destroy(pool_); }

@@ -19,7 +19,8 @@ namespace pocketune {
 // (BackOff). A loop allocates nothing. One loop at a time; not re-entrant.
 class ThreadPool {
  public:
-  // `threads` >= 1; with 1 no thread is started and loops run inline.
+  // `threads` >= 1; with 1 no thread is started and loops run inline. Fewer where the system starts
+  // no more (StartableThreads), or has too little memory: threads() says how many.
   explicit ThreadPool(int threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

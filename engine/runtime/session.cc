@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "backends/api/isa_hold.h"
 #include "engine/base/pages.h"
 #include "engine/checkpoint/checkpoint_file.h"
 #include "engine/runtime/program.h"
@@ -21,6 +22,9 @@ Status InvalidArgument(const char* message) {
 
 Status StatusOfFaults(uint32_t faults) {
   const int32_t detail = static_cast<int32_t>(faults);
+  if ((faults & kFaultKernel) != 0) {
+    return Status(StatusCode::kInternal, "step: a kernel could not run", detail);
+  }
   if ((faults & kFaultLabel) != 0) {
     return Status(StatusCode::kOutOfRange, "step: a label is not one of the classes", detail);
   }
@@ -47,6 +51,7 @@ struct Session::Impl {
   Status RunWithLoss(Program* program, float* loss);
   std::vector<CheckpointTensor> Trained() const;
 
+  const IsaHold isa;
   const SessionOptions options;
   const PlanFile file;
   ThreadPool pool;
@@ -269,9 +274,10 @@ Status Session::ComputePrefix(std::string_view schedule, std::span<uint8_t> rows
     if (input.bound == nullptr) return Precondition("prefix: the image is not bound");
     std::memcpy(input.view.data, input.bound, static_cast<size_t>(input.view.bytes()));
   }
+  impl_->page.faults.store(0, std::memory_order_relaxed);
   program.RunPrefix(impl_->options.poison, rows.data());
   impl_->last = nullptr;
-  return OkStatus();
+  return StatusOfFaults(impl_->page.faults.load(std::memory_order_relaxed));
 }
 
 Status Session::BindPrefix(std::string_view schedule, std::span<const uint8_t* const> rows) {
@@ -283,6 +289,8 @@ Status Session::BindPrefix(std::string_view schedule, std::span<const uint8_t* c
   program.value()->StartFrom(rows);
   return OkStatus();
 }
+
+int Session::threads() const { return impl_->pool.threads(); }
 
 uint64_t Session::step() const { return impl_->steps_taken; }
 void Session::set_step(uint64_t step) { impl_->steps_taken = step; }

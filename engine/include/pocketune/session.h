@@ -18,7 +18,8 @@ struct KernelInfo;
 
 struct SessionOptions {
   // Threads of the pool, the caller's included; >= 1. The result's bits do not depend on it. More
-  // than the plan was compiled for (SessionMemory::slots) help XNNPACK's steps alone.
+  // than the plan was compiled for (SessionMemory::slots) help XNNPACK's steps alone. Fewer are
+  // taken where the system starts no more: Session::threads.
   int threads = 1;
   // Key of the counter-based generator that dropout draws from.
   uint64_t seed = 0;
@@ -117,6 +118,9 @@ class Session {
   // each step and must live that long; the pointers are copied. Empty: from images again. Errors as
   // ComputePrefix.
   Status BindPrefix(std::string_view schedule, std::span<const uint8_t* const> rows);
+
+  // Threads of the pool, the caller's included.
+  int threads() const;
 
   // Steps taken, counting from 1 after the first; saved in checkpoints.
   uint64_t step() const;

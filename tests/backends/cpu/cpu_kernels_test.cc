@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "backends/api/isa_hold.h"
 #include "backends/cpu/cpu_features.h"
 #include "tests/backends/cpu/isa_levels.h"
 
@@ -41,6 +42,23 @@ TEST(CpuFeaturesTest, RunsAtTheLevelAskedForAndGoesBackUp) {
   }
   ASSERT_TRUE(SetIsa(Isa::kAuto).ok());
   EXPECT_EQ(CurrentIsa(), MachineIsa());
+}
+
+// What an open session was checked for stays: its scratch and packed weights have that level's
+// size.
+TEST(CpuFeaturesTest, RefusesAnotherLevelWhileASessionIsOpen) {
+  const Isa machine = MachineIsa(), lowest = IsaLevels().front();
+  if (machine == lowest) GTEST_SKIP() << "this processor has one level alone";
+  {
+    const IsaHold open;
+    EXPECT_EQ(SetIsa(lowest).code(), StatusCode::kFailedPrecondition);
+    EXPECT_EQ(CurrentIsa(), machine);
+    EXPECT_TRUE(SetIsa(machine).ok());
+    EXPECT_TRUE(SetIsa(Isa::kAuto).ok());
+  }
+  EXPECT_TRUE(SetIsa(lowest).ok());
+  EXPECT_EQ(CurrentIsa(), lowest);
+  EXPECT_TRUE(SetIsa(Isa::kAuto).ok());
 }
 
 TEST(CpuFeaturesTest, FindsEachLevelByItsName) {

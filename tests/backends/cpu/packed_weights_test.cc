@@ -31,6 +31,26 @@ TEST(PackedWeightsTest, LeaveFewRowsToDotProducts) {
   EXPECT_STREQ(KernelFor(4, 0b010, ConvAttrs())->name, "cpu.conv2d");
 }
 
+TEST(PackedWeightsTest, DoNotRunAtAnotherLevelThanTheyWerePackedAt) {
+  const Isa machine = MachineIsa(), lowest = IsaLevels().front();
+  if (machine == lowest) GTEST_SKIP() << "this processor has one level alone";
+  GemmProblem p;
+  p.m = 49;
+  p.n = 96;
+  p.k = 1000;
+  const TensorData b = TensorData::Uniform({{p.k, p.n}}, "b");
+  p.b = MatrixOperand(b.view().as<float>(), p.n, false);
+  KernelArgs args;
+  StepPage page;
+  args.page = &page;
+  ASSERT_TRUE(PrepareGemm(p, &args.state).ok());
+  ASSERT_TRUE(SetIsa(lowest).ok());
+  RunPreparedGemm(p, args);
+  EXPECT_EQ(page.faults, kFaultKernel);
+  ASSERT_TRUE(SetIsa(Isa::kAuto).ok());
+  ReleasePacked(args.state);
+}
+
 TEST(PackedWeightsTest, SayHowManyPagesTheyTake) {
   GemmProblem p;
   p.m = 49;

@@ -1,6 +1,7 @@
 // How a session finds kernels, feeds them and shares their states.
 #include <gtest/gtest.h>
 
+#include "backends/api/isa_hold.h"
 #include "tests/support/test_kernels.h"
 #include "tests/support/tiny_session.h"
 
@@ -137,6 +138,40 @@ TEST(KernelBindingTest, PassesOnThatAStateCouldNotBeMade) {
   EXPECT_EQ(session.status().code(), StatusCode::kResourceExhausted);
   EXPECT_EQ(test::TheStateLog().released, 0);
   test::TheStateLog() = {};
+}
+
+// A library may fail in the middle of a run: no weight takes what it did not compute.
+TEST(KernelBindingTest, PassesOnThatAKernelCouldNotRunAndLearnsNothingThen) {
+  test::TheStateLog() = {};
+  TinySession session(Options(), StatePlan());
+  ASSERT_TRUE(session.status().ok()) << session.status().message();
+  const std::vector<float> before = session.Params();
+  std::vector<uint8_t> rows(test::kTinySamples * test::kTinyHidden * 4);
+  test::TheStateLog().run_fails = true;
+  float loss = 0;
+  EXPECT_EQ(session->TrainStep(0.1, &loss).code(), StatusCode::kInternal);
+  EXPECT_EQ(session->EvalStep(&loss).code(), StatusCode::kInternal);
+  EXPECT_EQ(session->Predict().code(), StatusCode::kInternal);
+  EXPECT_EQ(session->ComputePrefix("train", rows).code(), StatusCode::kInternal);
+  EXPECT_EQ(session.Params(), before);
+  test::TheStateLog().run_fails = false;
+  EXPECT_TRUE(session->Predict().ok());
+  EXPECT_TRUE(session->ComputePrefix("train", rows).ok());
+  session.Train(1);
+  EXPECT_NE(session.Params(), before);
+}
+
+TEST(KernelBindingTest, KeepsTheInstructionSetWhileItIsOpen) {
+  EXPECT_FALSE(IsaHold::any());
+  {
+    const TinySession one, another;
+    EXPECT_TRUE(IsaHold::any());
+  }
+  EXPECT_FALSE(IsaHold::any());
+  test::PlanSpec unsound = test::TinyPlan();
+  unsound.arena_bytes = int64_t{1} << 47;
+  EXPECT_FALSE(TinySession(Options(), unsound).status().ok());
+  EXPECT_FALSE(IsaHold::any());
 }
 
 }  // namespace

@@ -252,6 +252,14 @@ TEST(SessionTest, RefusesThreadsOutOfRange) {
             StatusCode::kInvalidArgument);
 }
 
+TEST(SessionTest, SaysHowManyThreadsItHas) {
+  for (const int threads : {1, 3, 66}) {
+    TinySession session(test::ReferenceOptions(threads));
+    EXPECT_EQ(session->threads(), threads);
+    session.Train(1);
+  }
+}
+
 TEST(SessionTest, SaysThatMemoryIsShort) {
   test::PlanSpec spec = test::TinyPlan();
   spec.arena_bytes = int64_t{1} << 47;
