@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "backends/cpu/cpu_kernels.h"
+#include "engine/base/thread_probe.h"
 #include "frontends/zoo/zoo.h"
 
 namespace pocketune::cli {
@@ -49,6 +50,16 @@ int64_t ParseBytes(const std::string& text) {
   return bytes >= 1 && bytes < 1e15 ? std::llround(bytes) : -1;
 }
 
+// Steps have so many threads, this one among them, and pictures are loaded by as many more.
+void KeepToStartableThreads(CommonFlags* flags) {
+  const int wanted = 2 * (flags->threads - 1);
+  const int startable = StartableThreads(wanted);
+  if (startable == wanted) return;
+  flags->threads = 1 + startable / 2;
+  Warn(*flags, absl::StrCat("--threads: the system starts too few beside this one (got ", startable,
+                            ", want ", wanted, "); steps use ", flags->threads));
+}
+
 }  // namespace
 
 CLI::Validator Within(double min, double max) {
@@ -77,6 +88,7 @@ void AddCommonFlags(CLI::App* command, CommonFlags* flags) {
 
 absl::Status ApplyCommonFlags(CommonFlags* flags) {
   if (flags->threads == 0) flags->threads = CoresOfProcess();
+  KeepToStartableThreads(flags);
   const Isa isa = IsaNamed(flags->isa).value_or(Isa::kAuto);
   return As(ExitCode::kLocked, "--isa " + flags->isa, SetIsa(isa));
 }

@@ -26,7 +26,8 @@ CLI::Validator Within(double min, double max);
 
 // Adds --json, --threads, --seed, --quiet, --isa.
 void AddCommonFlags(CLI::App* command, CommonFlags* flags);
-// Cores to use, and caps own kernels at the level asked for.
+// Cores to use, fewer where the system starts no more threads, which a line says; caps own kernels
+// at the level asked for.
 absl::Status ApplyCommonFlags(CommonFlags* flags);
 
 // Adds --model, --width, --resolution, --classes, --input-channels, --batch, --weights, --dropout.

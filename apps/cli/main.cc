@@ -1,8 +1,10 @@
 // pocketune: compile, train, evaluate and look at models on this device.
 #include <fcntl.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <string>
@@ -14,6 +16,8 @@
 
 namespace pocketune::cli {
 namespace {
+
+constexpr char kTooLittleMemory[] = "pocketune: there is too little memory for this\n";
 
 // Commands of the contract that an open issue still has to build.
 bool IsPlanned(const std::string& word) { return word == "import"; }
@@ -86,17 +90,46 @@ int Main(int argc, char** argv) {
   return Report(run());
 }
 
+// For what is thrown where nothing can catch it: one line and an exit code, as for any error, and
+// no core. Takes no memory: there may be none.
+[[noreturn]] void EndForUncaught() {
+  ExitCode code = ExitCode::kInternal;
+  const char* line = "pocketune: internal error: something was thrown and not caught\n";
+  try {
+    if (std::current_exception() != nullptr) std::rethrow_exception(std::current_exception());
+  } catch (const std::bad_alloc&) {
+    code = ExitCode::kLocked;
+    line = kTooLittleMemory;
+  } catch (...) {
+  }
+  (void)!write(STDERR_FILENO, line, std::strlen(line));
+  _exit(static_cast<int>(code));
+}
+
+// After an error that main alone could catch.
+int ReportThrown() {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    std::fputs(kTooLittleMemory, stderr);
+    return static_cast<int>(ExitCode::kLocked);
+  } catch (const std::exception& error) {
+    return Report(Fail(ExitCode::kInternal, std::string("internal error: ") + error.what()));
+  } catch (...) {
+    return Report(Fail(ExitCode::kInternal, "internal error: something unknown was thrown"));
+  }
+}
+
 }  // namespace
 }  // namespace pocketune::cli
 
 int main(int argc, char** argv) {
   using namespace pocketune;
   cli::HoldStandardStreams();
+  std::set_terminate(cli::EndForUncaught);
   try {
     return cli::Main(argc, argv);
-  } catch (const std::bad_alloc&) {
-    return cli::Report(Fail(ExitCode::kLocked, "there is too little memory for this"));
-  } catch (const std::exception& error) {
-    return cli::Report(Fail(ExitCode::kInternal, std::string("internal error: ") + error.what()));
+  } catch (...) {
+    return cli::ReportThrown();
   }
 }

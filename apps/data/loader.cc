@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <limits>
+#include <new>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,6 +21,20 @@ namespace {
 constexpr int64_t kItemsPerPiece = 8;
 constexpr double kMaxBadFraction = 0.05;
 constexpr int64_t kMaxBatchBytes = int64_t{4} << 30;
+// More threads find no more work: the queue's batches are cut into few pieces.
+constexpr int kMostThreads = 64;
+
+absl::Status StatusOf(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError("loader: there is too little memory for the pictures");
+  } catch (const std::exception& error) {
+    return absl::InternalError(absl::StrCat("loader: ", error.what()));
+  } catch (...) {
+    return absl::InternalError("loader: an exception of an unknown type");
+  }
+}
 
 }  // namespace
 
@@ -34,6 +50,7 @@ struct BatchLoader::Slot {
   std::vector<Bad> bad;
   absl::Status status;  // of the lowest failed item
   int64_t failed_item = 0;
+  std::exception_ptr thrown;  // by the work on any item
 };
 
 // What one thread needs to load a sample.
@@ -66,12 +83,12 @@ absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Create(const Dataset* 
   int64_t batch_bytes;
   if (o.batch < 1 ||
       !CheckedMul(o.batch, transform.elems() * int64_t{sizeof(float)}, &batch_bytes) ||
-      batch_bytes > kMaxBatchBytes || o.threads < 1 || o.threads > 64 || o.queue_batches < 2 ||
+      batch_bytes > kMaxBatchBytes || o.threads < 1 || o.queue_batches < 2 ||
       o.queue_batches > 16 || o.epochs < 0 || o.cache_bytes < 0) {
     return absl::InvalidArgumentError(absl::StrCat(
         "loader: bad options (got batch ", o.batch, ", threads ", o.threads, ", queue ",
         o.queue_batches, ", epochs ", o.epochs, ", cache ", o.cache_bytes,
-        ", want batch >= 1 and at most 4 GiB, threads 1 to 64, queue 2 to 16, others >= 0)"));
+        ", want batch >= 1 and at most 4 GiB, threads >= 1, queue 2 to 16, others >= 0)"));
   }
   const int64_t n = int64_t(dataset->Indices(o.split).size());
   if (n == 0 || (o.drop_last && n < o.batch)) {
@@ -112,7 +129,23 @@ BatchLoader::BatchLoader(const Dataset* dataset, const Transform& transform,
     b.augmentations.resize(batch);
     orders_[i].resize(n);
   }
-  for (int i = 0; i < options_.threads; ++i) threads_.emplace_back([this] { RunWorker(); });
+  const int workers = std::min(options_.threads, kMostThreads);
+  workers_.resize(workers);
+  for (Worker& worker : workers_) {
+    if (loads) worker.prepared.resize(transform_.elems());
+  }
+  StartThreads();
+}
+
+// As many as the system lets us have. Where that is none, Next does the work itself.
+void BatchLoader::StartThreads() {
+  threads_.reserve(workers_.size());
+  try {
+    for (Worker& worker : workers_) {
+      threads_.emplace_back([this, &worker] { RunWorker(&worker); });
+    }
+  } catch (const std::exception&) {  // system_error, or bad_alloc for what a thread is given
+  }
 }
 
 BatchLoader::~BatchLoader() {
@@ -147,6 +180,7 @@ void BatchLoader::BeginSlot(Slot* slot, int64_t sequence) {
   slot->missing_items = options_.batch;
   slot->bad.clear();
   slot->status = absl::OkStatus();
+  slot->thrown = nullptr;
   const size_t i = size_t(slot->batch.epoch % options_.queue_batches);
   if (order_epochs_[i] != slot->batch.epoch) {
     FillOrder(slot->batch.epoch, &orders_[i]);
@@ -154,40 +188,51 @@ void BatchLoader::BeginSlot(Slot* slot, int64_t sequence) {
   }
 }
 
-// Waits for room in the queue; false when the loader stops.
-bool BatchLoader::ClaimWork(std::unique_lock<std::mutex>* lock, Work* work) {
-  work_available_.wait(*lock, [this] {
-    return stop_ || (!paused_ && claim_sequence_ < end_ &&
-                     claim_sequence_ - delivered_ < options_.queue_batches);
-  });
-  if (stop_) return false;
+// Is there room in the queue?
+bool BatchLoader::HasWork() const {
+  return !paused_ && claim_sequence_ < end_ &&
+         claim_sequence_ - delivered_ < options_.queue_batches;
+}
+
+// The next piece of work, which there is.
+BatchLoader::Work BatchLoader::ClaimWork() {
   Slot& slot = SlotOf(claim_sequence_);
   if (claim_item_ == 0) BeginSlot(&slot, claim_sequence_);
-  work->slot = &slot;
-  work->order = &orders_[slot.batch.epoch % options_.queue_batches];
-  work->first_item = claim_item_;
-  work->end_item = std::min(claim_item_ + kItemsPerPiece, options_.batch);
-  claim_item_ = work->end_item;
+  const Work work = {&slot, &orders_[slot.batch.epoch % options_.queue_batches], claim_item_,
+                     std::min(claim_item_ + kItemsPerPiece, options_.batch)};
+  claim_item_ = work.end_item;
   if (claim_item_ == options_.batch) {
     ++claim_sequence_;
     claim_item_ = 0;
   }
   ++running_;
-  return true;
+  return work;
 }
 
-void BatchLoader::RunWorker() {
-  Worker worker;
-  if (!options_.known_bad.has_value()) worker.prepared.resize(transform_.elems());
+void BatchLoader::RunWorker(Worker* worker) {
   std::unique_lock<std::mutex> lock(mutex_);
-  for (Work work; ClaimWork(&lock, &work);) {
-    lock.unlock();
-    for (int64_t i = work.first_item; i < work.end_item; ++i) FillItem(work, i, &worker);
-    lock.lock();
-    work.slot->missing_items -= work.end_item - work.first_item;
-    --running_;
-    if (work.slot->missing_items == 0 || running_ == 0) work_done_.notify_all();
+  for (;;) {
+    work_available_.wait(lock, [this] { return stop_ || HasWork(); });
+    if (stop_) return;
+    DoWork(ClaimWork(), worker, &lock);
   }
+}
+
+// What is thrown, for want of memory most likely, must not end the thread, and with it the process:
+// it goes to the consumer, with the batch.
+void BatchLoader::DoWork(const Work& work, Worker* worker, std::unique_lock<std::mutex>* lock) {
+  lock->unlock();
+  std::exception_ptr thrown;
+  try {
+    for (int64_t i = work.first_item; i < work.end_item; ++i) FillItem(work, i, worker);
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  lock->lock();
+  if (thrown != nullptr) work.slot->thrown = thrown;
+  work.slot->missing_items -= work.end_item - work.first_item;
+  --running_;
+  if (work.slot->missing_items == 0 || running_ == 0) work_done_.notify_all();
 }
 
 void BatchLoader::MaskItem(Batch* batch, int64_t item) const {
@@ -276,7 +321,10 @@ absl::StatusOr<const Batch*> BatchLoader::Next() {
   }
   if (delivered_ >= end_) return nullptr;
   Slot& slot = SlotOf(delivered_);
-  work_done_.wait(lock, [&] { return claim_sequence_ > delivered_ && slot.missing_items == 0; });
+  const auto done = [&] { return claim_sequence_ > delivered_ && slot.missing_items == 0; };
+  while (threads_.empty() && !done()) DoWork(ClaimWork(), &workers_.front(), &lock);
+  work_done_.wait(lock, done);
+  if (slot.thrown != nullptr) return StatusOf(slot.thrown);
   if (!slot.status.ok()) return slot.status;
   if (absl::Status s = CountSkipped(&slot); !s.ok()) return s;
   holding_ = true;

@@ -29,7 +29,9 @@ struct LoaderOptions {
   bool training = true;
   // Leaves out the samples that do not fill the last batch of an epoch.
   bool drop_last = false;
-  int threads = 1;        // 1 to 64, beside the caller's
+  // 1 or more, beside the caller's; 64 are started at most, and fewer where the system starts no
+  // more. Where it starts none, Next loads on the caller's thread.
+  int threads = 1;
   int queue_batches = 3;  // batches in memory, 2 to 16: one in use, the others being filled
   // Epochs after which Next says that there is no more; 0 = never.
   int64_t epochs = 0;
@@ -94,8 +96,12 @@ class BatchLoader {
   int64_t samples_per_epoch() const;  // without those that drop_last leaves out
   int64_t batches_per_epoch() const { return batches_per_epoch_; }
 
+  // Threads that load; 0 where the system starts none.
+  int threads() const { return static_cast<int>(threads_.size()); }
+
   // The next batch, waiting for it if need be; valid until the next call to Next or Seek. nullptr
-  // after the last epoch. An error stays until Seek.
+  // after the last epoch. An error stays until Seek. RESOURCE_EXHAUSTED where there was too little
+  // memory to load a picture.
   absl::StatusOr<const Batch*> Next();
   // Makes (epoch, index) the next batch; index in [0, batches_per_epoch()].
   void Seek(int64_t epoch, int64_t index);
@@ -109,8 +115,11 @@ class BatchLoader {
   struct Work;
 
   BatchLoader(const Dataset* dataset, const Transform& transform, const LoaderOptions& options);
-  void RunWorker();
-  bool ClaimWork(std::unique_lock<std::mutex>* lock, Work* work);
+  void StartThreads();
+  void RunWorker(Worker* worker);
+  bool HasWork() const;
+  Work ClaimWork();
+  void DoWork(const Work& work, Worker* worker, std::unique_lock<std::mutex>* lock);
   void BeginSlot(Slot* slot, int64_t sequence);
   void FillItem(const Work& work, int64_t item, Worker* worker);
   void MaskItem(Batch* batch, int64_t item) const;
@@ -146,6 +155,7 @@ class BatchLoader {
   bool holding_ = false;  // the batch delivered_ is in the caller's hands
   std::vector<SkippedSample> skipped_;
   std::set<int64_t> skipped_set_;
+  std::vector<Worker> workers_;  // one a thread
   std::vector<std::thread> threads_;
 };
 

@@ -18,6 +18,7 @@ absl::Status As(ExitCode code, absl::Status status) {
   if (status.ok() || status.GetPayload(kPayload).has_value()) return status;
   if (absl::IsUnavailable(status)) code = ExitCode::kIo;
   if (absl::IsInternal(status)) code = ExitCode::kInternal;
+  if (absl::IsResourceExhausted(status)) code = ExitCode::kLocked;
   status.SetPayload(kPayload, absl::Cord(std::to_string(static_cast<int>(code))));
   return status;
 }

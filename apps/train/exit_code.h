@@ -27,7 +27,8 @@ enum class ExitCode : int {
 // A status of this exit code and one-line message.
 absl::Status Fail(ExitCode code, const std::string& message);
 // `status` with the exit code `code`, unless it has one already; a failed read or write
-// (UNAVAILABLE) is kIo whatever it was reading, a bug (INTERNAL) kInternal.
+// (UNAVAILABLE) is kIo whatever it was reading, a bug (INTERNAL) kInternal, and too little memory
+// (RESOURCE_EXHAUSTED) kLocked: not supported on this device.
 absl::Status As(ExitCode code, absl::Status status);
 // The same for the runtime's errors; `where` names the file or the part. Too little memory is
 // kLocked: not supported on this device.

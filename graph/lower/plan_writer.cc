@@ -102,7 +102,7 @@ class PlanWriter {
       }
     }
     if (items > kMaxItems || spec_.metadata_json.size() > kMaxJsonBytes) {
-      return absl::ResourceExhaustedError(
+      return absl::InvalidArgumentError(
           absl::StrCat("write_plan: the model is too large for a plan (got ", items,
                        " tensors and nodes, want at most ", kMaxItems, ")"));
     }

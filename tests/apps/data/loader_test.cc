@@ -2,12 +2,16 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <set>
 #include <utility>
 
 #include "tests/apps/data/data_test_util.h"
+#include "tests/support/few_threads.h"
 
 namespace pocketune::data {
 namespace {
@@ -302,6 +306,61 @@ TEST_F(LoaderTest, ReadsCachedPicturesFromMemory) {
   Take(loader.get(), 6);
   for (const Sample& sample : dataset->samples()) std::filesystem::remove(dir_ / sample.name);
   EXPECT_THAT(Take(loader.get(), 6), SizeIs(6));
+}
+
+TEST_F(LoaderTest, TakesMoreThreadsThanThereAreCoresAndStartsNoMoreThanServe) {
+  const auto dataset = OpenAllTraining(dir_.path());
+  const std::vector<Batch> want = Take(MakeLoader(*dataset, TrainOptions(11, 1)).get(), 5);
+  for (int threads : {64, 65, 255, 100'000}) {
+    SCOPED_TRACE(threads);
+    const auto loader = MakeLoader(*dataset, TrainOptions(11, threads));
+    EXPECT_EQ(loader->threads(), 64);
+    ExpectSame(Take(loader.get(), 5), want);
+  }
+}
+
+TEST_F(LoaderTest, LoadsTheSameWithTheThreadsThatTheSystemStartsAndWithNone) {
+  Break("bee/003.jpg");
+  const auto dataset = OpenAllTraining(dir_.path());
+  const int n = 3 * 4 + 1;
+  const std::vector<Batch> want = Take(MakeLoader(*dataset, TrainOptions(11, 1)).get(), n);
+  for (int limit : {0, 1, 2}) {
+    SCOPED_TRACE(limit);
+    const test::FewThreads few(limit);
+    const auto loader = MakeLoader(*dataset, TrainOptions(11, 4));
+    EXPECT_EQ(loader->threads(), limit);
+    ExpectSame(Take(loader.get(), n), want);
+    EXPECT_THAT(loader->skipped(), SizeIs(1));
+    loader->Seek(1, 1);
+    ExpectSame(Take(loader.get(), 1), {want[5]});
+  }
+}
+
+// In a process of its own: the test's must keep its memory.
+TEST(LoaderMemoryDeathTest, SaysThatMemoryIsShortWhereAThreadHasTooLittle) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "sanitizers take memory of their own, and end the process where there is none";
+#endif
+  const TempDir dir;
+  for (const std::string name : {"/bee/0.png", "/ant/0.png"}) {
+    WriteFile(dir.path() + name, EncodePng(MakeImage(3000, 3000, 3, 1)));
+  }
+  const auto dataset = OpenAllTraining(dir.path());
+  const auto load = [&](int threads) {
+    const test::FewThreads few(threads);
+    const auto loader = MakeLoader(*dataset, TrainOptions(2, 2));
+    const rlimit limit = {8 << 20, 8 << 20};  // less than there is: nothing large is given any more
+    setrlimit(RLIMIT_DATA, &limit);
+    const absl::Status status = loader->Next().status();
+    std::fprintf(stderr, "%s, twice: %d", std::string(status.message()).c_str(),
+                 loader->Next().status() == status);
+    std::_Exit(static_cast<int>(status.code()));
+  };
+  for (int threads : {2, 0}) {
+    EXPECT_EXIT(load(threads),
+                ::testing::ExitedWithCode(static_cast<int>(absl::StatusCode::kResourceExhausted)),
+                "too little memory for the pictures, twice: 1");
+  }
 }
 
 TEST_F(LoaderTest, RefusesBadOptions) {

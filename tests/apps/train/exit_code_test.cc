@@ -28,6 +28,7 @@ TEST(ExitCodeTest, TheFirstCodeStays) {
 TEST(ExitCodeTest, FailedReadsAndBugsHaveTheirOwn) {
   EXPECT_EQ(ExitCodeOf(As(ExitCode::kData, absl::UnavailableError("x"))), ExitCode::kIo);
   EXPECT_EQ(ExitCodeOf(As(ExitCode::kData, absl::InternalError("x"))), ExitCode::kInternal);
+  EXPECT_EQ(ExitCodeOf(As(ExitCode::kData, absl::ResourceExhaustedError("x"))), ExitCode::kLocked);
   EXPECT_EQ(ExitCodeOf(absl::DataLossError("nobody gave it a code")), ExitCode::kInternal);
 }
 
