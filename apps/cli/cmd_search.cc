@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 
 #include "absl/strings/str_cat.h"
@@ -50,6 +51,11 @@ class SearchCommand {
     if ((search_.extra_memory > 0) == (spec_.memory_bytes > 0)) {
       return Fail(ExitCode::kUsage, "search: one of --extra-memory and --memory is required");
     }
+    std::error_code error;
+    if (std::filesystem::is_directory(search_.out, error)) {
+      return Fail(ExitCode::kUsage,
+                  "--out: want a file to write the scheme to, got the folder " + search_.out);
+    }
     PT_TRY(Open());
     PT_TRY(Analyse());
     PT_TRY(search_.extra_memory > 0 ? SelectByModel() : SelectUnderPeak());
@@ -92,6 +98,7 @@ class SearchCommand {
         search_.out + ".trials", header.dump(-1, ' ', false, Json::error_handler_t::replace));
     if (!journal.ok()) return journal.status();
     journal_ = std::make_unique<Journal>(*std::move(journal));
+    if (!journal_->damage().empty()) Warn(flags_, journal_->damage());
     if (const size_t known = journal_->size(); known > 0) {
       Say(flags_, absl::StrCat("resuming    after ", known, " trials"));
     }

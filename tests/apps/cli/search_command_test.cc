@@ -72,6 +72,45 @@ TEST_F(SearchCommandTest, LeavesNoTemporaryFile) {
   EXPECT_TRUE(std::filesystem::is_empty(folder));
 }
 
+TEST_F(SearchCommandTest, TheSecondOfTwoWithOneOutputStopsAndHarmsNothing) {
+  const std::string out = temp_.File("s.json"), same = temp_.File("./data/../s.json");
+  Command first(Pocketune(Args(out)));
+  while (Lines(out + ".trials") < 2) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  for (const std::string& path : {out, same}) {
+    const CommandResult second = RunPocketune(Args(path));
+    EXPECT_EQ(second.exit_code, 9) << second.err;
+    ExpectOneLine(second.err);
+    EXPECT_NE(second.err.find("another search is at work on it"), std::string::npos) << second.err;
+  }
+  const CommandResult done = first.Wait();
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  const CommandResult again = RunPocketune(Args(out));
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+  EXPECT_EQ(ReadJson(out + ".result")["trained_now"], 0);
+}
+
+TEST_F(SearchCommandTest, GoesOnBehindADamagedJournalAndSaysWhatIsLost) {
+  const std::string out = temp_.File("s.json"), journal = out + ".trials";
+  ASSERT_EQ(RunPocketune(Args(out)).exit_code, 0);
+  const std::vector<uint8_t> scheme = ReadBytes(out);
+  std::vector<uint8_t> bytes = ReadBytes(journal);
+  const auto third = std::find(std::find(bytes.begin(), bytes.end(), '\n') + 1, bytes.end(), '\n');
+  *(third + 20) ^= 1;
+  bytes.insert(bytes.end(), 100, 0);
+  WriteBytes(journal, bytes);
+  const CommandResult result = RunPocketune(Args(out));
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.err.find("2 lines are damaged or cut short"), std::string::npos) << result.err;
+  EXPECT_EQ(ReadJson(out + ".result")["trained_now"], 1);
+  EXPECT_EQ(ReadBytes(out), scheme);
+}
+
+TEST_F(SearchCommandTest, RefusesAFolderAsItsOutputBeforeItTrains) {
+  const CommandResult result = RunPocketune(Args(data_));
+  EXPECT_EQ(result.exit_code, 2) << result.err;
+  EXPECT_FALSE(std::filesystem::exists(data_ + ".trials"));
+}
+
 // Whenever it is killed, the same command goes on behind the trials that were done.
 TEST_F(SearchCommandTest, LosesNoTrialToAKill) {
   const std::string whole = temp_.File("whole.json"), torn = temp_.File("torn.json");

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -87,17 +88,81 @@ TEST_F(JournalTest, RefusesAnotherSearch) {
   EXPECT_EQ(ReadBytes(path_), before);
 }
 
-TEST_F(JournalTest, RefusesADamagedLine) {
+// Whichever byte it is: the end of a line, too, costs the line that it ends and not the next.
+TEST_F(JournalTest, ADamagedByteCostsTheRecordThatItIsInAlone) {
   Fill();
   const std::vector<uint8_t> whole = ReadBytes(path_);
-  for (size_t at = sizeof(kHeader); at + 1 < whole.size(); ++at) {
-    SCOPED_TRACE(at);
-    std::vector<uint8_t> bytes = whole;
-    bytes[at] ^= 1;
+  const auto second = std::find(whole.begin() + sizeof(kHeader), whole.end(), '\n') + 1;
+  for (const int flip : {1, 0x80, 0xff}) {
+    for (auto at = whole.begin() + sizeof(kHeader); at + 1 < whole.end(); ++at) {
+      SCOPED_TRACE(testing::Message() << at - whole.begin() << " ^ " << flip);
+      std::vector<uint8_t> bytes = whole;
+      bytes[static_cast<size_t>(at - whole.begin())] ^= static_cast<uint8_t>(flip);
+      WriteBytes(path_, bytes);
+      const absl::StatusOr<Journal> journal = Open();
+      ASSERT_TRUE(journal.ok()) << journal.status();
+      EXPECT_EQ(journal->size(), 1u);
+      EXPECT_NE(journal->Find(at < second ? "biases:3" : "head"), nullptr);
+      EXPECT_NE(journal->damage().find("1 line is damaged or cut short"), std::string::npos)
+          << journal->damage();
+    }
+  }
+}
+
+// What a crash of the machine may leave behind the last whole line.
+class JournalTailTest : public JournalTest, public testing::WithParamInterface<std::string> {};
+
+TEST_P(JournalTailTest, ADamagedTailCostsNothingOfWhatStandsBeforeIt) {
+  Fill();
+  const std::vector<uint8_t> whole = ReadBytes(path_);
+  std::vector<uint8_t> bytes = whole;
+  bytes.insert(bytes.end(), GetParam().begin(), GetParam().end());
+  WriteBytes(path_, bytes);
+  {
+    absl::StatusOr<Journal> journal = Open();
+    ASSERT_TRUE(journal.ok()) << journal.status();
+    EXPECT_EQ(journal->size(), 2u);
+    EXPECT_NE(journal->damage().find("the first is line 4"), std::string::npos)
+        << journal->damage();
+    ASSERT_TRUE(journal->Add("weights:7", {0.5, 0.75, 3}).ok());
+  }
+  const absl::StatusOr<Journal> journal = Open();
+  ASSERT_TRUE(journal.ok()) << journal.status();
+  EXPECT_EQ(journal->size(), 3u);
+  ASSERT_NE(journal->Find("weights:7"), nullptr);
+  EXPECT_EQ(journal->Find("weights:7")->step_ms, 3);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Tails, JournalTailTest,
+    testing::Values(std::string(1, '\0'), std::string(5000, '\0'), std::string(70, '\0') + "\n",
+                    std::string("\n"), std::string("\n\n"),
+                    std::string("0123456789abcdef {\"trial\""),
+                    std::string("0123456789abcdef {\"trial\":\"x\"}\n"), std::string("\xff\xfe\n"),
+                    std::string("0123456789abcdef {\"step") + std::string(40, '\0')));
+
+TEST_F(JournalTest, TwoSearchesDoNotShareOne) {
+  absl::StatusOr<Journal> first = Open();
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_TRUE(first->Add("head", {0.75, 0.5, 1.5}).ok());
+  const std::vector<uint8_t> before = ReadBytes(path_);
+  for (const char* header : {kHeader, "{\"search\":2}"}) {
+    const absl::StatusOr<Journal> second = Open(header);
+    ASSERT_FALSE(second.ok());
+    EXPECT_EQ(ExitCodeOf(second.status()), ExitCode::kLocked) << second.status();
+  }
+  EXPECT_EQ(ReadBytes(path_), before);
+}
+
+TEST_F(JournalTest, LeavesAFileThatIsNoJournalAsItIs) {
+  for (const std::string text : {"my notes", "my notes\n", "\x89PNG\r\n", "{\"step\":1}\n"}) {
+    SCOPED_TRACE(text);
+    const std::vector<uint8_t> bytes(text.begin(), text.end());
     WriteBytes(path_, bytes);
     const absl::StatusOr<Journal> journal = Open();
     ASSERT_FALSE(journal.ok());
-    EXPECT_EQ(ExitCodeOf(journal.status()), ExitCode::kData) << journal.status();
+    EXPECT_EQ(ExitCodeOf(journal.status()), ExitCode::kUsage) << journal.status();
+    EXPECT_EQ(ReadBytes(path_), bytes);
   }
 }
 
