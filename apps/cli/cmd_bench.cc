@@ -102,7 +102,7 @@ absl::Status TuneAndCompile(RunSpec* spec, const BenchFlags& bench, CommonFlags*
   for (const std::string& line : TuningLines(*tuning)) Say(*flags, line);
   Say(*flags, absl::StrFormat("wrote %s; the figures below are with it\n", bench.out));
   flags->tuning = bench.out;
-  compiled->reset();  // the new plan's file has the same name
+  compiled->reset();  // one plan at a time
   absl::StatusOr<std::unique_ptr<CompiledPlan>> tuned = CompileToFile(spec, *flags);
   if (!tuned.ok()) return tuned.status();
   *compiled = *std::move(tuned);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
@@ -70,7 +71,9 @@ TempFile::TempFile(const std::string& suffix) {
   std::error_code error;
   fs::path folder = fs::temp_directory_path(error);
   if (error) folder = ".";
-  path_ = (folder / absl::StrCat("pocketune-", getpid(), suffix)).string();
+  path_ = (folder / absl::StrCat("pocketune-XXXXXX", suffix)).string();
+  const int fd = mkstemps(path_.data(), static_cast<int>(suffix.size()));
+  if (fd >= 0) close(fd);
 }
 
 TempFile::~TempFile() { std::remove(path_.c_str()); }

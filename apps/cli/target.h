@@ -56,7 +56,9 @@ absl::StatusOr<Plan> CompileSpec(const RunSpec& spec, const CommonFlags& flags,
 absl::StatusOr<Plan> CompileModel(const Model& model, RunSpec spec, const CommonFlags& flags,
                                   const std::vector<std::string>& class_names);
 
-// A file in the temporary folder that is removed at the end of the scope.
+// A file in the temporary folder that is removed at the end of the scope. Its name is nobody's
+// guess, it is this user's alone, and it is there, empty, from the start; in a folder that takes no
+// file it is not, and writing to it fails.
 class TempFile {
  public:
   explicit TempFile(const std::string& suffix);

@@ -121,7 +121,7 @@ absl::Status RunFolder::RestoreBest(Session& session) const {
   return As(ExitCode::kCheckpoint, path, session.Restore(path.c_str(), nullptr));
 }
 
-void RunFolder::Log(const EpochEvent& event) const {
+absl::Status RunFolder::Log(const EpochEvent& event) const {
   Json line = {{"epoch", event.epoch + 1},
                {"step", event.step},
                {"train_loss", event.train_loss},
@@ -131,7 +131,12 @@ void RunFolder::Log(const EpochEvent& event) const {
     line["val_loss"] = event.val_loss;
     line["val_accuracy"] = event.val_accuracy;
   }
-  std::ofstream(path_ + "/log.jsonl", std::ios::app) << line.dump() << '\n';
+  const std::string path = path_ + "/log.jsonl";
+  std::ofstream out(path, std::ios::app);
+  out << line.dump() << '\n';
+  out.close();
+  if (out.good()) return absl::OkStatus();
+  return Fail(ExitCode::kIo, path + ": the epoch could not be written down");
 }
 
 std::vector<Json> RunFolder::ReadLog() const {

@@ -50,8 +50,9 @@ class RunFolder {
   absl::Status SaveBest(const Session& session) const;
   absl::Status RestoreBest(Session& session) const;
 
-  // Appends a line to log.jsonl, with the time of day; best effort: a run does not end for its log.
-  void Log(const EpochEvent& event) const;
+  // Appends a line to log.jsonl, with the time of day. kIo where it cannot, which need not end a
+  // run.
+  absl::Status Log(const EpochEvent& event) const;
   // Epochs logged so far, each once, the latest line of it.
   std::vector<nlohmann::json> ReadLog() const;
 

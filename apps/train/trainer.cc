@@ -268,7 +268,8 @@ absl::Status Trainer::EndEpoch(TrainState* state) {
       if (spec_.keep == "best") PT_TRY(folder_->SaveBest(*session_));
     }
   }
-  folder_->Log(event);
+  const absl::Status logged = folder_->Log(event);
+  if (!logged.ok()) Note(std::string(logged.message()) + "; the run goes on");
   if (listener_.on_epoch) listener_.on_epoch(event);
   if (spec_.patience > 0 && state->epochs_without_gain >= spec_.patience) {
     Note(absl::StrCat("no gain on validation for ", spec_.patience, " epochs: stopping early"));

@@ -50,18 +50,26 @@ TEST(RunFolderTest, SpecAndLogCanBeReadBack) {
   EXPECT_TRUE(run.folder().ReadLog().empty());
   EpochEvent event;
   event.train_loss = 0.5;
-  run.folder().Log(event);
+  EXPECT_TRUE(run.folder().Log(event).ok());
   std::ofstream(run.folder().path() + "/log.jsonl", std::ios::app) << "{\"epo\n[]\n";
   event.train_loss = 0.25;  // the epoch again, after a resume
-  run.folder().Log(event);
+  EXPECT_TRUE(run.folder().Log(event).ok());
   event.epoch = 1;
   event.validated = true;
-  run.folder().Log(event);
+  EXPECT_TRUE(run.folder().Log(event).ok());
   const std::vector<nlohmann::json> log = run.folder().ReadLog();
   ASSERT_EQ(log.size(), 2u);
   EXPECT_EQ(log[0]["train_loss"], 0.25);
   EXPECT_FALSE(log[0].contains("val_loss"));
   EXPECT_TRUE(log[1].contains("val_accuracy"));
+}
+
+TEST(RunFolderTest, SaysWhereTheLogCannotBeWritten) {
+  TinyRun run(SmallRun());
+  std::filesystem::create_symlink("/dev/full", run.folder().path() + "/log.jsonl");
+  const absl::Status logged = run.folder().Log({});
+  EXPECT_EQ(ExitCodeOf(logged), ExitCode::kIo);
+  EXPECT_NE(logged.message().find("log.jsonl"), std::string::npos) << logged;
 }
 
 TEST(RunFolderTest, FallsBackToTheOlderCheckpointWithAWarning) {
