@@ -2,6 +2,7 @@
 
 #include <sched.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
@@ -50,12 +51,14 @@ int64_t ParseBytes(const std::string& text) {
   return bytes >= 1 && bytes < 1e15 ? std::llround(bytes) : -1;
 }
 
-// Steps have so many threads, this one among them, and pictures are loaded by as many more.
+// Steps have so many threads, this one among them; pictures are loaded by as many more, and a
+// process that measures counts as one.
 void KeepToStartableThreads(CommonFlags* flags) {
-  const int wanted = 2 * (flags->threads - 1);
+  if (flags->threads == 1) return;
+  const int wanted = 2 * (flags->threads - 1) + 1;
   const int startable = StartableThreads(wanted);
   if (startable == wanted) return;
-  flags->threads = 1 + startable / 2;
+  flags->threads = 1 + std::max(0, startable - 1) / 2;
   Warn(*flags, absl::StrCat("--threads: the system starts too few beside this one (got ", startable,
                             ", want ", wanted, "); steps use ", flags->threads));
 }

@@ -7,6 +7,7 @@
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <string>
 #include <vector>
@@ -101,8 +102,12 @@ absl::StatusOr<Measurement> MeasurePlan(const std::string& plan_path, int thread
     text.append(buffer, static_cast<size_t>(n));
   }
   close(fds[0]);
+  if (error != 0) {
+    return Fail(ExitCode::kLocked,
+                absl::StrCat("measure: no process can be started: ", std::strerror(error)));
+  }
   int wait_status = 0;
-  if (error != 0 || waitpid(child, &wait_status, 0) != child || !WIFEXITED(wait_status)) {
+  if (waitpid(child, &wait_status, 0) != child || !WIFEXITED(wait_status)) {
     return Fail(ExitCode::kInternal, "measure: the child process failed");
   }
   if (const int code = WEXITSTATUS(wait_status); code != 0) {
