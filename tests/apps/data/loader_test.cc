@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <set>
 #include <utility>
 
@@ -336,6 +337,14 @@ TEST_F(LoaderTest, LoadsTheSameWithTheThreadsThatTheSystemStartsAndWithNone) {
   }
 }
 
+// What RLIMIT_DATA limits.
+rlim_t PrivateBytes() {
+  std::ifstream statm("/proc/self/statm");
+  rlim_t pages = 0;
+  for (int field = 0; field < 6; ++field) statm >> pages;
+  return pages * 4096;
+}
+
 // In a process of its own: the test's must keep its memory.
 TEST(LoaderMemoryDeathTest, SaysThatMemoryIsShortWhereAThreadHasTooLittle) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -343,14 +352,16 @@ TEST(LoaderMemoryDeathTest, SaysThatMemoryIsShortWhereAThreadHasTooLittle) {
 #endif
   const TempDir dir;
   for (const std::string name : {"/bee/0.png", "/ant/0.png"}) {
-    WriteFile(dir.path() + name, EncodePng(MakeImage(3000, 3000, 3, 1)));
+    WriteFile(dir.path() + name, EncodePng(MakeImage(4000, 4000, 3, 1)));
   }
   const auto dataset = OpenAllTraining(dir.path());
   const auto load = [&](int threads) {
     const test::FewThreads few(threads);
-    const auto loader = MakeLoader(*dataset, TrainOptions(2, 2));
-    const rlimit limit = {8 << 20, 8 << 20};  // less than there is: nothing large is given any more
+    // Room for the stacks of two threads, and not for a picture of 48 MB.
+    const rlim_t room = PrivateBytes() + (26 << 20);
+    const rlimit limit = {room, room};
     setrlimit(RLIMIT_DATA, &limit);
+    const auto loader = MakeLoader(*dataset, TrainOptions(2, 2));
     const absl::Status status = loader->Next().status();
     std::fprintf(stderr, "%s, twice: %d", std::string(status.message()).c_str(),
                  loader->Next().status() == status);
