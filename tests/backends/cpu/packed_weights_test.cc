@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "backends/cpu/cpu_features.h"
 #include "tests/backends/cpu/kernel_check.h"
 
 namespace pocketune::test {

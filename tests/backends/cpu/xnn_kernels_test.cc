@@ -3,7 +3,6 @@
 #include "backends/cpu/xnn_kernels.h"
 
 #include <gtest/gtest.h>
-#include <xnnpack.h>
 
 #include <atomic>
 #include <thread>
@@ -169,37 +168,6 @@ TEST_P(XnnKernelsTest, LeavesWeightsThatLearnAndLowerLevelsToOwnKernels) {
 
 INSTANTIATE_TEST_SUITE_P(Cases, XnnKernelsTest, testing::ValuesIn(Cases()),
                          [](const auto& info) { return info.param.name; });
-
-// XNNPACK refuses to run what was never set up.
-TEST(XnnFailureTest, RaisesAFaultWhereTheLibraryFails) {
-  const XnnCase c = Cases().back();
-  const Query q(c);
-  const KernelInfo* kernel = SelectKernel(CpuKernels(), q.query);
-  TensorData dy = c.operands[0], dx(q.results[0]);
-  std::vector<TensorView> operands = {dy.view(), c.operands[1].view()};
-  std::vector<TensorView> results = {dx.view()};
-  ThreadPool pool(1);
-  StepPage page;
-  KernelArgs args;
-  args.attrs = AttrsBytes(q.attrs).data();
-  args.pool = &pool;
-  args.page = &page;
-  args.operands = operands;
-  args.results = results;
-  ASSERT_TRUE(kernel->prepare(args, &args.state).ok());
-  kernel->run(args);
-  EXPECT_EQ(page.faults, 0u);
-  ASSERT_EQ(xnn_deinitialize(), xnn_status_success);
-  results[0].data = dy.view().data;  // another place: to be set up anew
-  kernel->run(args);
-  EXPECT_EQ(page.faults, kFaultKernel);
-  ASSERT_EQ(xnn_initialize(XnnAllocator()), xnn_status_success);
-  page.faults = 0;
-  results[0] = dx.view();
-  kernel->run(args);
-  EXPECT_EQ(page.faults, 0u);
-  kernel->release(args.state);
-}
 
 TEST(XnnSupportTest, LeavesActivationsOtherThanClampsToTheOwnKernel) {
   ConvAttrs attrs;
