@@ -10,6 +10,11 @@
 
 namespace pocketune::data {
 
+// Says nothing of the picture: RESOURCE_EXHAUSTED, where a library could not allocate.
+inline absl::Status LacksMemory(const std::string& where) {
+  return absl::ResourceExhaustedError(where + ": there is too little memory to decode it");
+}
+
 // Each as DecodeImageBytes, but that the pixels lie as they are stored: `*orientation` is what the
 // EXIF data say of it (orientation.h), 1 where they say nothing.
 absl::Status DecodeJpeg(std::span<const uint8_t> bytes, const std::string& where,

@@ -109,7 +109,7 @@ absl::Status DecodeHeif(std::span<const uint8_t> bytes, const std::string& where
   }
   const std::unique_ptr<heif_context, void (*)(heif_context*)> context(heif.context_alloc(),
                                                                        heif.context_free);
-  if (context == nullptr) return BadHeif(where, "no memory");
+  if (context == nullptr) return LacksMemory(where);
   const auto failed = [&](const heif_error& error) {
     return BadHeif(where, error.message == nullptr ? "unknown error" : error.message);
   };

@@ -225,6 +225,7 @@ absl::Status DecodeJpeg(std::span<const uint8_t> bytes, const std::string& where
   job.cinfo.client_data = &job;
   const bool ok = RunGuarded(&job);
   jpeg_destroy_decompress(&job.cinfo);
+  if (!ok && job.errors.msg_code == JERR_OUT_OF_MEMORY) return LacksMemory(where);
   if (!ok) return BadData(where, absl::StrCat("bad JPEG (got \"", job.message, "\")"));
   *orientation = std::max(1, job.orientation);
   return absl::OkStatus();

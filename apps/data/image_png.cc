@@ -128,6 +128,10 @@ absl::Status DecodePng(std::span<const uint8_t> bytes, const std::string& where,
   if (ok) *orientation = OrientationOf(job.png, job.info);
   if (job.png != nullptr) png_destroy_read_struct(&job.png, &job.info, nullptr);
   if (ok) return absl::OkStatus();
+  // libpng has no numbers for its errors; sizes in the file are bounded before it allocates.
+  if (job.info == nullptr || std::strstr(job.message, "emory") != nullptr) {
+    return LacksMemory(where);
+  }
   return BadData(where, absl::StrCat("bad PNG (got \"", job.message, "\")"));
 }
 

@@ -31,12 +31,12 @@ int OrientationOf(const WebPDemuxer* demuxer) {
 }
 
 // Into its place on the canvas; what it does not cover is black, as transparent pixels are.
-bool DecodeFrame(const Frame& frame, Image* canvas) {
+VP8StatusCode DecodeFrame(const Frame& frame, Image* canvas) {
   const bool fits = frame.x_offset >= 0 && frame.y_offset >= 0 && frame.width > 0 &&
                     frame.height > 0 && frame.width <= canvas->width - frame.x_offset &&
                     frame.height <= canvas->height - frame.y_offset;
   WebPDecoderConfig config;
-  if (!fits || WebPInitDecoderConfig(&config) == 0) return false;
+  if (!fits || WebPInitDecoderConfig(&config) == 0) return VP8_STATUS_BITSTREAM_ERROR;
   if (frame.width < canvas->width || frame.height < canvas->height) {
     std::fill(canvas->pixels.begin(), canvas->pixels.end(), uint8_t{0});
   }
@@ -49,7 +49,7 @@ bool DecodeFrame(const Frame& frame, Image* canvas) {
   config.output.u.RGBA.size = canvas->pixels.size() - first;
   const VP8StatusCode code = WebPDecode(frame.fragment.bytes, frame.fragment.size, &config);
   WebPFreeDecBuffer(&config.output);
-  return code == VP8_STATUS_OK;
+  return code;
 }
 
 }  // namespace
@@ -66,7 +66,9 @@ absl::Status DecodeWebp(std::span<const uint8_t> bytes, const std::string& where
   Frame frame = {};
   if (WebPDemuxGetFrame(demuxer.get(), 1, &frame) == 0) return BadWebp(where, "no picture in it");
   out->Reset(int(height), int(width), 3);
-  if (!DecodeFrame(frame, out)) return BadWebp(where, "picture data are damaged");
+  const VP8StatusCode code = DecodeFrame(frame, out);
+  if (code == VP8_STATUS_OUT_OF_MEMORY) return LacksMemory(where);
+  if (code != VP8_STATUS_OK) return BadWebp(where, "picture data are damaged");
   *orientation = OrientationOf(demuxer.get());
   return absl::OkStatus();
 }

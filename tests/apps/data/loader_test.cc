@@ -351,26 +351,29 @@ TEST(LoaderMemoryDeathTest, SaysThatMemoryIsShortWhereAThreadHasTooLittle) {
   GTEST_SKIP() << "sanitizers take memory of their own, and end the process where there is none";
 #endif
   const TempDir dir;
-  for (const std::string name : {"/bee/0.png", "/ant/0.png"}) {
-    WriteFile(dir.path() + name, EncodePng(MakeImage(4000, 4000, 3, 1)));
-  }
-  const auto dataset = OpenAllTraining(dir.path());
-  const auto load = [&](int threads) {
+  // In the second the library allocates: coefficients of all scans.
+  const Image image = MakeImage(4000, 4000, 3, 1);
+  WriteFile(dir / "png/bee/0.png", EncodePng(image));
+  WriteFile(dir / "jpeg/bee/0.jpg", EncodeJpeg(image, JpegScans::kProgressive));
+  const auto load = [&](int threads, const std::string& folder) {
+    const auto dataset = OpenAllTraining(dir / folder);
     const test::FewThreads few(threads);
     // Room for the stacks of two threads, and not for a picture of 48 MB.
     const rlim_t room = PrivateBytes() + (26 << 20);
     const rlimit limit = {room, room};
     setrlimit(RLIMIT_DATA, &limit);
-    const auto loader = MakeLoader(*dataset, TrainOptions(2, 2));
+    const auto loader = MakeLoader(*dataset, TrainOptions(1, 2));
     const absl::Status status = loader->Next().status();
     std::fprintf(stderr, "%s, twice: %d", std::string(status.message()).c_str(),
                  loader->Next().status() == status);
     std::_Exit(static_cast<int>(status.code()));
   };
-  for (int threads : {2, 0}) {
-    EXPECT_EXIT(load(threads),
-                ::testing::ExitedWithCode(static_cast<int>(absl::StatusCode::kResourceExhausted)),
-                "too little memory for the pictures, twice: 1");
+  for (const std::string folder : {"png", "jpeg"}) {
+    for (int threads : {2, 0}) {
+      EXPECT_EXIT(load(threads, folder),
+                  ::testing::ExitedWithCode(static_cast<int>(absl::StatusCode::kResourceExhausted)),
+                  "too little memory (for the pictures|to decode it), twice: 1");
+    }
   }
 }
 
