@@ -124,14 +124,13 @@ absl::Status DecodePng(std::span<const uint8_t> bytes, const std::string& where,
   job.out = out;
   job.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &job, OnError, OnWarning);
   if (job.png != nullptr) job.info = png_create_info_struct(job.png);
-  const bool ok = job.info != nullptr && RunGuarded(&job);
+  const bool begun = job.info != nullptr;  // else there was no memory
+  const bool ok = begun && RunGuarded(&job);
   if (ok) *orientation = OrientationOf(job.png, job.info);
   if (job.png != nullptr) png_destroy_read_struct(&job.png, &job.info, nullptr);
   if (ok) return absl::OkStatus();
   // libpng has no numbers for its errors; sizes in the file are bounded before it allocates.
-  if (job.info == nullptr || std::strstr(job.message, "emory") != nullptr) {
-    return LacksMemory(where);
-  }
+  if (!begun || std::strstr(job.message, "emory") != nullptr) return LacksMemory(where);
   return BadData(where, absl::StrCat("bad PNG (got \"", job.message, "\")"));
 }
 
