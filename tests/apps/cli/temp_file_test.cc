@@ -58,6 +58,7 @@ TEST_F(TempFileTest, HasANameOfItsOwnThatNobodyElseMayRead) {
     EXPECT_TRUE(names.insert(path).second) << path;
     command.Signal(SIGKILL);
     command.Wait();
+    fs::remove(path);
   }
 }
 
