@@ -9,6 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "apps/cli/autotune.h"
+#include "apps/data/classes.h"
+#include "engine/base/one_line.h"
 #include "frontends/zoo/zoo.h"
 #include "pocketune/cpu.h"
 
@@ -53,6 +55,21 @@ absl::StatusOr<OpenedTarget> OpenRun(const std::string& path, const CommonFlags&
   if (!names.empty()) target.class_names = names;
   if (!warning.empty()) Say(flags, "warning: " + warning);
   return target;
+}
+
+// "blue 14/2/4, red 14/2/4 (train/val/test)": what is in the data, for a person to see that it was
+// understood.
+std::string ClassesText(const data::Dataset& dataset) {
+  constexpr size_t kWritten = 12;
+  const std::vector<int64_t> train = dataset.CountPerClass(data::Split::kTrain),
+                             val = dataset.CountPerClass(data::Split::kVal),
+                             test = dataset.CountPerClass(data::Split::kTest);
+  std::vector<std::string> classes;
+  for (size_t c = 0; c < dataset.class_names().size(); ++c) {
+    classes.push_back(
+        absl::StrCat(OneLine(dataset.class_names()[c]), " ", train[c], "/", val[c], "/", test[c]));
+  }
+  return data::ListNames(classes, kWritten) + " (train/val/test)";
 }
 
 }  // namespace
@@ -104,6 +121,7 @@ absl::StatusOr<std::unique_ptr<data::Dataset>> OpenRunData(
   Say(flags, absl::StrFormat("data        %s: %d classes; %d train, %d val, %d test",
                              data::NameOf(dataset.format()), classes, count(data::Split::kTrain),
                              count(data::Split::kVal), count(data::Split::kTest)));
+  Say(flags, "classes     " + ClassesText(dataset));
   for (const std::string& note : dataset.notes()) Say(flags, "note: " + note);
   // Fewer pictures than a batch: one whole batch is all of them.
   const auto samples = static_cast<int>(count(data::Split::kTrain));

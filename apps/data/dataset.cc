@@ -8,7 +8,8 @@
 #include <cstring>
 #include <utility>
 
-#include "absl/strings/match.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "apps/data/classes.h"
@@ -22,6 +23,7 @@ namespace pocketune::data {
 namespace {
 
 constexpr double kNotedImbalance = 10;
+constexpr size_t kNamesInANote = 8;
 
 // Fisher and Yates, keyed by seed and name.
 void Shuffle(uint64_t seed, const std::string& name, std::vector<int64_t>* items) {
@@ -33,67 +35,53 @@ void Shuffle(uint64_t seed, const std::string& name, std::vector<int64_t>* items
 
 int64_t Share(int64_t n, double fraction) { return std::lround(double(n) * fraction); }
 
-// The one manifest among the .csv files of a folder; "" if there is none.
-absl::StatusOr<std::string> FindManifest(const std::string& path,
-                                         const std::vector<DirectoryEntry>& entries) {
-  std::string found;
-  for (const DirectoryEntry& entry : entries) {
-    if (entry.kind != DirectoryEntry::Kind::kFile ||
-        !absl::EndsWithIgnoreCase(entry.name, ".csv")) {
-      continue;
+// Numbered classes that are not 0, 1, 2, ... may be a mistake in the labels.
+std::string NoteOnGaps(const DatasetContents& contents) {
+  uint64_t last = 0;
+  if (!contents.numbered || contents.class_names.empty() ||
+      !absl::SimpleAtoi(contents.class_names.back(), &last) ||
+      last + 1 == contents.class_names.size()) {
+    return "";
+  }
+  return absl::StrCat("classes are the labels that occur: ", contents.class_names.size(), " from ",
+                      contents.class_names.front(), " to ", last);
+}
+
+// Pixels are bytes from 0 to 255. Where all are small, something else was meant, or nothing can be
+// seen.
+std::string NoteOnDarkPixels(const DatasetContents& contents) {
+  constexpr uint8_t kDark = 32;
+  uint8_t highest = 0;
+  for (const PixelBlock& block : contents.blocks) {
+    for (size_t i = 0; i < block.pixels.size() && highest < kDark; ++i) {
+      highest = std::max(highest, block.pixels[i]);
     }
-    const std::string csv = absl::StrCat(path, "/", entry.name);
-    const absl::StatusOr<bool> is_manifest = HasCsvHeader(csv);
-    if (!is_manifest.ok()) return is_manifest.status();
-    if (!*is_manifest) continue;
-    if (!found.empty()) {
-      return BadData(path, absl::StrCat("several lists of pictures (got ", found, " and ", csv,
-                                        ", want one; name it instead of the folder)"));
-    }
-    found = csv;
   }
-  return found;
+  if (contents.blocks.empty() || highest >= kDark) return "";
+  return absl::StrCat("pixels: bytes of 0 to 255, none above ", highest,
+                      ": nearly black; if that is white, scale them");
 }
 
-absl::StatusOr<DatasetContents> ReadDirectory(const std::string& path) {
-  const absl::StatusOr<std::vector<DirectoryEntry>> entries = ListDirectory(path);
-  if (!entries.ok()) return entries.status();
-  for (const DirectoryEntry& entry : *entries) {
-    if (IsIdxImagesName(entry.name)) return ReadIdx(path);
+// The classes as the caller wants them: named, or those of a run.
+absl::Status ApplyClasses(const std::string& path, const DatasetOptions& options,
+                          DatasetContents* contents) {
+  if (int64_t(contents->class_names.size()) > kMaxClasses) {
+    return BadData(path, absl::StrCat("too many classes (got ", contents->class_names.size(),
+                                      ", want at most ", kMaxClasses, ")"));
   }
-  const absl::StatusOr<std::string> csv = FindManifest(path, *entries);
-  if (!csv.ok()) return csv.status();
-  return csv->empty() ? ReadImageFolder(path) : ReadCsv(*csv);
-}
-
-absl::StatusOr<DatasetContents> ReadSingleFile(const std::string& path) {
-  uint8_t magic[4] = {};
-  {
-    absl::StatusOr<ReadOnlyFile> file = ReadOnlyFile::Open(path);
-    if (!file.ok()) return file.status();
-    const size_t n = size_t(std::min<int64_t>(file->size(), sizeof(magic)));
-    if (absl::Status s = file->ReadAt(0, {magic, n}); !s.ok()) return s;
+  if (!options.class_names.empty() && contents->numbered) {
+    absl::Status s = NameNumberedClasses(path, options.class_names, contents);
+    if (!s.ok()) return s;
+  } else if (!options.class_names.empty()) {
+    contents->notes.push_back("the data names its classes itself: class names given are not used");
   }
-  if (std::memcmp(magic, "PK\x03\x04", 4) == 0 || std::memcmp(magic, "PK\x05\x06", 4) == 0) {
-    return ReadNpz(path);
+  for (const std::string& note :
+       {NoteOnCase(contents->class_names), options.class_names.empty() ? NoteOnGaps(*contents) : "",
+        NoteOnDarkPixels(*contents)}) {
+    if (!note.empty()) contents->notes.push_back(note);
   }
-  const absl::StatusOr<bool> is_csv = HasCsvHeader(path);
-  if (!is_csv.ok()) return is_csv.status();
-  if (*is_csv) return ReadCsv(path);
-  return BadData(
-      path, "not a dataset (want a folder, an .npz, or a .csv whose header is file,label,split)");
-}
-
-absl::Status ApplyClassNames(const std::string& path, const std::vector<std::string>& names,
-                             DatasetContents* contents) {
-  if (names.empty() || contents->blocks.empty()) return absl::OkStatus();
-  if (names.size() < contents->class_names.size()) {
-    return absl::InvalidArgumentError(absl::StrCat(path, ": too few class names (got ",
-                                                   names.size(), ", want at least ",
-                                                   contents->class_names.size(), ")"));
-  }
-  contents->class_names = names;
-  return absl::OkStatus();
+  if (options.known_classes.empty()) return absl::OkStatus();
+  return MatchKnownClasses(path, options.known_classes, contents);
 }
 
 absl::Status CheckOptions(const DatasetOptions& o) {
@@ -127,21 +115,26 @@ const char* NameOf(DatasetFormat format) {
   return "?";
 }
 
-std::optional<Split> ParseSplit(const std::string& name) {
-  if (name == "train") return Split::kTrain;
-  if (name == "val" || name == "valid" || name == "validation") return Split::kVal;
-  if (name == "test") return Split::kTest;
+std::optional<Split> ParseSplit(std::string_view name) {
+  const std::string word = absl::AsciiStrToLower(std::string(name));
+  if (word == "train" || word == "training") return Split::kTrain;
+  if (word == "val" || word == "valid" || word == "validation" || word == "dev") return Split::kVal;
+  if (word == "test" || word == "testing") return Split::kTest;
   return std::nullopt;
 }
 
+int32_t DatasetContents::ClassIndex(const std::string& class_name) {
+  const auto [at, is_new] = class_index.insert({class_name, int32_t(class_names.size())});
+  if (is_new) class_names.push_back(class_name);
+  return at->second;
+}
+
 void DatasetContents::AppendBlock(const std::string& name, Split split,
-                                  const std::vector<int32_t>& labels, std::vector<uint8_t> pixels) {
+                                  const std::vector<std::string>& classes,
+                                  std::vector<uint8_t> pixels) {
   blocks.push_back({int64_t(samples.size()), std::move(pixels)});
-  for (size_t i = 0; i < labels.size(); ++i) {
-    samples.push_back({absl::StrCat(name, "[", i, "]"), labels[i], split});
-    while (class_names.size() <= size_t(labels[i])) {
-      class_names.push_back(absl::StrCat(class_names.size()));
-    }
+  for (size_t i = 0; i < classes.size(); ++i) {
+    samples.push_back({absl::StrCat(name, "[", i, "]"), ClassIndex(classes[i]), split});
   }
 }
 
@@ -149,6 +142,7 @@ Dataset::Dataset(std::unique_ptr<DatasetContents> contents, const DatasetOptions
     : contents_(std::move(contents)), notes_(contents_->notes) {
   AssignSplits(options);
   BuildIndices(options);
+  AddMissingClassNotes();
   AddBalanceNotes();
   for (std::string& note : notes_) note = OneLine(note);
 }
@@ -212,6 +206,22 @@ void Dataset::BuildIndices(const DatasetOptions& options) {
     indices_[split].insert(indices_[split].end(), groups[g].begin(), groups[g].end());
   }
   for (std::vector<int64_t>& indices : indices_) std::sort(indices.begin(), indices.end());
+}
+
+// Of splits that the data gives: those that are taken from training may be too small for each
+// class.
+void Dataset::AddMissingClassNotes() {
+  for (const Split split : {Split::kVal, Split::kTest}) {
+    if (!contents_->has_split[size_t(split)] || Indices(split).empty()) continue;
+    const std::vector<int64_t> counts = CountPerClass(split);
+    std::vector<std::string> missing;
+    for (size_t c = 0; c < counts.size(); ++c) {
+      if (counts[c] == 0) missing.push_back(class_names()[c]);
+    }
+    if (missing.empty()) continue;
+    notes_.push_back(absl::StrCat(NameOf(split), " lacks ", missing.size(), " of ", counts.size(),
+                                  " classes: ", ListNames(missing, kNamesInANote)));
+  }
 }
 
 void Dataset::AddBalanceNotes() {
@@ -303,17 +313,10 @@ uint64_t Dataset::Fingerprint() const {
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const std::string& path,
                                                      const DatasetOptions& options) {
   if (absl::Status s = CheckOptions(options); !s.ok()) return s;
-  struct stat info;
-  if (stat(path.c_str(), &info) != 0) return IoError(path, "open", errno);
-  absl::StatusOr<DatasetContents> contents =
-      S_ISDIR(info.st_mode) ? ReadDirectory(path) : ReadSingleFile(path);
+  absl::StatusOr<DatasetContents> contents = ReadByContent(path);
   if (!contents.ok()) return contents.status();
-  if (absl::Status s = ApplyClassNames(path, options.class_names, &*contents); !s.ok()) return s;
   if (contents->samples.empty()) return BadData(path, "no samples (got 0, want at least 1)");
-  if (!options.known_classes.empty()) {
-    absl::Status s = MatchKnownClasses(path, options.known_classes, &*contents);
-    if (!s.ok()) return s;
-  }
+  if (absl::Status s = ApplyClasses(path, options, &*contents); !s.ok()) return s;
   return std::make_unique<Dataset>(std::make_unique<DatasetContents>(*std::move(contents)),
                                    options);
 }

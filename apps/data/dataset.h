@@ -35,7 +35,8 @@ struct DatasetOptions {
   // At most this many samples of each class in training, and in validation and test each; 0 = all.
   int64_t max_train_per_class = 0;
   int64_t max_eval_per_class = 0;
-  // Names for the numbered classes of IDX and NPZ; empty = "0", "1", ...
+  // Names for the numbered classes of IDX and NPZ, by label from 0; empty = the labels that occur,
+  // named by their numbers.
   std::vector<std::string> class_names;
   // The classes that a run learned, in its order; empty = those of the data. The data's are matched
   // to them by name: those that the data lacks have no samples, others are an error.
@@ -61,7 +62,8 @@ class Dataset {
   // Samples of each class in Indices(split).
   std::vector<int64_t> CountPerClass(Split split) const;
   // One line each: class imbalance (largest over smallest > 10 in training), a single class,
-  // classes without training samples, files left out, how splits were made.
+  // classes that training or a given split lacks, what was mended or left out, how pixels were read
+  // and splits made.
   const std::vector<std::string>& notes() const { return notes_; }
 
   // True if the pixels are held in memory as u8: decoding is a copy.
@@ -81,6 +83,7 @@ class Dataset {
   std::span<const uint8_t> PixelsOf(int64_t index) const;
   void AssignSplits(const DatasetOptions& options);
   void BuildIndices(const DatasetOptions& options);
+  void AddMissingClassNotes();
   void AddBalanceNotes();
 
   std::unique_ptr<DatasetContents> contents_;
@@ -88,14 +91,11 @@ class Dataset {
   std::vector<std::string> notes_;
 };
 
-// Opens what stands at `path`, told apart by content, in this order:
-//   a file that begins as a zip archive: NPZ (arrays x|images and y|labels, and/or x_train,
-//   y_train,
-//     x_val, y_val, x_test, y_test; u8 or f32 in [0, 1] or [0, 255], [N,H,W] or [N,H,W,C]);
-//   a file, or the only such .csv of a folder, whose header names `file` and `label` (and `split`):
-//     CSV beside the pictures;
-//   a folder with *-images-idx3-ubyte[.gz]: IDX (train-* and/or t10k-*);
-//   any other folder: pictures, one subfolder per class, below train/, val/, test/ where present.
+// Opens what stands at `path`, told apart by content, in this order (docs/data.md has the rules):
+//   a file that begins as a zip archive, or a folder of one such .npz and no folders: NPZ;
+//   a table, or the only one of a folder, whose header names files and labels: CSV;
+//   a folder with IDX files, in folders of their own too where these hold no pictures: IDX;
+//   any other folder: pictures, one subfolder per class, below split folders where present.
 // Errors: NOT_FOUND, UNAVAILABLE (cannot be read), DATA_LOSS or INVALID_ARGUMENT (not such data).
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const std::string& path,
                                                      const DatasetOptions& options);

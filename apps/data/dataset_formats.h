@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -37,22 +39,41 @@ struct DatasetContents {
   int channels = 0;
   std::vector<PixelBlock> blocks;
 
+  // True where the classes are numbers that the data gives, for which names can be given.
+  bool numbered = false;
+  std::unordered_map<std::string, int32_t> class_index;  // until SortClasses
+
   int64_t image_bytes() const { return int64_t{height} * width * channels; }
-  // Appends pixels [n, height, width, channels] with one label each.
-  void AppendBlock(const std::string& name, Split split, const std::vector<int32_t>& labels,
+  // The index of a class in class_names, where it is added if it is new.
+  int32_t ClassIndex(const std::string& class_name);
+  // Appends pixels [n, height, width, channels] with the class of each.
+  void AppendBlock(const std::string& name, Split split, const std::vector<std::string>& classes,
                    std::vector<uint8_t> pixels);
 };
 
-// "train", "val"/"valid"/"validation", "test".
-std::optional<Split> ParseSplit(const std::string& name);
+// In any case: train, training; val, valid, validation, dev; test, testing.
+std::optional<Split> ParseSplit(std::string_view name);
+
+// Folders that archives and file servers leave beside the user's own: never classes.
+bool IsSystemFolder(std::string_view name);
+
+// What stands at `path`, told apart by content as dataset.h says.
+absl::StatusOr<DatasetContents> ReadByContent(const std::string& path);
 
 absl::StatusOr<DatasetContents> ReadImageFolder(const std::string& root);
 absl::StatusOr<DatasetContents> ReadCsv(const std::string& csv_path);
-absl::StatusOr<DatasetContents> ReadIdx(const std::string& directory);
 absl::StatusOr<DatasetContents> ReadNpz(const std::string& path);
 
-// What OpenDataset looks at.
-bool IsIdxImagesName(const std::string& file_name);
-absl::StatusOr<bool> HasCsvHeader(const std::string& path);
+enum class TableKind : uint8_t {
+  kList,        // of pictures and labels
+  kBrokenList,  // names pictures, but cannot be read as such a list
+  kOther,
+};
+struct TableLook {
+  TableKind kind;
+  std::string why;  // it is no list, for a person
+};
+// What kind of table a file is, by its first rows. Errors: the file cannot be read.
+absl::StatusOr<TableLook> LookAtTable(const std::string& path);
 
 }  // namespace pocketune::data

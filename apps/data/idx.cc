@@ -9,8 +9,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "apps/data/classes.h"
 #include "apps/data/dataset_formats.h"
 #include "apps/data/file_io.h"
+#include "apps/data/idx_files.h"
 #include "engine/base/math.h"
 
 namespace pocketune::data {
@@ -127,38 +129,19 @@ absl::StatusOr<std::vector<int64_t>> IdxFile::ReadHeader(uint32_t magic) {
   return dims;
 }
 
-bool StripIdxSuffix(const std::string& name, const char* kind, std::string* stem) {
-  for (const char* zip : {"", ".gz"}) {
-    for (const char* joint : {"-", "."}) {
-      const std::string end = absl::StrCat(joint, kind, "-ubyte", zip);
-      if (name.size() > end.size() &&
-          name.compare(name.size() - end.size(), end.size(), end) == 0) {
-        *stem = name.substr(0, name.size() - end.size());
-        return true;
-      }
-    }
-  }
-  return false;
+std::vector<std::string> NamesOf(const std::vector<uint8_t>& labels) {
+  std::vector<std::string> names;
+  for (const uint8_t label : labels) names.push_back(absl::StrCat(label));
+  return names;
 }
 
-// The file `<stem>-<kind>-ubyte[.gz]` (or `<stem>.<kind>-...`) of the folder; "" if absent.
-std::string Find(const std::vector<DirectoryEntry>& entries, const std::string& stem,
-                 const char* kind) {
-  for (const DirectoryEntry& entry : entries) {
-    std::string found;
-    if (StripIdxSuffix(entry.name, kind, &found) && found == stem) return entry.name;
-  }
-  return "";
-}
-
-absl::Status AddPair(const std::string& directory, const std::string& images_name,
-                     const std::string& labels_name, Split split, DatasetContents* contents) {
-  const std::string images_path = absl::StrCat(directory, "/", images_name);
+absl::Status AddPair(const std::string& directory, const IdxPair& pair, DatasetContents* contents) {
+  const std::string images_path = absl::StrCat(directory, "/", pair.images);
   absl::StatusOr<IdxFile> images = IdxFile::Open(images_path);
   if (!images.ok()) return images.status();
   const absl::StatusOr<std::vector<int64_t>> dims = images->ReadHeader(kImagesMagic);
   if (!dims.ok()) return dims.status();
-  const std::string labels_path = absl::StrCat(directory, "/", labels_name);
+  const std::string labels_path = absl::StrCat(directory, "/", pair.labels);
   absl::StatusOr<IdxFile> label_file = IdxFile::Open(labels_path);
   if (!label_file.ok()) return label_file.status();
   const absl::StatusOr<std::vector<int64_t>> count = label_file->ReadHeader(kLabelsMagic);
@@ -183,36 +166,23 @@ absl::Status AddPair(const std::string& directory, const std::string& images_nam
   if (absl::Status s = images->ExpectEnd(); !s.ok()) return s;
   if (absl::Status s = label_file->Read(labels.data(), n); !s.ok()) return s;
   if (absl::Status s = label_file->ExpectEnd(); !s.ok()) return s;
-  contents->AppendBlock(images_name, split, {labels.begin(), labels.end()}, std::move(pixels));
-  contents->has_split[int(split)] = true;
+  contents->AppendBlock(pair.images, pair.split, NamesOf(labels), std::move(pixels));
+  contents->has_split[size_t(pair.split)] = true;
   return absl::OkStatus();
 }
 
 }  // namespace
 
-bool IsIdxImagesName(const std::string& file_name) {
-  std::string stem;
-  return StripIdxSuffix(file_name, "idx3", &stem) &&
-         (stem == "train-images" || stem == "t10k-images");
-}
-
-absl::StatusOr<DatasetContents> ReadIdx(const std::string& directory) {
-  const absl::StatusOr<std::vector<DirectoryEntry>> entries = ListDirectory(directory);
-  if (!entries.ok()) return entries.status();
+absl::StatusOr<DatasetContents> ReadIdx(const std::string& directory,
+                                        const std::vector<IdxPair>& pairs) {
   DatasetContents contents;
   contents.format = DatasetFormat::kIdx;
   contents.root = directory;
-  for (const auto& [prefix, split] :
-       {std::pair{"train", Split::kTrain}, std::pair{"t10k", Split::kTest}}) {
-    const std::string images = Find(*entries, absl::StrCat(prefix, "-images"), "idx3");
-    if (images.empty()) continue;
-    const std::string labels = Find(*entries, absl::StrCat(prefix, "-labels"), "idx1");
-    if (labels.empty()) {
-      return BadData(directory, absl::StrCat("no labels beside ", images, " (want ", prefix,
-                                             "-labels-idx1-ubyte)"));
-    }
-    if (absl::Status s = AddPair(directory, images, labels, split, &contents); !s.ok()) return s;
+  for (const IdxPair& pair : pairs) {
+    if (absl::Status s = AddPair(directory, pair, &contents); !s.ok()) return s;
   }
+  contents.numbered = true;
+  SortClasses(&contents);
   return contents;
 }
 

@@ -1,23 +1,43 @@
 // One subfolder per class, below train/, val/ and test/ where these are present.
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "apps/data/classes.h"
 #include "apps/data/dataset_formats.h"
 #include "apps/data/file_io.h"
 #include "apps/data/image.h"
 
 namespace pocketune::data {
+
+bool IsSystemFolder(std::string_view name) {
+  for (const char* system :
+       {"__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information"}) {
+    if (name == system) return true;
+  }
+  return false;
+}
+
 namespace {
 
 using Kind = DirectoryEntry::Kind;
 constexpr int kMaxDepth = 16;
+constexpr size_t kNamesInAMessage = 8;
 
 std::string Join(const std::string& folder, const std::string& name) {
   return folder.empty() ? name : absl::StrCat(folder, "/", name);
 }
+
+// A folder's entries by kind, without what no user put there.
+struct Listing {
+  std::vector<DirectoryEntry> folders;
+  std::vector<std::string> pictures;
+  std::vector<std::string> others;
+};
 
 class FolderReader {
  public:
@@ -28,94 +48,208 @@ class FolderReader {
  private:
   struct ClassFolder {
     std::string folder;  // below the root
-    std::string class_name;
+    std::string name;    // its own
     Split split;
   };
 
-  absl::StatusOr<std::vector<DirectoryEntry>> List(const std::string& folder) {
-    return ListDirectory(Join(contents_.root, folder));
+  absl::StatusOr<Listing> List(const std::string& folder) const;
+  std::string Where(const std::string& folder) const {
+    return folder.empty() ? contents_.root : Join(contents_.root, folder);
   }
-  absl::StatusOr<bool> HoldsSplits(const std::vector<DirectoryEntry>& entries);
+  absl::StatusOr<std::vector<std::string>> SplitFolders(const std::string& parent,
+                                                        const Listing& listing) const;
+  absl::Status CheckSplitFolders(const std::string& parent, const Listing& listing,
+                                 const std::vector<std::string>& splits) const;
+  absl::Status CheckNoSplits(const std::string& parent, const Listing& listing) const;
+  absl::StatusOr<std::string> FolderOfClasses(const std::string& folder) const;
   absl::Status FindClassFolders();
-  absl::Status AddClassFolders(const std::string& parent, Split split,
-                               const std::vector<DirectoryEntry>& entries);
+  absl::Status AddSplits(const std::string& parent, const Listing& listing);
+  void AddClassFolders(const std::string& parent, Split split, const Listing& listing);
   absl::Status AddPictures(const std::string& folder, int label, Split split, int depth);
+  void LeaveOut(const std::string& parent, const Listing& listing);
   void LeaveOut(const std::string& name) {
     if (left_out_++ == 0) first_left_out_ = name;
   }
+  void NoteFolders(const std::vector<DirectoryEntry>& class_entries);
+  void AddNotes();
 
   DatasetContents contents_;
   std::vector<ClassFolder> class_folders_;
   std::set<std::pair<dev_t, ino_t>> visited_;
-  int64_t left_out_ = 0;
-  std::string first_left_out_;
+  std::set<std::string> common_folders_;
+  int64_t classes_seen_ = 0;
+  bool classes_have_pictures_ = false;
+  int64_t left_out_ = 0, loose_pictures_ = 0, split_names_in_classes_ = 0;
+  std::string first_left_out_, first_loose_picture_, first_split_name_;
 };
 
-// A folder named as a split is one if it holds folders itself; "train" may also be a class.
-absl::StatusOr<bool> FolderReader::HoldsSplits(const std::vector<DirectoryEntry>& entries) {
-  std::string a_split, a_class;
-  for (const DirectoryEntry& entry : entries) {
-    if (entry.kind != Kind::kDirectory) continue;
-    bool is_split = false;
-    if (ParseSplit(entry.name)) {
-      const absl::StatusOr<std::vector<DirectoryEntry>> inside = List(entry.name);
-      if (!inside.ok()) return inside.status();
-      is_split = std::any_of(inside->begin(), inside->end(),
-                             [](const DirectoryEntry& e) { return e.kind == Kind::kDirectory; });
+absl::StatusOr<Listing> FolderReader::List(const std::string& folder) const {
+  const absl::StatusOr<std::vector<DirectoryEntry>> entries = ListDirectory(Where(folder));
+  if (!entries.ok()) return entries.status();
+  Listing listing;
+  for (const DirectoryEntry& entry : *entries) {
+    if (entry.kind == Kind::kDirectory && !IsSystemFolder(entry.name)) {
+      listing.folders.push_back(entry);
+    } else if (entry.kind == Kind::kFile && HasPictureName(entry.name)) {
+      listing.pictures.push_back(entry.name);
+    } else {
+      listing.others.push_back(entry.name);
     }
-    (is_split ? a_split : a_class) = entry.name;
   }
-  if (!a_split.empty() && !a_class.empty()) {
-    return BadData(Join(contents_.root, a_class),
-                   absl::StrCat("a class folder beside the split folder \"", a_split,
-                                "\" (want either only train/, val/, test/ or only classes)"));
-  }
-  return !a_split.empty();
+  return listing;
 }
 
-absl::Status FolderReader::AddClassFolders(const std::string& parent, Split split,
-                                           const std::vector<DirectoryEntry>& entries) {
-  for (const DirectoryEntry& entry : entries) {
-    if (entry.kind == Kind::kDirectory) {
-      class_folders_.push_back({Join(parent, entry.name), entry.name, split});
-      visited_.insert({entry.device, entry.inode});
-    } else {
-      LeaveOut(Join(parent, entry.name));
+// A folder named as a split is one if it holds folders itself; "train" may also be a class.
+absl::StatusOr<std::vector<std::string>> FolderReader::SplitFolders(const std::string& parent,
+                                                                    const Listing& listing) const {
+  std::vector<std::string> splits;
+  for (const DirectoryEntry& entry : listing.folders) {
+    if (!ParseSplit(entry.name)) continue;
+    const absl::StatusOr<Listing> inside = List(Join(parent, entry.name));
+    if (!inside.ok()) return inside.status();
+    if (!inside->folders.empty()) splits.push_back(entry.name);
+  }
+  return splits;
+}
+
+// Beside split folders there are only such, and one of each split.
+absl::Status FolderReader::CheckSplitFolders(const std::string& parent, const Listing& listing,
+                                             const std::vector<std::string>& splits) const {
+  for (const DirectoryEntry& entry : listing.folders) {
+    if (std::find(splits.begin(), splits.end(), entry.name) != splits.end()) continue;
+    const char* fact =
+        ParseSplit(entry.name) ? "a split folder without class folders in it" : "a class folder";
+    return BadData(Where(Join(parent, entry.name)),
+                   absl::StrCat(fact, " beside the split folder \"", splits[0],
+                                "\" (want either only train/, val/, test/ with class folders in "
+                                "them, or only classes)"));
+  }
+  std::map<Split, std::string> names;
+  for (const std::string& name : splits) {
+    const auto [other, is_new] = names.insert({*ParseSplit(name), name});
+    if (is_new) continue;
+    return BadData(Where(parent), absl::StrCat("two folders for one split (got ", other->second,
+                                               " and ", name, ", want one)"));
+  }
+  return absl::OkStatus();
+}
+
+// The folder at or below `folder` that holds class or split folders, where each folder on the way
+// holds one folder and nothing to learn from; `folder` itself where there is no such way.
+absl::StatusOr<std::string> FolderReader::FolderOfClasses(const std::string& folder) const {
+  std::string at = folder;
+  for (int depth = 0; depth < kMaxDepth; ++depth) {
+    const absl::StatusOr<Listing> listing = List(at);
+    if (!listing.ok()) return listing.status();
+    if (!listing->pictures.empty() && listing->folders.size() < 2) return folder;
+    if (listing->folders.size() != 1) return listing->folders.empty() ? folder : at;
+    const absl::StatusOr<Listing> inside = List(Join(at, listing->folders[0].name));
+    if (!inside.ok()) return inside.status();
+    const bool is_split = ParseSplit(listing->folders[0].name).has_value();
+    if (inside->folders.empty() || is_split) return at;  // the one folder is a class or a split
+    at = Join(at, listing->folders[0].name);
+  }
+  return folder;
+}
+
+// What must not pass for class folders: a folder around those of the classes, and split folders
+// that hold pictures themselves.
+absl::Status FolderReader::CheckNoSplits(const std::string& parent, const Listing& listing) const {
+  if (listing.folders.size() == 1) {
+    const std::string only = Join(parent, listing.folders[0].name);
+    const absl::StatusOr<std::string> holder = FolderOfClasses(only);
+    if (!holder.ok()) return holder.status();
+    const absl::StatusOr<Listing> inside = List(*holder);
+    if (!inside.ok()) return inside.status();
+    // A class may have folders of its own, beside its pictures.
+    const bool is_class =
+        inside->folders.empty() ||
+        (*holder == only && inside->folders.size() < 2 && !inside->pictures.empty());
+    if (!is_class) {
+      std::vector<std::string> names;
+      for (const DirectoryEntry& entry : inside->folders) names.push_back(ReadableName(entry.name));
+      return BadData(
+          Where(parent),
+          absl::StrCat("one folder around those of the classes (got only ", listing.folders[0].name,
+                       ", want ", ListNames(names, kNamesInAMessage), ", which are in ",
+                       Where(*holder), ")"));
     }
+  }
+  const bool all_splits =
+      std::all_of(listing.folders.begin(), listing.folders.end(),
+                  [](const DirectoryEntry& e) { return ParseSplit(e.name).has_value(); });
+  if (listing.folders.empty() || !all_splits) return absl::OkStatus();
+  return BadData(Where(Join(parent, listing.folders[0].name)),
+                 "a split folder without class folders in it (want one subfolder per class, or a "
+                 "list of the pictures as CSV)");
+}
+
+void FolderReader::LeaveOut(const std::string& parent, const Listing& listing) {
+  for (const std::string& name : listing.others) LeaveOut(Join(parent, name));
+  if (loose_pictures_ == 0 && !listing.pictures.empty()) {
+    first_loose_picture_ = Join(parent, listing.pictures[0]);
+  }
+  loose_pictures_ += int64_t(listing.pictures.size());
+}
+
+void FolderReader::AddClassFolders(const std::string& parent, Split split, const Listing& listing) {
+  for (const DirectoryEntry& entry : listing.folders) {
+    class_folders_.push_back({Join(parent, entry.name), entry.name, split});
+    visited_.insert({entry.device, entry.inode});
+  }
+  LeaveOut(parent, listing);
+}
+
+absl::Status FolderReader::AddSplits(const std::string& parent, const Listing& listing) {
+  LeaveOut(parent, listing);
+  for (const DirectoryEntry& entry : listing.folders) {
+    const std::string folder = Join(parent, entry.name);
+    const absl::StatusOr<Listing> inside = List(folder);
+    if (!inside.ok()) return inside.status();
+    if (absl::Status s = CheckNoSplits(folder, *inside); !s.ok()) return s;
+    const Split split = *ParseSplit(entry.name);
+    contents_.has_split[size_t(split)] = true;
+    AddClassFolders(folder, split, *inside);
   }
   return absl::OkStatus();
 }
 
 absl::Status FolderReader::FindClassFolders() {
-  const absl::StatusOr<std::vector<DirectoryEntry>> top = List("");
-  if (!top.ok()) return top.status();
-  const absl::StatusOr<bool> splits = HoldsSplits(*top);
-  if (!splits.ok()) return splits.status();
-  if (!*splits) return AddClassFolders("", Split::kTrain, *top);
-  for (const DirectoryEntry& entry : *top) {
-    if (entry.kind != Kind::kDirectory) {
-      LeaveOut(entry.name);
-      continue;
+  std::string parent;
+  for (int depth = 0; depth < 2; ++depth) {
+    const absl::StatusOr<Listing> listing = List(parent);
+    if (!listing.ok()) return listing.status();
+    const absl::StatusOr<std::vector<std::string>> splits = SplitFolders(parent, *listing);
+    if (!splits.ok()) return splits.status();
+    if (!splits->empty()) {
+      if (absl::Status s = CheckSplitFolders(parent, *listing, *splits); !s.ok()) return s;
+      return AddSplits(parent, *listing);
     }
-    const Split split = *ParseSplit(entry.name);
-    contents_.has_split[int(split)] = true;
-    const absl::StatusOr<std::vector<DirectoryEntry>> inside = List(entry.name);
-    if (!inside.ok()) return inside.status();
-    if (absl::Status s = AddClassFolders(entry.name, split, *inside); !s.ok()) return s;
+    // Archives often unpack to one folder around the splits.
+    if (listing->folders.size() != 1) break;
+    LeaveOut(parent, *listing);
+    parent = listing->folders[0].name;
   }
+  left_out_ = loose_pictures_ = 0;
+  const absl::StatusOr<Listing> top = List("");
+  if (!top.ok()) return top.status();
+  if (absl::Status s = CheckNoSplits("", *top); !s.ok()) return s;
+  AddClassFolders("", Split::kTrain, *top);
   return absl::OkStatus();
 }
 
 absl::Status FolderReader::AddPictures(const std::string& folder, int label, Split split,
                                        int depth) {
-  const absl::StatusOr<std::vector<DirectoryEntry>> entries = List(folder);
+  const absl::StatusOr<std::vector<DirectoryEntry>> entries = ListDirectory(Where(folder));
   if (!entries.ok()) return entries.status();
+  if (depth == 0) NoteFolders(*entries);
   for (const DirectoryEntry& entry : *entries) {
     const std::string name = Join(folder, entry.name);
     if (entry.kind == Kind::kFile && HasPictureName(name)) {
       contents_.samples.push_back({name, label, split});
-    } else if (entry.kind == Kind::kDirectory && depth < kMaxDepth &&
+    } else if (entry.kind == Kind::kDirectory && !IsSystemFolder(entry.name) && depth < kMaxDepth &&
                visited_.insert({entry.device, entry.inode}).second) {
+      if (ParseSplit(entry.name) && split_names_in_classes_++ == 0) first_split_name_ = name;
       if (absl::Status s = AddPictures(name, label, split, depth + 1); !s.ok()) return s;
     } else {
       LeaveOut(name);
@@ -124,33 +258,60 @@ absl::Status FolderReader::AddPictures(const std::string& folder, int label, Spl
   return absl::OkStatus();
 }
 
-absl::StatusOr<DatasetContents> FolderReader::Read() {
-  if (absl::Status s = FindClassFolders(); !s.ok()) return s;
-  if (class_folders_.empty()) {
-    return BadData(contents_.root, "no class folders (got 0, want one subfolder per class)");
+// Remembers the folders that all classes have in common and that hold all of their pictures.
+void FolderReader::NoteFolders(const std::vector<DirectoryEntry>& class_entries) {
+  std::set<std::string> folders;
+  for (const DirectoryEntry& entry : class_entries) {
+    if (entry.kind == Kind::kDirectory) folders.insert(entry.name);
+    if (entry.kind == Kind::kFile && HasPictureName(entry.name)) classes_have_pictures_ = true;
   }
-  std::map<std::string, int32_t> labels;
-  for (const ClassFolder& f : class_folders_) labels[f.class_name] = 0;
-  for (auto& [name, label] : labels) {
-    label = int32_t(contents_.class_names.size());
-    contents_.class_names.push_back(name);
-  }
-  if (int64_t(labels.size()) > kMaxClasses) {
-    return BadData(contents_.root, absl::StrCat("too many class folders (got ", labels.size(),
-                                                ", want at most ", kMaxClasses, ")"));
-  }
-  for (const ClassFolder& f : class_folders_) {
-    const size_t before = contents_.samples.size();
-    if (absl::Status s = AddPictures(f.folder, labels[f.class_name], f.split, 0); !s.ok()) return s;
-    if (contents_.samples.size() == before) {
-      return BadData(Join(contents_.root, f.folder),
-                     "empty class folder (got 0 pictures, want at least one .jpg or .png)");
-    }
+  std::set<std::string> common;
+  std::set_intersection(folders.begin(), folders.end(), common_folders_.begin(),
+                        common_folders_.end(), std::inserter(common, common.end()));
+  common_folders_ = classes_seen_++ == 0 ? folders : common;
+}
+
+void FolderReader::AddNotes() {
+  if (!classes_have_pictures_ && classes_seen_ > 1 && common_folders_.size() > 1 &&
+      split_names_in_classes_ == 0) {
+    contents_.notes.push_back(
+        absl::StrCat("the folders of all classes hold the same folders (",
+                     ListNames({common_folders_.begin(), common_folders_.end()}, kNamesInAMessage),
+                     "): if those are the classes, name the outer ones train, val and test"));
   }
   if (left_out_ > 0) {
     contents_.notes.push_back(absl::StrCat(
         "left out ", left_out_, " entries that are not pictures, first \"", first_left_out_, "\""));
   }
+  if (loose_pictures_ > 0) {
+    contents_.notes.push_back(absl::StrCat("left out ", loose_pictures_,
+                                           " pictures beside the class folders, first \"",
+                                           first_loose_picture_, "\""));
+  }
+  if (split_names_in_classes_ > 0) {
+    contents_.notes.push_back(
+        absl::StrCat("folders below the classes are no splits (", split_names_in_classes_,
+                     " named as such, first \"", first_split_name_,
+                     "\"): for given splits put the classes below train/, val/, test/"));
+  }
+}
+
+absl::StatusOr<DatasetContents> FolderReader::Read() {
+  if (absl::Status s = FindClassFolders(); !s.ok()) return s;
+  if (class_folders_.empty()) {
+    return BadData(contents_.root, "no class folders (got 0, want one subfolder per class)");
+  }
+  for (const ClassFolder& f : class_folders_) {
+    const size_t before = contents_.samples.size();
+    const int32_t label = contents_.ClassIndex(ReadableName(f.name));
+    if (absl::Status s = AddPictures(f.folder, label, f.split, 0); !s.ok()) return s;
+    if (contents_.samples.size() == before) {
+      return BadData(Where(f.folder),
+                     "empty class folder (got 0 pictures, want at least one .jpg or .png)");
+    }
+  }
+  AddNotes();
+  SortClasses(&contents_);
   return std::move(contents_);
 }
 

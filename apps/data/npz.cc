@@ -1,195 +1,163 @@
-// NumPy archives: zip files of .npy arrays (NEP 1, format versions 1 to 3).
+// NumPy archives: zip files of arrays of pictures and labels, told apart by their names.
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <cstring>
-#include <initializer_list>
+#include <optional>
+#include <span>
+#include <string_view>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "apps/data/classes.h"
 #include "apps/data/dataset_formats.h"
 #include "apps/data/file_io.h"
+#include "apps/data/npy_array.h"
+#include "apps/data/pixel_scale.h"
 #include "apps/data/zip_reader.h"
-#include "engine/base/math.h"
 
 namespace pocketune::data {
 namespace {
 
-constexpr int64_t kMaxHeaderBytes = 65536;
 constexpr int64_t kMaxSide = 8192;
+constexpr size_t kNamesInAMessage = 8;
+constexpr double kMaxExact = 9007199254740992;  // 2^53: whole numbers above are not told apart
 
-struct NpyArray {
-  std::string name;   // "<file>: <array>" for error lines
-  std::string dtype;  // NumPy's, e.g. "<f4", "|u1"
-  std::vector<int64_t> shape;
-  int64_t elem_bytes = 0;
-  std::vector<uint8_t> data;  // C order
+// The first one that an archive has counts.
+constexpr std::string_view kImageWords[] = {"x",   "images",   "image", "imgs",
+                                            "img", "pictures", "data"};
+constexpr std::string_view kLabelWords[] = {"y", "labels", "label", "targets", "target"};
+
+constexpr int kSlots = kSplits + 1;  // the last: arrays that name no split
+
+struct ArrayName {
+  bool is_images;
+  int rank;  // of its word
+  int slot;
 };
 
-// The text between `'key':` and what ends the value, of the Python dictionary in an .npy header.
-bool FindValue(const std::string& header, const char* key, const char* end, std::string* value) {
-  const std::string quoted = absl::StrCat("'", key, "':");
-  const size_t at = header.find(quoted);
-  if (at == std::string::npos) return false;
-  const size_t from = at + quoted.size();
-  const size_t to = header.find(end, from);
-  if (to == std::string::npos) return false;
-  *value = std::string(absl::StripAsciiWhitespace(header.substr(from, to - from)));
-  return true;
+int RankOf(std::string_view word, std::span<const std::string_view> words) {
+  const auto at = std::find(words.begin(), words.end(), word);
+  return at == words.end() ? -1 : int(at - words.begin());
 }
 
-bool ParseShape(const std::string& text, std::vector<int64_t>* shape) {
-  if (text.empty() || text[0] != '(') return false;
-  for (size_t pos = 1; pos < text.size();) {
-    const size_t comma = std::min(text.find(',', pos), text.size());
-    const std::string item(absl::StripAsciiWhitespace(text.substr(pos, comma - pos)));
-    int64_t dim;
-    if (!absl::SimpleAtoi(item, &dim) || dim < 0) return item.empty() && comma == text.size();
-    shape->push_back(dim);
-    pos = comma + 1;
-  }
-  return true;
+std::optional<ArrayName> ArrayNameOf(std::string_view word, int slot) {
+  if (const int rank = RankOf(word, kImageWords); rank >= 0) return ArrayName{true, rank, slot};
+  if (const int rank = RankOf(word, kLabelWords); rank >= 0) return ArrayName{false, rank, slot};
+  return std::nullopt;
 }
 
-absl::Status ParseHeader(const std::string& header, NpyArray* array) {
-  std::string dtype, order, shape;
-  if (!FindValue(header, "descr", ",", &dtype) ||
-      !FindValue(header, "fortran_order", ",", &order) ||
-      !FindValue(header, "shape", ")", &shape) || !ParseShape(shape, &array->shape) ||
-      dtype.size() < 5 || dtype.front() != '\'' || dtype.back() != '\'') {
-    return BadData(array->name, "damaged .npy header");
+// "X_train.npy", "test_images.npy", "ytest.npy", "labels.npy".
+std::optional<ArrayName> ParseArrayName(const std::string& member) {
+  const std::string name = absl::AsciiStrToLower(member);
+  if (!absl::EndsWith(name, ".npy")) return std::nullopt;
+  const std::string stem = name.substr(0, name.size() - 4);
+  std::vector<std::string> words = absl::StrSplit(stem, absl::ByAnyChar("_-. "), absl::SkipEmpty());
+  if (words.size() == 1 && ParseSplit(words[0].substr(1))) {
+    words = {words[0].substr(0, 1), words[0].substr(1)};
   }
-  if (order != "False") {
-    return BadData(array->name,
-                   absl::StrCat("unsupported order (got fortran_order ", order, ", want False)"));
+  if (words.size() == 1) return ArrayNameOf(words[0], kSplits);
+  if (words.size() != 2) return std::nullopt;
+  for (const auto& [word, split_word] : {std::pair(words[0], words[1]), {words[1], words[0]}}) {
+    if (const auto split = ParseSplit(split_word)) return ArrayNameOf(word, int(*split));
   }
-  array->dtype = dtype.substr(1, dtype.size() - 2);
-  if (!absl::SimpleAtoi(array->dtype.substr(2), &array->elem_bytes) || array->elem_bytes < 1 ||
-      array->elem_bytes > 8 || (array->dtype[0] != '<' && array->dtype[0] != '|')) {
-    return BadData(array->name, absl::StrCat("unsupported type (got ", array->dtype,
-                                             ", want little-endian numbers)"));
+  return std::nullopt;
+}
+
+// The arrays of a split.
+struct Slot {
+  const ZipMember* images = nullptr;
+  const ZipMember* labels = nullptr;
+  Split split = Split::kTrain;
+};
+
+// Which array is what.
+class Directory {
+ public:
+  explicit Directory(const ZipReader& zip) : zip_(zip) {}
+  absl::Status Read();
+  // Those with pictures, training first.
+  std::vector<Slot> Slots() const;
+  // Are there arrays of pictures that name a split?
+  bool names_splits() const;
+  std::vector<std::string> left_out() const;
+
+ private:
+  absl::Status Take(const ZipMember& member, const ArrayName& name);
+
+  const ZipReader& zip_;
+  std::array<Slot, kSlots> slots_;
+  std::array<std::array<int, 2>, kSlots> ranks_ = {};
+};
+
+absl::Status Directory::Take(const ZipMember& member, const ArrayName& name) {
+  Slot& slot = slots_[size_t(name.slot)];
+  const ZipMember*& taken = name.is_images ? slot.images : slot.labels;
+  int& rank = ranks_[size_t(name.slot)][name.is_images];
+  if (taken != nullptr && rank == name.rank) {
+    return BadData(zip_.path(), absl::StrCat("two arrays for the same (got ", taken->name, " and ",
+                                             member.name, ", want one)"));
   }
+  if (taken != nullptr && rank < name.rank) return absl::OkStatus();
+  taken = &member;
+  rank = name.rank;
   return absl::OkStatus();
 }
 
-absl::StatusOr<NpyArray> ParseNpy(const std::string& name, std::vector<uint8_t> bytes) {
-  NpyArray array;
-  array.name = name;
-  if (bytes.size() < 12 || std::memcmp(bytes.data(), "\x93NUMPY", 6) != 0) {
-    return BadData(name, "not an .npy array");
+absl::Status Directory::Read() {
+  for (const ZipMember& member : zip_.members()) {
+    const std::optional<ArrayName> name = ParseArrayName(member.name);
+    if (!name) continue;
+    if (absl::Status s = Take(member, *name); !s.ok()) return s;
   }
-  const int version = bytes[6];
-  const size_t prefix = version == 1 ? 10 : 12;
-  int64_t length = bytes[8] | int64_t{bytes[9]} << 8;
-  if (version != 1) length |= int64_t{bytes[10]} << 16 | int64_t{bytes[11]} << 24;
-  if (version < 1 || version > 3 || length > kMaxHeaderBytes ||
-      prefix + size_t(length) > bytes.size()) {
-    return BadData(name, "damaged .npy header");
+  std::vector<std::string> names;
+  bool pictures = false;
+  for (const ZipMember& member : zip_.members()) names.push_back(member.name);
+  for (int i = 0; i < kSlots; ++i) {
+    Slot& slot = slots_[size_t(i)];
+    slot.split = i == kSplits ? Split::kTrain : Split(i);
+    pictures = pictures || slot.images != nullptr;
+    if (slot.images == nullptr || slot.labels != nullptr) continue;
+    const std::string want = i == kSplits ? "y" : absl::StrCat("y_", NameOf(slot.split));
+    return BadData(zip_.path(),
+                   absl::StrCat("no labels for ", slot.images->name, " (want ", want, ")"));
   }
-  const auto body = bytes.begin() + int64_t(prefix) + length;
-  if (absl::Status s = ParseHeader(std::string(bytes.begin() + int64_t(prefix), body), &array);
-      !s.ok()) {
-    return s;
-  }
-  int64_t want = array.elem_bytes;
-  bool fits = true;
-  for (int64_t dim : array.shape) fits = fits && CheckedMul(want, dim, &want);
-  if (!fits || want != bytes.end() - body) {
-    return BadData(name,
-                   absl::StrCat("shape and size differ (got ", bytes.end() - body, " bytes, want ",
-                                fits ? absl::StrCat(want) : "too many", ")"));
-  }
-  bytes.erase(bytes.begin(), body);
-  array.data = std::move(bytes);
-  return array;
+  if (pictures) return absl::OkStatus();
+  return BadData(zip_.path(),
+                 absl::StrCat("no pictures (got arrays ", ListNames(names, kNamesInAMessage),
+                              "; want x and y, images and labels, or x_train, "
+                              "y_train, x_test, y_test)"));
 }
 
-absl::StatusOr<std::vector<int32_t>> ToLabels(const NpyArray& array, int64_t n) {
-  const bool column = array.shape.size() == 2 && array.shape[1] == 1;
-  if ((array.shape.size() != 1 && !column) || array.shape[0] != n) {
-    return BadData(array.name,
-                   absl::StrCat("bad shape (want one label for each of ", n, " pictures)"));
-  }
-  const char kind = array.dtype[1];
-  if (kind != 'u' && kind != 'i') {
-    return BadData(array.name,
-                   absl::StrCat("bad type of labels (got ", array.dtype, ", want integers)"));
-  }
-  std::vector<int32_t> labels(n);
-  for (int64_t i = 0; i < n; ++i) {
-    uint64_t value = 0;
-    std::memcpy(&value, array.data.data() + i * array.elem_bytes, array.elem_bytes);
-    // A negative number has its top bit set and is out of range as well.
-    if (value >= uint64_t(kMaxClasses)) {
-      return BadData(array.name,
-                     absl::StrCat("bad label at index ", i, " (want 0 to ", kMaxClasses - 1, ")"));
-    }
-    if (kind == 'i' && array.elem_bytes < 4 && (value >> (8 * array.elem_bytes - 1)) != 0) {
-      return BadData(array.name, absl::StrCat("negative label at index ", i));
-    }
-    labels[i] = int32_t(value);
-  }
-  return labels;
+bool Directory::names_splits() const {
+  return std::any_of(slots_.begin(), slots_.end() - 1,
+                     [](const Slot& slot) { return slot.images != nullptr; });
 }
 
-// f32 in [0, 1], or else in [0, 255], to u8, rounded to nearest.
-absl::Status QuantizePixels(NpyArray* array) {
-  const int64_t n = int64_t(array->data.size() / 4);
-  float low = 0, high = 0;
-  bool finite = true;
-  const auto at = [&](int64_t i) {
-    float v;
-    std::memcpy(&v, array->data.data() + 4 * i, 4);
-    return v;
-  };
-  for (int64_t i = 0; i < n; ++i) {
-    finite = finite && std::isfinite(at(i));
-    low = std::min(low, at(i));
-    high = std::max(high, at(i));
+std::vector<Slot> Directory::Slots() const {
+  std::vector<Slot> slots;
+  // Beside x_test, x and y are the training pictures; beside x_train they are these once more.
+  const Slot& plain = slots_[kSplits];
+  const Slot& train = slots_[0];
+  if (train.images == nullptr && plain.images != nullptr) slots.push_back(plain);
+  for (int i = 0; i < kSplits; ++i) {
+    if (slots_[size_t(i)].images != nullptr) slots.push_back(slots_[size_t(i)]);
   }
-  if (!finite || low < 0 || high > 255) {
-    return BadData(array->name,
-                   absl::StrCat("bad pixel values (got ", low, " to ", high,
-                                finite ? "" : " and not finite", ", want 0 to 1 or 0 to 255)"));
-  }
-  const float scale = high <= 1 ? 255.0f : 1.0f;
-  for (int64_t i = 0; i < n; ++i) array->data[i] = uint8_t(std::lround(at(i) * scale));
-  array->data.resize(n);
-  return absl::OkStatus();
+  return slots;
 }
 
-absl::Status CheckImages(NpyArray* array, DatasetContents* contents) {
-  std::vector<int64_t>& shape = array->shape;
-  if (shape.size() == 3) shape.push_back(1);
-  const bool sides_ok = shape.size() == 4 && shape[0] > 0 && shape[1] > 0 && shape[1] <= kMaxSide &&
-                        shape[2] > 0 && shape[2] <= kMaxSide && (shape[3] == 1 || shape[3] == 3);
-  if (!sides_ok) {
-    return BadData(array->name, "bad shape of pictures (want [N,H,W] or [N,H,W,C], C 1 or 3)");
+std::vector<std::string> Directory::left_out() const {
+  const std::vector<Slot> slots = Slots();
+  std::vector<std::string> names;
+  for (const ZipMember& member : zip_.members()) {
+    const bool taken = std::any_of(slots.begin(), slots.end(), [&](const Slot& slot) {
+      return slot.images == &member || slot.labels == &member;
+    });
+    if (!taken) names.push_back(member.name);
   }
-  if (!contents->blocks.empty() && (shape[1] != contents->height || shape[2] != contents->width ||
-                                    shape[3] != contents->channels)) {
-    return BadData(array->name, "pictures of another shape than in the split before");
-  }
-  contents->height = int(shape[1]);
-  contents->width = int(shape[2]);
-  contents->channels = int(shape[3]);
-  if (array->dtype == "<f4") return QuantizePixels(array);
-  if (array->dtype == "|u1") return absl::OkStatus();
-  return BadData(array->name,
-                 absl::StrCat("bad type of pixels (got ", array->dtype, ", want u8 or f32)"));
-}
-
-using Names = std::initializer_list<const char*>;
-
-const ZipMember* FindMember(const ZipReader& zip, Names names) {
-  for (const char* name : names) {
-    for (const ZipMember& member : zip.members()) {
-      if (absl::EqualsIgnoreCase(member.name, absl::StrCat(name, ".npy"))) return &member;
-    }
-  }
-  return nullptr;
+  return names;
 }
 
 absl::StatusOr<NpyArray> ReadArray(const ZipReader& zip, const ZipMember& member) {
@@ -198,26 +166,150 @@ absl::StatusOr<NpyArray> ReadArray(const ZipReader& zip, const ZipMember& member
   return ParseNpy(absl::StrCat(zip.path(), ": ", member.name), *std::move(bytes));
 }
 
-// Adds the arrays of one split; does nothing where the archive has no such pictures.
-absl::Status AddArrays(const ZipReader& zip, Names image_names, Names label_names, Split split,
-                       bool named, DatasetContents* contents) {
-  const ZipMember* images = FindMember(zip, image_names);
-  if (images == nullptr) return absl::OkStatus();
-  const ZipMember* labels = FindMember(zip, label_names);
-  if (labels == nullptr) {
-    return BadData(zip.path(), absl::StrCat("no labels for ", images->name, " (want ",
-                                            *label_names.begin(), ")"));
+absl::Status BadLabel(const NpyArray& array, int64_t i, const std::string& got, const char* want) {
+  return BadData(array.name,
+                 absl::StrCat("bad label at index ", i, " (got ", got, ", want ", want, ")"));
+}
+
+absl::StatusOr<std::string> TextLabel(const NpyArray& array, int64_t i, int64_t* spaced) {
+  std::string text;
+  if (!array.TextAt(i, &text)) return BadLabel(array, i, "no Unicode", "a text");
+  const std::string_view bare = StripSpace(text);
+  if (bare.empty()) return BadLabel(array, i, "an empty text", "a name");
+  *spaced += bare != text;
+  return ReadableName(bare);
+}
+
+absl::StatusOr<std::string> NumberLabel(const NpyArray& array, int64_t i) {
+  if (array.kind == 'f') {
+    const double value = array.NumberAt(i);
+    if (!(value >= 0 && value < kMaxExact) || value != std::floor(value)) {
+      return BadData(array.name, absl::StrCat("bad type of labels (got ", array.dtype, " with ",
+                                              value, " at index ", i,
+                                              ", want whole numbers of at least 0, or texts)"));
+    }
+    return absl::StrCat(int64_t(value));
   }
-  absl::StatusOr<NpyArray> x = ReadArray(zip, *images);
-  if (!x.ok()) return x.status();
-  absl::StatusOr<NpyArray> y = ReadArray(zip, *labels);
-  if (!y.ok()) return y.status();
-  if (absl::Status s = CheckImages(&*x, contents); !s.ok()) return s;
-  const absl::StatusOr<std::vector<int32_t>> classes = ToLabels(*y, x->shape[0]);
-  if (!classes.ok()) return classes.status();
-  contents->AppendBlock(images->name, split, *classes, std::move(x->data));
-  if (named) contents->has_split[int(split)] = true;
+  int64_t value;
+  if (!array.IntegerAt(i, &value) || value < 0) {
+    return BadLabel(array, i, absl::StrCat(value), "0 or more");
+  }
+  return absl::StrCat(value);
+}
+
+// The class of each of `n` pictures.
+absl::StatusOr<std::vector<std::string>> ToClasses(const NpyArray& array, int64_t n,
+                                                   DatasetContents* contents) {
+  const bool column = array.shape.size() == 2 && array.shape[1] == 1;
+  if ((array.shape.size() != 1 && !column) || array.shape[0] != n) {
+    const bool one_hot = array.shape.size() == 2 && array.shape[0] == n;
+    return BadData(array.name, absl::StrCat("bad shape (got ", array.ShapeText(),
+                                            ", want one label for each of ", n, " pictures",
+                                            one_hot ? ": of one-hot rows y.argmax(1))" : ")"));
+  }
+  const bool text = array.kind == 'U' || array.kind == 'S';
+  contents->numbered = contents->numbered && !text;
+  std::vector<std::string> classes;
+  int64_t spaced = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    absl::StatusOr<std::string> label = text ? TextLabel(array, i, &spaced) : NumberLabel(array, i);
+    if (!label.ok()) return label.status();
+    classes.push_back(*std::move(label));
+  }
+  if (spaced > 0) {
+    contents->notes.push_back(absl::StrCat("took off the space around ", spaced, " labels"));
+  }
+  return classes;
+}
+
+absl::Status CheckImages(NpyArray* array, bool first, DatasetContents* contents) {
+  std::vector<int64_t>& shape = array->shape;
+  const std::string text = array->ShapeText();
+  if (shape.size() == 3) shape.push_back(1);
+  const bool sides_ok = shape.size() == 4 && shape[0] > 0 && shape[1] > 0 && shape[1] <= kMaxSide &&
+                        shape[2] > 0 && shape[2] <= kMaxSide && (shape[3] == 1 || shape[3] == 3);
+  if (!sides_ok) {
+    return BadData(array->name, absl::StrCat("bad shape of pictures (got ", text,
+                                             ", want [N,H,W] or [N,H,W,C], C 1 or 3)"));
+  }
+  if (!first && (shape[1] != contents->height || shape[2] != contents->width ||
+                 shape[3] != contents->channels)) {
+    return BadData(array->name, "pictures of another shape than in the split before");
+  }
+  contents->height = int(shape[1]);
+  contents->width = int(shape[2]);
+  contents->channels = int(shape[3]);
   return absl::OkStatus();
+}
+
+class NpzReader {
+ public:
+  explicit NpzReader(const ZipReader& zip) : zip_(zip), directory_(zip) {}
+
+  absl::StatusOr<DatasetContents> Read();
+
+ private:
+  absl::Status Look();
+  absl::Status Add(size_t i);
+
+  const ZipReader& zip_;
+  Directory directory_;
+  std::vector<Slot> slots_;
+  std::vector<std::optional<NpyArray>> pictures_;  // of each slot, where they are kept
+  PixelScale scale_;
+  DatasetContents contents_;
+};
+
+// The range of all arrays is known before the first of them is converted. Bytes are kept, and a
+// single array; others, which are larger than what they become, are read once more.
+absl::Status NpzReader::Look() {
+  pictures_.resize(slots_.size());
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    absl::StatusOr<NpyArray> x = ReadArray(zip_, *slots_[i].images);
+    if (!x.ok()) return x.status();
+    if (absl::Status s = CheckImages(&*x, i == 0, &contents_); !s.ok()) return s;
+    if (absl::Status s = scale_.Look(*x); !s.ok()) return s;
+    if (slots_.size() == 1 || x->elem_bytes == 1) pictures_[i] = *std::move(x);
+  }
+  return scale_.Decide(slots_.size() == 1 ? absl::StrCat(zip_.path(), ": ", slots_[0].images->name)
+                                          : zip_.path());
+}
+
+absl::Status NpzReader::Add(size_t i) {
+  const Slot& slot = slots_[i];
+  if (!pictures_[i]) {
+    absl::StatusOr<NpyArray> x = ReadArray(zip_, *slot.images);
+    if (!x.ok()) return x.status();
+    pictures_[i] = *std::move(x);
+  }
+  const absl::StatusOr<NpyArray> y = ReadArray(zip_, *slot.labels);
+  if (!y.ok()) return y.status();
+  const absl::StatusOr<std::vector<std::string>> classes =
+      ToClasses(*y, pictures_[i]->shape[0], &contents_);
+  if (!classes.ok()) return classes.status();
+  contents_.AppendBlock(slot.images->name, slot.split, *classes,
+                        scale_.Bytes(*std::move(pictures_[i])));
+  contents_.has_split[size_t(slot.split)] = directory_.names_splits();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<DatasetContents> NpzReader::Read() {
+  if (absl::Status s = directory_.Read(); !s.ok()) return s;
+  slots_ = directory_.Slots();
+  contents_.format = DatasetFormat::kNpz;
+  contents_.root = zip_.path();
+  contents_.numbered = true;
+  if (absl::Status s = Look(); !s.ok()) return s;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    if (absl::Status s = Add(i); !s.ok()) return s;
+  }
+  if (const std::string note = scale_.Note(); !note.empty()) contents_.notes.push_back(note);
+  if (const std::vector<std::string> names = directory_.left_out(); !names.empty()) {
+    contents_.notes.push_back(
+        absl::StrCat("left out the arrays ", ListNames(names, kNamesInAMessage)));
+  }
+  SortClasses(&contents_);
+  return std::move(contents_);
 }
 
 }  // namespace
@@ -225,29 +317,7 @@ absl::Status AddArrays(const ZipReader& zip, Names image_names, Names label_name
 absl::StatusOr<DatasetContents> ReadNpz(const std::string& path) {
   const absl::StatusOr<ZipReader> zip = ZipReader::Open(path);
   if (!zip.ok()) return zip.status();
-  DatasetContents contents;
-  contents.format = DatasetFormat::kNpz;
-  contents.root = path;
-  for (const absl::Status& status :
-       {AddArrays(*zip, {"x_train", "train_images"}, {"y_train", "train_labels"}, Split::kTrain,
-                  true, &contents),
-        AddArrays(*zip, {"x_val", "x_valid", "val_images"}, {"y_val", "y_valid", "val_labels"},
-                  Split::kVal, true, &contents),
-        AddArrays(*zip, {"x_test", "test_images"}, {"y_test", "test_labels"}, Split::kTest, true,
-                  &contents)}) {
-    if (!status.ok()) return status;
-  }
-  if (contents.blocks.empty()) {
-    const absl::Status status =
-        AddArrays(*zip, {"x", "images"}, {"y", "labels"}, Split::kTrain, false, &contents);
-    if (!status.ok()) return status;
-  }
-  if (contents.blocks.empty()) {
-    return BadData(path,
-                   "no pictures (want arrays x and y, images and labels, or x_train, "
-                   "y_train, x_test, y_test)");
-  }
-  return contents;
+  return NpzReader(*zip).Read();
 }
 
 }  // namespace pocketune::data

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_split.h"
+#include "apps/data/classes.h"
 #include "apps/train/exit_code.h"
 
 namespace pocketune {
@@ -76,6 +77,14 @@ bool Take(const Json& j, T& field) {
   return true;
 }
 
+// Fields that a user's files named: JSON holds no bytes that are not UTF-8.
+template <class Spec, class V>
+void VisitNames(Spec& s, V&& v) {
+  v("model", "weights", s.weights);
+  v("data", "path", s.data.path);
+  v("data", "class_names", s.data.class_names);
+}
+
 const char* const kBatchNormNames[] = {"auto", "train", "frozen"};
 
 }  // namespace
@@ -87,6 +96,9 @@ Json ToJson(const RunSpec& spec) {
   };
   Visit(spec, write);
   VisitLater(spec, write);
+  VisitNames(spec, [&](const char* section, const char* key, const std::string& name) {
+    json[section][key] = data::ReadableName(name);
+  });
   json["train"]["batch_norm"] = kBatchNormNames[static_cast<int>(spec.train.batch_norm)];
   json["train"]["groups"] = Json::array();
   for (const ParamGroupSpec& group : spec.train.groups) {
@@ -123,6 +135,8 @@ absl::StatusOr<RunSpec> RunSpecFromJson(const Json& json) {
           {group["pattern"].get<std::string>(), group["lr_scale"].get<double>()});
     }
   }
+  VisitNames(spec,
+             [](const char*, const char*, std::string& name) { name = data::BytesOfName(name); });
   if (!bad.empty()) {
     return absl::DataLossError("spec.json: field " + bad + " is missing or of a wrong type");
   }

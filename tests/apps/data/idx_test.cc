@@ -7,6 +7,7 @@
 namespace pocketune::data {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
@@ -117,5 +118,102 @@ TEST(FashionMnistTest, OpensWithAllPictures) {
   EXPECT_EQ(dataset->samples()[69999].label, 5);
 }
 
+// Two pictures of a colour of their own and their labels under these names.
+void WriteIdxPair(const std::string& images, const std::string& labels, uint8_t pixel) {
+  const auto put = [](const std::string& path, const Bytes& bytes) {
+    WriteFile(path, path.ends_with(".gz") ? Gzip(bytes) : bytes);
+  };
+  put(images, MakeIdx(kImages, {2, 1, 1}, {pixel, pixel}));
+  put(labels, MakeIdx(kLabels, {2}, {1, 2}));
+}
+
+void ExpectTrainAndTest(const std::string& path, const std::string& train,
+                        const std::string& test) {
+  DatasetOptions options;
+  options.val_fraction = 0;
+  const auto dataset = Open(path, options);
+  ASSERT_NE(dataset, nullptr);
+  EXPECT_EQ(dataset->format(), DatasetFormat::kIdx);
+  EXPECT_THAT(dataset->class_names(), ElementsAre("1", "2"));
+  EXPECT_THAT(NamesIn(*dataset, Split::kTrain), ElementsAre(train + "[0]", train + "[1]"));
+  EXPECT_THAT(NamesIn(*dataset, Split::kTest), ElementsAre(test + "[0]", test + "[1]"));
+  Image image;
+  ASSERT_TRUE(dataset->DecodeImage(2, {}, &image).ok());
+  EXPECT_EQ(image.pixels[0], 200);
+}
+
+TEST_F(IdxTest, ReadsNamesWithDots) {
+  WriteIdxPair(dir_ / "train-images.idx3-ubyte", dir_ / "train-labels.idx1-ubyte", 100);
+  WriteIdxPair(dir_ / "t10k-images.idx3-ubyte", dir_ / "t10k-labels.idx1-ubyte", 200);
+  // As an archive of MNIST has them once more.
+  WriteIdxPair(dir_ / "train-images-idx3-ubyte/train-images-idx3-ubyte",
+               dir_ / "train-labels-idx1-ubyte/train-labels-idx1-ubyte", 9);
+  ExpectTrainAndTest(dir_.path(), "train-images.idx3-ubyte", "t10k-images.idx3-ubyte");
+}
+
+TEST_F(IdxTest, ReadsNamesOfEmnist) {
+  const std::string stem = "emnist-letters-";
+  WriteIdxPair(dir_ / stem + "train-images-idx3-ubyte.gz",
+               dir_ / stem + "train-labels-idx1-ubyte.gz", 100);
+  WriteIdxPair(dir_ / stem + "test-images-idx3-ubyte.gz", dir_ / stem + "test-labels-idx1-ubyte.gz",
+               200);
+  WriteFile(dir_ / "emnist-letters-mapping.txt", "1 65 97\n");
+  ExpectTrainAndTest(dir_.path(), stem + "train-images-idx3-ubyte.gz",
+                     stem + "test-images-idx3-ubyte.gz");
+  WriteIdxPair(dir_ / "emnist-digits-train-images-idx3-ubyte.gz",
+               dir_ / "emnist-digits-train-labels-idx1-ubyte.gz", 1);
+  EXPECT_THAT(ErrorOf(dir_.path()),
+              HasSubstr("several IDX sets (got emnist-digits, emnist-letters, "
+                        "want one"));
+}
+
+TEST_F(IdxTest, ReadsFilesInFolders) {
+  WriteIdxPair(dir_ / "MNIST/raw/train-images-idx3-ubyte",
+               dir_ / "MNIST/raw/train-labels-idx1-ubyte", 100);
+  WriteIdxPair(dir_ / "MNIST/raw/t10k-images-idx3-ubyte", dir_ / "MNIST/raw/t10k-labels-idx1-ubyte",
+               200);
+  ExpectTrainAndTest(dir_.path(), "MNIST/raw/train-images-idx3-ubyte",
+                     "MNIST/raw/t10k-images-idx3-ubyte");
+  WriteIdxPair(dir_ / "Fashion/raw/train-images-idx3-ubyte",
+               dir_ / "Fashion/raw/train-labels-idx1-ubyte", 1);
+  EXPECT_THAT(
+      ErrorOf(dir_.path()),
+      HasSubstr("several IDX sets (got Fashion/raw/train-images-idx3-ubyte and MNIST/raw/"));
+}
+
+TEST_F(IdxTest, ReadsEachFileInAFolderOfItsOwn) {
+  for (const std::string& name : {std::string("train"), std::string("test")}) {
+    const std::string images = "e-" + name + "-images-idx3-ubyte",
+                      labels = "e-" + name + "-labels-idx1-ubyte";
+    WriteIdxPair(dir_ / images + "/" + images, dir_ / labels + "/" + labels,
+                 name == "train" ? 100 : 200);
+  }
+  ExpectTrainAndTest(dir_.path(), "e-train-images-idx3-ubyte/e-train-images-idx3-ubyte",
+                     "e-test-images-idx3-ubyte/e-test-images-idx3-ubyte");
+}
+
+TEST_F(IdxTest, LeavesFoldersWithPicturesToTheirReader) {
+  WriteImageFolder(dir_.path(), 2);
+  WriteIdxPair(dir_ / "zoo/train-images-idx3-ubyte", dir_ / "zoo/train-labels-idx1-ubyte", 1);
+  EXPECT_THAT(ErrorOf(dir_.path()), HasSubstr("zoo: empty class folder"));
+}
+
+TEST_F(IdxTest, WantsBothFilesOfASplit) {
+  WriteAll(false);
+  std::filesystem::remove(dir_ / "t10k-images-idx3-ubyte");
+  EXPECT_THAT(ErrorOf(dir_.path()), HasSubstr("no pictures beside t10k-labels-idx1-ubyte"));
+}
+
+TEST_F(IdxTest, MakesClassesOfTheLabelsThatOccur) {
+  WriteIdxPair(dir_ / "train-images-idx3-ubyte", dir_ / "train-labels-idx1-ubyte", 100);
+  EXPECT_THAT(Open(dir_.path())->class_names(), ElementsAre("1", "2"));
+  EXPECT_THAT(Open(dir_.path())->notes(),
+              Contains("classes are the labels that occur: 2 from 1 to 2"));
+  DatasetOptions options;
+  options.class_names = {"none", "a", "b"};
+  const auto named = Open(dir_.path(), options);
+  EXPECT_THAT(named->class_names(), ElementsAre("none", "a", "b"));
+  EXPECT_EQ(named->samples()[0].label, 1);
+}
 }  // namespace
 }  // namespace pocketune::data

@@ -177,5 +177,18 @@ TEST(TrainStateTest, RefusesWhatIsNotOne) {
   EXPECT_FALSE(TrainStateFromJsonText("[1]").ok());
 }
 
+TEST(RunSpecTest, KeepsNamesThatAreNotUtf8) {
+  RunSpec spec = FullSpec();
+  spec.data.path = "caf\xe9/photos";
+  spec.data.class_names = "caf\xe9,tea";
+  spec.weights = "\xff.safetensors";
+  const std::string text = ToJson(spec).dump();  // throws where a text is not UTF-8
+  const absl::StatusOr<RunSpec> back = RunSpecFromJson(Json::parse(text));
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->data.path, spec.data.path);
+  EXPECT_EQ(back->data.class_names, spec.data.class_names);
+  EXPECT_EQ(back->weights, spec.weights);
+}
+
 }  // namespace
 }  // namespace pocketune
