@@ -26,7 +26,11 @@ std::vector<std::string> Seeds() {
   return {"file,label\na.png,ant\nd/e.png,bee\n",
           "\xef\xbb\xbflabel,split,file,more\r\n10,train,a.png,\r\n\"2\",val,\"b "
           "c.png\",\"x,\"\"y\"\r\n"
-          "2,test,./d/../d/e.png,1\r\n"};
+          "2,test,./d/../d/e.png,1\r\n",
+          "sep=;\nImage ; Class;Set\n a.png;\"ant\" ;Train\nd\\e.png;caf\xe9;dev\n",
+          std::string("\xff\xfe"
+                      "f\0i\0l\0e\0,\0l\0a\0b\0e\0l\0\n\0a\0.\0p\0n\0g\0,\0x\0",
+                      38)};
 }
 
 }  // namespace pocketune::fuzz

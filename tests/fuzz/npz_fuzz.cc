@@ -20,7 +20,19 @@ std::vector<std::string> Seeds() {
   const Bytes colour = data::MakeNpy("|u1", "(5, 3, 2, 3)", data::Noise(kPictures * 18, 2));
   const Bytes floats = data::MakeNpy("<f4", "(5, 3, 2)", Bytes(kPictures * 24));
   const Bytes wide = data::MakeNpy("<i8", "(5, 1)", Bytes(kPictures * 8));
-  return {ToString(grey), ToString(colour), ToString(floats),
+  const Bytes doubles = data::MakeNpy(">f8", "(5, 3, 2)", Bytes(kPictures * 48));
+  const Bytes texts = data::MakeNpy(
+      "<U1", "(5,)", {'a', 0, 0, 0, 'b', 0, 0, 0, 'a', 0, 0, 0, 0xe9, 0, 0, 0, 0x4e, 0x2d, 0, 0});
+  const Bytes names = data::MakeNpy("|S3", "(5,)", Bytes(kPictures * 3, 'b'));
+  return {ToString(grey),
+          ToString(colour),
+          ToString(floats),
+          ToString(doubles),
+          ToString(data::MakeZip({{"Xtrain.npy", floats}, {"ytrain.npy", texts}})),
+          ToString(data::MakeZip({{"images.npy", doubles},
+                                  {"target.npy", names},
+                                  {"test_x.npy", floats},
+                                  {"test_y.npy", wide}})),
           ToString(data::MakeZip({{"x.npy", grey}, {"y.npy", Labels()}})),
           ToString(data::MakeZip({{"x_train.npy", colour, true},
                                   {"y_train.npy", wide, true},
