@@ -191,12 +191,15 @@ std::string ListNames(const std::vector<std::string>& names, size_t limit) {
   return text;
 }
 
-std::string NoteOnCase(const std::vector<std::string>& names) {
+std::string NoteOnLikeNames(const std::vector<std::string>& names) {
   std::map<std::string, std::vector<std::string>> by_lower;
-  for (const std::string& name : names) by_lower[absl::AsciiStrToLower(name)].push_back(name);
+  for (const std::string& name : names) {
+    const std::string bare(StripSpace(name));
+    by_lower[absl::AsciiStrToLower(bare)].push_back(absl::StrCat("\"", name, "\""));
+  }
   for (const auto& [lower, same] : by_lower) {
     if (same.size() < 2) continue;
-    return absl::StrCat("classes that differ in upper and lower case alone: ",
+    return absl::StrCat("classes that differ in upper and lower case or space alone: ",
                         ListNames(same, kNamesInAMessage));
   }
   return "";

@@ -33,8 +33,9 @@ void SortClasses(DatasetContents* contents);
 // "a, b, c and 7 more": `names` in one line, of which at most `limit` are written out.
 std::string ListNames(const std::vector<std::string>& names, size_t limit);
 
-// Names that differ in the case of their letters alone, as one line; "" where there are none.
-std::string NoteOnCase(const std::vector<std::string>& names);
+// Names that differ in the case of their letters or the space around them alone, as one line; ""
+// where there are none.
+std::string NoteOnLikeNames(const std::vector<std::string>& names);
 
 // Makes the classes of `contents` those of `known`, in its order, matched by name: labels are
 // renumbered, and a class that the data lacks has no samples. DATA_LOSS where a sample is of a

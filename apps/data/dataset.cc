@@ -62,6 +62,30 @@ std::string NoteOnDarkPixels(const DatasetContents& contents) {
                       ": nearly black; if that is white, scale them");
 }
 
+// A split folder without a class of training's holds folders of another kind.
+absl::Status CheckSplitsMeet(const std::string& path, const DatasetContents& contents) {
+  if (contents.format != DatasetFormat::kImageFolder ||
+      !contents.has_split[size_t(Split::kTrain)]) {
+    return absl::OkStatus();
+  }
+  std::vector<std::array<bool, kSplits>> in_split(contents.class_names.size());
+  for (const Sample& sample : contents.samples) {
+    in_split[size_t(sample.label)][size_t(sample.split)] = true;
+  }
+  for (const Split split : {Split::kVal, Split::kTest}) {
+    std::vector<std::string> here;
+    bool meets = false;
+    for (size_t c = 0; c < in_split.size(); ++c) {
+      if (in_split[c][size_t(split)]) here.push_back(contents.class_names[c]);
+      meets = meets || (in_split[c][size_t(split)] && in_split[c][size_t(Split::kTrain)]);
+    }
+    if (here.empty() || meets) continue;
+    return BadData(path, absl::StrCat("no class of ", NameOf(split), " is one of train (got ",
+                                      ListNames(here, kNamesInANote), ")"));
+  }
+  return absl::OkStatus();
+}
+
 // The classes as the caller wants them: named, or those of a run.
 absl::Status ApplyClasses(const std::string& path, const DatasetOptions& options,
                           DatasetContents* contents) {
@@ -69,6 +93,7 @@ absl::Status ApplyClasses(const std::string& path, const DatasetOptions& options
     return BadData(path, absl::StrCat("too many classes (got ", contents->class_names.size(),
                                       ", want at most ", kMaxClasses, ")"));
   }
+  if (absl::Status s = CheckSplitsMeet(path, *contents); !s.ok()) return s;
   if (!options.class_names.empty() && contents->numbered) {
     absl::Status s = NameNumberedClasses(path, options.class_names, contents);
     if (!s.ok()) return s;
@@ -76,8 +101,8 @@ absl::Status ApplyClasses(const std::string& path, const DatasetOptions& options
     contents->notes.push_back("the data names its classes itself: class names given are not used");
   }
   for (const std::string& note :
-       {NoteOnCase(contents->class_names), options.class_names.empty() ? NoteOnGaps(*contents) : "",
-        NoteOnDarkPixels(*contents)}) {
+       {NoteOnLikeNames(contents->class_names),
+        options.class_names.empty() ? NoteOnGaps(*contents) : "", NoteOnDarkPixels(*contents)}) {
     if (!note.empty()) contents->notes.push_back(note);
   }
   if (options.known_classes.empty()) return absl::OkStatus();

@@ -229,8 +229,10 @@ absl::Status CheckImages(NpyArray* array, bool first, DatasetContents* contents)
   const bool sides_ok = shape.size() == 4 && shape[0] > 0 && shape[1] > 0 && shape[1] <= kMaxSide &&
                         shape[2] > 0 && shape[2] <= kMaxSide && (shape[3] == 1 || shape[3] == 3);
   if (!sides_ok) {
+    const bool channels_first = shape.size() == 4 && (shape[1] == 1 || shape[1] == 3);
     return BadData(array->name, absl::StrCat("bad shape of pictures (got ", text,
-                                             ", want [N,H,W] or [N,H,W,C], C 1 or 3)"));
+                                             ", want [N,H,W] or [N,H,W,C], C 1 or 3",
+                                             channels_first ? ": x.transpose(0, 2, 3, 1))" : ")"));
   }
   if (!first && (shape[1] != contents->height || shape[2] != contents->width ||
                  shape[3] != contents->channels)) {

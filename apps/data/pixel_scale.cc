@@ -11,8 +11,8 @@
 namespace pocketune::data {
 namespace {
 
-// What a range may be exceeded by, as a part of it.
-constexpr double kTolerance = 0.02;
+// What a range may be exceeded by, as a part of it: bicubic resizing overshoots by a few percent.
+constexpr double kTolerance = 0.05;
 // Pictures of 0 to 255 whose brightest value of all is below this are rather something else: grey
 // levels of 4 or 5 bits, or standardized values.
 constexpr double kDarkest = 32;

@@ -15,7 +15,7 @@ class PixelScale {
  public:
   // DATA_LOSS for texts, and for a value that is not finite.
   absl::Status Look(const NpyArray& array);
-  // 0 to 1, or 0 to 255; either may be exceeded by a fiftieth, as by a resize that overshoots.
+  // 0 to 1, or 0 to 255; either may be exceeded by a twentieth, as by a resize that overshoots.
   // Bytes are 0 to 255 whatever they hold, truth values 0 to 1. DATA_LOSS for any other range, and
   // where the values do not tell which of the two it is. `where` begins the message.
   absl::Status Decide(const std::string& where);

@@ -166,13 +166,13 @@ TEST(StripSpaceTest, TakesOffWhiteSpaceOfUnicodeToo) {
   EXPECT_EQ(StripSpace("\xc3\xa9"), "\xc3\xa9");
 }
 
-TEST(DatasetNotesTest, NameClassesThatDifferInCaseAlone) {
+TEST(DatasetNotesTest, NameClassesThatDifferInCaseOrSpaceAlone) {
   const TempDir dir;
-  for (const char* name : {"Blue", "blue", "red"}) {
+  for (const char* name : {"Blue", "blue ", "red"}) {
     WriteFile(dir / name + "/a.png", EncodePng(MakeImage(2, 2, 1, 0)));
   }
   EXPECT_THAT(Open(dir.path())->notes(),
-              Contains(HasSubstr("upper and lower case alone: Blue, blue")));
+              Contains(HasSubstr("case or space alone: \"Blue\", \"blue \"")));
 }
 }  // namespace
 }  // namespace pocketune::data

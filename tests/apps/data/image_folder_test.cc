@@ -247,5 +247,12 @@ TEST(ImageFolderTest, IsPassedOverForTheOneNpzInIt) {
   WriteFile(dir / "e.npz", npz);
   EXPECT_THAT(ErrorOf(dir.path()), HasSubstr("several .npz files (got d.npz and e.npz"));
 }
+
+TEST(SplitFolderTest, WithNoClassOfTrainingIsRefused) {
+  const TempDir dir;
+  WriteClasses(dir / "train", {"a", "b"});
+  WriteClasses(dir / "val", {"images"});  // pictures that a list elsewhere labels
+  EXPECT_EQ(ErrorOf(dir.path()), dir.path() + ": no class of val is one of train (got images)");
+}
 }  // namespace
 }  // namespace pocketune::data

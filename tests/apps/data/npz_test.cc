@@ -114,6 +114,9 @@ TEST_F(NpzTest, NamesWhatIsWrongWithAnArray) {
               HasSubstr("bad shape of pictures"));
   EXPECT_THAT(ErrorForArrays(MakeNpy("|u1", "(2, 3, 5, 2)", Noise(60, 1)), y_),
               HasSubstr("bad shape of pictures"));
+  EXPECT_THAT(
+      ErrorForArrays(MakeNpy("|u1", "(2, 3, 5, 7)", Noise(210, 1)), y_),
+      HasSubstr("(got 2x3x5x7, want [N,H,W] or [N,H,W,C], C 1 or 3: x.transpose(0, 2, 3, 1))"));
   EXPECT_THAT(ErrorForArrays(MakeNpy("|u1", "(-2, 3, 5)", Noise(30, 1)), y_),
               HasSubstr("damaged .npy header"));
   EXPECT_THAT(ErrorForArrays(MakeNpy("<f4", "(1, 1, 1)", {0, 0, 0xc0, 0x7f}), y_),
