@@ -218,8 +218,9 @@ absl::Status MatchKnownClasses(const std::string& path, const std::vector<std::s
     const std::string& name = contents->class_names[size_t(sample.label)];
     sample.label = renumbered[size_t(sample.label)];
     if (sample.label >= 0) continue;
-    return BadData(path, absl::StrCat("a class that was not learned (got \"", name, "\", want of ",
-                                      ListNames(known, kNamesInAMessage), ")"));
+    return BadData(
+        path, absl::StrCat("a class that was not learned (got \"", name, "\", want of the classes ",
+                           ListNames(known, kNamesInAMessage), ")"));
   }
   contents->class_names = known;
   return absl::OkStatus();

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "apps/data/file_io.h"
 
 namespace pocketune::data {
@@ -19,7 +20,9 @@ constexpr double kDarkest = 32;
 
 bool IsBytes(const NpyArray& array) { return array.kind == 'u' && array.elem_bytes == 1; }
 
-std::string RangeText(double low, double high) { return absl::StrCat("got ", low, " to ", high); }
+std::string RangeText(double low, double high) {
+  return absl::StrFormat("got %.9g to %.9g", low, high);
+}
 
 }  // namespace
 

@@ -88,7 +88,8 @@ TEST_F(DataCommandTest, EvaluationMatchesClassesByName) {
       RunPocketune({"eval", "--checkpoint", File("run"), "--data", File("more")});
   EXPECT_EQ(result.exit_code, 4);
   ExpectOneLine(result.err);
-  EXPECT_THAT(result.err, HasSubstr("a class that was not learned (got \"cat\", want of 9, 10)"));
+  EXPECT_THAT(result.err,
+              HasSubstr("a class that was not learned (got \"cat\", want of the classes 9, 10)"));
 }
 
 TEST_F(DataCommandTest, WhatCannotBeReadEndsWithItsReason) {

@@ -51,8 +51,9 @@ TEST(KnownClassesTest, NameAClassThatWasNotLearned) {
   WriteImageFolder(dir.path(), 1);
   DatasetOptions options;
   options.known_classes = {"ant", "cat"};
-  EXPECT_THAT(ErrorOf(dir.path(), options),
-              HasSubstr("a class that was not learned (got \"bee\", want of ant, cat)"));
+  EXPECT_THAT(
+      ErrorOf(dir.path(), options),
+      HasSubstr("a class that was not learned (got \"bee\", want of the classes ant, cat)"));
 }
 
 TEST(KnownClassesTest, AreMatchedForArraysToo) {
