@@ -35,15 +35,14 @@ Status WriteAll(int fd, std::span<const uint8_t> bytes) {
   return OkStatus();
 }
 
-Status WriteAndSync(const char* path, std::span<const std::span<const uint8_t>> chunks) {
+// Makes a new file of what `write`, which gets it open, puts there.
+template <typename Write>
+Status CreateAndSync(const char* path, const Write& write) {
   unlink(path);  // of a writer that was killed; whatever cannot go makes the next call fail
   const int fd = Uninterrupted(
       [&] { return open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600); });
   if (fd < 0) return SystemError("creating a temporary file failed");
-  Status status;
-  for (const std::span<const uint8_t> chunk : chunks) {
-    if (status.ok()) status = WriteAll(fd, chunk);
-  }
+  Status status = write(fd);
   if (status.ok() && Uninterrupted([&] { return fsync(fd); }) != 0) {
     status = SystemError("fsync of a file failed");
   }
@@ -66,6 +65,21 @@ Status SyncDirectoryOf(const std::string& path) {
   }
   close(fd);
   return status;
+}
+
+// CreateAndSync beside `path`, which then takes the place of what was there.
+template <typename Write>
+Status ReplaceFile(const char* path, const Write& write) {
+  const std::string temporary = std::string(path) + ".tmp";
+  Status status = CreateAndSync(temporary.c_str(), write);
+  if (status.ok() && rename(temporary.c_str(), path) != 0) {
+    status = SystemError("renaming a temporary file failed");
+  }
+  if (!status.ok()) {
+    unlink(temporary.c_str());
+    return status;
+  }
+  return SyncDirectoryOf(path);
 }
 
 }  // namespace
@@ -127,16 +141,30 @@ Result<std::vector<uint8_t>> ReadFile(const char* path, int64_t max_bytes) {
 }
 
 Status WriteFileAtomically(const char* path, std::span<const std::span<const uint8_t>> chunks) {
-  const std::string temporary = std::string(path) + ".tmp";
-  Status status = WriteAndSync(temporary.c_str(), chunks);
-  if (status.ok() && rename(temporary.c_str(), path) != 0) {
-    status = SystemError("renaming a temporary file failed");
-  }
-  if (!status.ok()) {
-    unlink(temporary.c_str());
+  return ReplaceFile(path, [&](int fd) {
+    Status status;
+    for (const std::span<const uint8_t> chunk : chunks) {
+      if (status.ok()) status = WriteAll(fd, chunk);
+    }
     return status;
-  }
-  return SyncDirectoryOf(path);
+  });
+}
+
+Status CopyFileAtomically(const char* from, const char* path) {
+  const Result<ReadableFile> file = ReadableFile::Open(from);
+  if (!file.ok()) return file.status();
+  const int64_t bytes = file.value().bytes();
+  std::vector<uint8_t> buffer(static_cast<size_t>(std::min(bytes, kReadBufferBytes)));
+  return ReplaceFile(path, [&](int fd) {
+    for (int64_t done = 0; done < bytes;) {
+      const int64_t n = std::min(bytes - done, kReadBufferBytes);
+      const std::span<uint8_t> part(buffer.data(), static_cast<size_t>(n));
+      PT_RETURN_IF_ERROR(file.value().ReadAt(done, part));
+      PT_RETURN_IF_ERROR(WriteAll(fd, part));
+      done += n;
+    }
+    return OkStatus();
+  });
 }
 
 }  // namespace pocketune

@@ -49,4 +49,8 @@ Result<std::vector<uint8_t>> ReadFile(const char* path, int64_t max_bytes);
 // holds the new bytes, but a power cut may bring the old ones back.
 Status WriteFileAtomically(const char* path, std::span<const std::span<const uint8_t>> chunks);
 
+// The same with the bytes of the file `from`, which is not in memory at any time. Errors as
+// ReadableFile's too.
+Status CopyFileAtomically(const char* from, const char* path);
+
 }  // namespace pocketune

@@ -35,6 +35,11 @@ Status StatusOfFaults(uint32_t faults) {
   return OkStatus();
 }
 
+SessionMemory MemoryOf(const fb::Plan& plan) {
+  return {plan.arena_bytes(),  plan.param_bytes(),          plan.optimizer_bytes(),
+          plan.packed_bytes(), plan.predicted_peak_bytes(), plan.slots()};
+}
+
 }  // namespace
 
 // In an order in which each member outlives those that point to it.
@@ -176,6 +181,21 @@ Result<std::unique_ptr<Session>> Session::Open(const char* plan_path,
   auto impl = std::make_unique<Impl>(options, std::move(file.value()));
   PT_RETURN_IF_ERROR(impl->Build());
   return std::unique_ptr<Session>(new Session(std::move(impl)));
+}
+
+Result<PlanSummary> Session::Summarize(const char* plan_path) {
+  const Result<PlanFile> file = PlanFile::Open(plan_path);
+  if (!file.ok()) return file.status();
+  const fb::Plan& plan = file.value().plan();
+  PlanSummary summary = {MemoryOf(plan), Shape(), std::string(TextOf(plan.metadata()))};
+  for (const fb::Schedule* schedule : *plan.schedules()) {
+    for (const fb::Port* port : *schedule->inputs()) {
+      if (TextOf(port->name()) != "image") continue;
+      summary.image =
+          ShapeOf(*schedule->tensors()->Get(static_cast<uint32_t>(port->tensor()))->dims());
+    }
+  }
+  return summary;
 }
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -339,11 +359,7 @@ Status Session::Restore(const char* path, std::string* user) {
   return OkStatus();
 }
 
-SessionMemory Session::memory() const {
-  const fb::Plan& plan = impl_->plan();
-  return {plan.arena_bytes(),  plan.param_bytes(),          plan.optimizer_bytes(),
-          plan.packed_bytes(), plan.predicted_peak_bytes(), plan.slots()};
-}
+SessionMemory Session::memory() const { return MemoryOf(impl_->plan()); }
 
 std::string_view Session::metadata() const { return TextOf(impl_->plan().metadata()); }
 

@@ -64,6 +64,13 @@ struct PrefixInfo {
   int64_t rest_macs = 0;  // per sample, what it still does
 };
 
+// What a plan says of itself.
+struct PlanSummary {
+  SessionMemory memory;
+  Shape image;           // the input "image", [N,H,W,C]; rank 0 where the plan has none
+  std::string metadata;  // as Session::metadata
+};
+
 // Not thread-safe: one caller at a time. A step allocates nothing.
 class Session {
  public:
@@ -74,6 +81,9 @@ class Session {
   // version; detail = index of the step), RESOURCE_EXHAUSTED (no memory).
   static Result<std::unique_ptr<Session>> Open(const char* plan_path,
                                                const SessionOptions& options);
+  // Verifies the plan, without the memory that a session of it would take. Errors as Open, but that
+  // kernels are not looked for.
+  static Result<PlanSummary> Summarize(const char* plan_path);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;

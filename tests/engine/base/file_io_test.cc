@@ -37,6 +37,29 @@ TEST(FileIoTest, WritesTheChunksOneAfterTheOther) {
   EXPECT_EQ(test::ReadBytes(path), want);
 }
 
+TEST(FileIoTest, CopiesAFileOverAnother) {
+  const test::TempFolder folder;
+  const std::string from = folder.File("from"), to = folder.File("to");
+  for (const size_t bytes : {size_t{0}, size_t{1}, size_t{64 << 10}, size_t{200003}}) {
+    test::WriteBytes(from, Pattern(bytes));
+    test::WriteBytes(to, Pattern(77));
+    ASSERT_TRUE(CopyFileAtomically(from.c_str(), to.c_str()).ok()) << bytes;
+    EXPECT_EQ(test::ReadBytes(to), Pattern(bytes));
+  }
+  EXPECT_FALSE(std::filesystem::exists(to + ".tmp"));
+}
+
+TEST(FileIoTest, ACopyThatFailsLeavesTheFileAsItWas) {
+  const test::TempFolder folder;
+  const std::string to = folder.File("to");
+  test::WriteBytes(to, Pattern(77));
+  EXPECT_EQ(CopyFileAtomically(folder.File("absent").c_str(), to.c_str()).code(),
+            StatusCode::kNotFound);
+  test::WriteBytes(folder.File("from"), Pattern(9000));
+  EXPECT_FALSE(CopyFileAtomically(folder.File("from").c_str(), folder.File("no/to").c_str()).ok());
+  EXPECT_EQ(test::ReadBytes(to), Pattern(77));
+}
+
 TEST(FileIoTest, MakesFilesThatOnlyTheUserCanRead) {
   const test::TempFolder folder;
   ASSERT_TRUE(WriteOne(folder.File("x"), Pattern(5)).ok());

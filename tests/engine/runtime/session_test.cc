@@ -219,6 +219,18 @@ TEST(SessionTest, DescribesItself) {
   EXPECT_EQ(session->memory().slots, 4);
 }
 
+TEST(SessionTest, APlanIsSummarizedWithoutASession) {
+  TinySession session;
+  const std::string path = session.folder().File("plan");
+  const Result<PlanSummary> plan = Session::Summarize(path.c_str());
+  ASSERT_TRUE(plan.ok()) << plan.status().message();
+  EXPECT_EQ(plan.value().metadata, session->metadata());
+  EXPECT_EQ(plan.value().image, session->inputs("train")[0].shape);
+  EXPECT_EQ(plan.value().memory.optimizer_bytes, 192);
+  EXPECT_EQ(plan.value().memory.predicted_peak_bytes, session->memory().predicted_peak_bytes);
+  EXPECT_EQ(Session::Summarize((path + ".none").c_str()).status().code(), StatusCode::kNotFound);
+}
+
 TEST(SessionTest, TimesTheStepsOfTheTrainingSchedule) {
   TinySession session;
   session->set_profiling(true);
