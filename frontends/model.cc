@@ -2,10 +2,15 @@
 
 #include <utility>
 
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "frontends/weights/weights.h"
 
 namespace pocketune {
 namespace {
+
+constexpr char kDetail[] = "pocketune/detail";
 
 absl::Status Load(const std::string& path, ModelSpec* spec, Graph* graph, WeightsReport* report) {
   absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
@@ -20,6 +25,18 @@ absl::Status Load(const std::string& path, ModelSpec* spec, Graph* graph, Weight
 }
 
 }  // namespace
+
+absl::Status WithDetail(absl::Status status, int64_t detail) {
+  status.SetPayload(kDetail, absl::Cord(absl::StrCat(detail)));
+  return status;
+}
+
+int64_t DetailOf(const absl::Status& status) {
+  int64_t detail = 0;
+  const auto payload = status.GetPayload(kDetail);
+  const bool found = payload.has_value() && absl::SimpleAtoi(std::string(*payload), &detail);
+  return found ? detail : 0;
+}
 
 std::vector<ModelListing> ListModels() {
   std::vector<ModelListing> listings;

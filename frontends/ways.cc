@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "frontends/micro_batch.h"
+#include "frontends/model.h"
 
 namespace pocketune {
 namespace {
@@ -175,8 +176,10 @@ absl::StatusOr<TrainPlan> FitTraining(const Compilation& c, const Ways& ways, Me
     if (!status.ok()) return status;
   }
   if (!best.has_value()) {
-    return absl::OutOfRangeError(absl::StrCat("memory: no plan is so small (got ", budget,
-                                              " bytes, want at least ", smallest, ")"));
+    return WithDetail(
+        absl::OutOfRangeError(absl::StrCat("memory: no plan is so small (got ", budget,
+                                           " bytes, want at least ", smallest, ")")),
+        smallest);
   }
   *trade = TradeOf(*asked, *best, budget, c.model.spec.batch);
   return *std::move(best);

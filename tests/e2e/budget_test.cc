@@ -27,11 +27,12 @@ std::vector<float> TrainedWith(const Plan& plan, int steps) {
   return session.Train(steps);
 }
 
-// The number that ends a refusal.
+// The number that ends a refusal, and is its detail.
 int64_t SmallestOf(const Case& c) {
   const Outcome<Plan> none = CompileCase(c, 1);
   EXPECT_EQ(none.code(), StatusCode::kOutOfRange) << none.message();
-  return std::stoll(none.message().substr(none.message().rfind(' ') + 1));
+  EXPECT_EQ(none.detail(), std::stoll(none.message().substr(none.message().rfind(' ') + 1)));
+  return none.detail();
 }
 
 TEST(BudgetTest, PlansThatComputeAgainTrainToTheSameBits) {

@@ -130,7 +130,7 @@ struct Plan {
 // Compiles the schedules "train" and "eval" for the model's batch size. `metadata` is a JSON object
 // of the caller's that the plan carries along; the compiler adds what it needs. Errors name the op
 // and the tensor; OUT_OF_RANGE where no plan fits in Target::memory_bytes, with the smallest number
-// that would do. Thread-safe.
+// that would do, which is the detail, too. Thread-safe.
 Outcome<Plan> Compile(const Model& model, const TrainSpec& spec, const Target& target,
                       const std::string& metadata = "{}");
 

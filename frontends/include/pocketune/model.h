@@ -18,11 +18,13 @@ template <typename T>
 class [[nodiscard]] Outcome {
  public:
   Outcome(T value) : value_(std::move(value)) {}  // NOLINT: values convert by design
-  Outcome(StatusCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  Outcome(StatusCode code, std::string message, int64_t detail = 0)
+      : code_(code), message_(std::move(message)), detail_(detail) {}
 
   bool ok() const { return value_.has_value(); }
   StatusCode code() const { return code_; }
   const std::string& message() const { return message_; }
+  int64_t detail() const { return detail_; }  // a number that the message names, where stated
   T& value() { return *value_; }
   const T& value() const { return *value_; }
   T* operator->() { return &*value_; }
@@ -32,6 +34,7 @@ class [[nodiscard]] Outcome {
   std::optional<T> value_;
   StatusCode code_ = StatusCode::kOk;
   std::string message_;
+  int64_t detail_ = 0;
 };
 
 // What to build. Zeros stand for the model's defaults.
