@@ -279,12 +279,29 @@ void Dataset::AddBalanceNotes() {
 
 absl::Status Dataset::DecodeImage(int64_t index, const DecodeHint& hint, Image* out) const {
   if (!in_memory()) {
-    return DecodeImageFile(absl::StrCat(contents_->root, "/", samples()[index].name), hint, out);
+    return DecodeImageFile(PathOf(index), hint, out);
   }
   out->Reset(contents_->height, contents_->width, contents_->channels);
   const std::span<const uint8_t> pixels = PixelsOf(index);
   std::memcpy(out->pixels.data(), pixels.data(), pixels.size());
   return absl::OkStatus();
+}
+
+std::string Dataset::PathOf(int64_t index) const {
+  return absl::StrCat(contents_->root, "/", samples()[index].name);
+}
+
+int64_t Dataset::HeldBytes() const {
+  constexpr int64_t kAllocationBytes = 32;  // of the allocator's
+  auto bytes = int64_t(samples().capacity() * sizeof(Sample));
+  for (const Sample& sample : samples()) {
+    bytes += int64_t(sample.name.capacity()) + kAllocationBytes;
+  }
+  for (const std::vector<int64_t>& indices : indices_) {
+    bytes += int64_t(indices.capacity() * sizeof(int64_t));
+  }
+  for (const PixelBlock& block : contents_->blocks) bytes += int64_t(block.pixels.capacity());
+  return bytes;
 }
 
 std::span<const uint8_t> Dataset::PixelsOf(int64_t index) const {
@@ -301,7 +318,7 @@ absl::StatusOr<uint64_t> Dataset::ContentChecksum(int64_t index) const {
     const std::span<const uint8_t> pixels = PixelsOf(index);
     return Checksum(pixels.data(), pixels.size());
   }
-  const std::string path = absl::StrCat(contents_->root, "/", samples()[index].name);
+  const std::string path = PathOf(index);
   absl::StatusOr<ReadOnlyFile> file = ReadOnlyFile::Open(path);
   if (!file.ok()) return file.status();
   ChecksumStream checksum;

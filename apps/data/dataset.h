@@ -72,6 +72,10 @@ class Dataset {
   // NOT_FOUND where it cannot be read. Allocates only where `*out` is too small, or for the file's
   // bytes.
   absl::Status DecodeImage(int64_t index, const DecodeHint& hint, Image* out) const;
+  // Where sample `index` is read from; in memory nowhere.
+  std::string PathOf(int64_t index) const;
+  // Memory that the opened data take: pixels, names, labels, lists.
+  int64_t HeldBytes() const;
   // Checksum of what sample `index` is decoded from: its file's bytes, or its pixels in memory.
   // UNAVAILABLE or NOT_FOUND where it cannot be read.
   absl::StatusOr<uint64_t> ContentChecksum(int64_t index) const;

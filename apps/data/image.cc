@@ -96,7 +96,9 @@ void Image::Reset(int h, int w, int c) {
   height = h;
   width = w;
   channels = c;
-  pixels.resize(size_t(h) * w * c);
+  const size_t bytes = size_t(h) * w * c;
+  if (bytes > pixels.capacity()) std::vector<uint8_t>().swap(pixels);  // never both at once
+  pixels.resize(bytes);
 }
 
 bool HasPictureName(const std::string& name) {

@@ -20,6 +20,14 @@
 
 namespace pocketune::data {
 
+// How far a loader works ahead.
+struct LoaderSize {
+  LoaderSize(int loader_threads, int batches = 3)  // NOLINT: most callers choose threads alone
+      : threads(loader_threads), queue_batches(batches) {}
+  int threads;        // 1 to 64, beside the caller's
+  int queue_batches;  // batches in memory, 2 to 16: one in use, the others being filled
+};
+
 struct LoaderOptions {
   Split split = Split::kTrain;
   int64_t batch = 1;
