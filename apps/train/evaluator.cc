@@ -51,9 +51,11 @@ std::vector<double> Probabilities(std::span<const float> logits) {
 
 absl::StatusOr<Evaluation> Evaluate(Session& session, const data::Dataset& dataset,
                                     const data::Transform& transform, data::Split split,
-                                    int64_t batch, int loader_threads, PrefixCache* cache) {
+                                    int64_t batch, data::LoaderSize loader_size,
+                                    PrefixCache* cache) {
   data::LoaderOptions options = data::LoaderOptions::Eval(split, batch);
-  options.threads = loader_threads;
+  options.threads = loader_size.threads;
+  options.queue_batches = loader_size.queue_batches;
   if (cache != nullptr) options.known_bad = cache->bad();
   absl::StatusOr<std::unique_ptr<data::BatchLoader>> loader =
       data::BatchLoader::Create(&dataset, transform, options);

@@ -33,7 +33,7 @@ Shape ImageShape(const Session& session, std::string_view schedule);
 // With a filled `cache` of that split and schedule no picture is loaded.
 absl::StatusOr<Evaluation> Evaluate(Session& session, const data::Dataset& dataset,
                                     const data::Transform& transform, data::Split split,
-                                    int64_t batch, int loader_threads,
+                                    int64_t batch, data::LoaderSize loader_size,
                                     PrefixCache* cache = nullptr);
 
 // Indices of the `k` largest of logits[classes], best first; ties go to the lower index.

@@ -74,6 +74,16 @@ bool PrefixCache::Pays(const PrefixInfo& prefix) {
          double(prefix.macs) / kMacsPerSecond > double(prefix.row_bytes) / kRowBytesPerSecond;
 }
 
+int64_t PrefixCache::UpkeepBytes(const Source& source) {
+  constexpr int64_t kPictureBytes = 96;  // of the tables here and in the store, for each way
+  const auto ways = static_cast<int64_t>(WaysOf(source.transform->options()).size());
+  const auto pictures = static_cast<int64_t>(source.dataset->Indices(source.split).size());
+  const int64_t image_bytes = source.transform->elems() * int64_t{sizeof(float)};
+  // CheckPlaces has a batch of both twice; what the loader has is not counted here.
+  return pictures * ways * kPictureBytes +
+         source.batch * (2 * source.session->prefix(source.schedule).row_bytes + image_bytes);
+}
+
 PrefixCache::PrefixCache(const Source& source, const Notes& note)
     : source_(source),
       note_(note),
@@ -93,16 +103,23 @@ std::unique_ptr<PrefixCache> PrefixCache::Open(const Source& source,
                                                const std::string& own_path, const Notes& note) {
   if (source.session->prefix(source.schedule).row_bytes == 0) return nullptr;
   if (RowsOfPicture(source.transform->options()) == 0) return nullptr;
+  const int64_t upkeep = options.counts_upkeep ? UpkeepBytes(source) : 0;
+  if (upkeep > options.memory_bytes) {
+    note(absl::StrCat("prefix cache: off, it takes ", Megabytes(upkeep), " beside its rows, of ",
+                      Megabytes(options.memory_bytes), " left"));
+    return nullptr;
+  }
+  const int64_t row_bytes = options.memory_bytes - upkeep;
   std::unique_ptr<PrefixCache> cache(new PrefixCache(source, note));
   if (options.where != "auto" && cache->UseFile(options.where)) return cache;
-  if (cache->bytes() <= options.memory_bytes && cache->UseMemory()) return cache;
+  if (cache->bytes() <= row_bytes && cache->UseMemory()) return cache;
   if (options.where != "auto") return nullptr;
   const int64_t file_bytes = RowFileBytes(cache->spec_.rows, cache->spec_.row_bytes);
   const int64_t limit = std::min(options.file_bytes, FreeBytesBeside(own_path) / 2);
   if (file_bytes > limit) {
     note(absl::StrCat("prefix cache: off, what the frozen layers make of ",
                       cache->picture_of_.size(), " pictures has no room (got ",
-                      Megabytes(file_bytes), ", want at most ", Megabytes(options.memory_bytes),
+                      Megabytes(file_bytes), ", want at most ", Megabytes(row_bytes),
                       " in memory or ", Megabytes(limit), " on disk)"));
     return nullptr;
   }
@@ -163,15 +180,17 @@ std::vector<int64_t> PrefixCache::ToCompute(const data::Augmentation& augmentati
   return samples;
 }
 
-absl::Status PrefixCache::Fill(int loader_threads, const std::function<bool()>& stop) {
-  for (const data::Augmentation& way : ways_) PT_TRY(FillWith(way, loader_threads, stop));
+absl::Status PrefixCache::Fill(data::LoaderSize loader_size, const std::function<bool()>& stop) {
+  for (const data::Augmentation& way : ways_) PT_TRY(FillWith(way, loader_size, stop));
   return store_->Has(spec_.rows - 1) ? absl::OkStatus() : KeepBlank();
 }
 
-absl::Status PrefixCache::FillWith(const data::Augmentation& augmentation, int loader_threads,
+absl::Status PrefixCache::FillWith(const data::Augmentation& augmentation,
+                                   data::LoaderSize loader_size,
                                    const std::function<bool()>& stop) {
   data::LoaderOptions options = data::LoaderOptions::Eval(source_.split, source_.batch);
-  options.threads = loader_threads;
+  options.threads = loader_size.threads;
+  options.queue_batches = loader_size.queue_batches;
   options.samples = ToCompute(augmentation);
   options.augmentation = augmentation;
   options.pictures = source_.pictures;
@@ -191,7 +210,7 @@ absl::Status PrefixCache::FillWith(const data::Augmentation& augmentation, int l
       if (!AgreesWithStored(**next)) {
         note_("prefix cache: the file's rows are not what this machine computes; begun anew");
         store_->Clear();
-        return Fill(loader_threads, stop);
+        return Fill(loader_size, stop);
       }
     } else {
       PT_TRY(Compute((*next)->images));

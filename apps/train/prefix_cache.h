@@ -18,6 +18,7 @@ namespace pocketune {
 struct PrefixCacheOptions {
   std::string where = "off";  // off, auto, or the path of a file
   int64_t memory_bytes = int64_t{512} << 20;
+  bool counts_upkeep = false;  // memory_bytes bounds all that the cache takes, not its rows alone
   int64_t file_bytes = int64_t{4} << 30;  // of a file that nobody asked for by name
 };
 
@@ -39,6 +40,8 @@ class PrefixCache {
 
   // Rows that a picture has: in how many ways the transform may augment it. 0: too many to keep.
   static int RowsOfPicture(const data::TransformOptions& transform);
+  // Memory that a cache takes beside its rows, in memory or in a file.
+  static int64_t UpkeepBytes(const Source& source);
   // Does a row save more than it costs to read?
   static bool Pays(const PrefixInfo& prefix);
   // Chooses memory or a file; `own_path` is for one that nobody asked for. nullptr where there is
@@ -51,7 +54,7 @@ class PrefixCache {
 
   // Computes the rows that are not there. `stop` is asked between batches: CANCELLED. After any
   // error the cache is of no use.
-  absl::Status Fill(int loader_threads, const std::function<bool()>& stop);
+  absl::Status Fill(data::LoaderSize loader_size, const std::function<bool()>& stop);
   // Pictures that cannot be decoded, and why.
   const std::map<int64_t, std::string>& bad() const { return bad_; }
   // The next step of the schedule starts from the rows of the batch's samples. Errors as
@@ -73,7 +76,7 @@ class PrefixCache {
   bool UseFile(const std::string& path);
   bool UseMemory();
   absl::Status Describe();
-  absl::Status FillWith(const data::Augmentation& augmentation, int loader_threads,
+  absl::Status FillWith(const data::Augmentation& augmentation, data::LoaderSize loader_size,
                         const std::function<bool()>& stop);
   std::vector<int64_t> ToCompute(const data::Augmentation& augmentation) const;
   absl::Status Compute(const std::vector<float>& images);

@@ -62,6 +62,10 @@ absl::Status RunFolder::WritePlan(const Plan& plan) const {
   return WriteText(plan_path(), plan.bytes);
 }
 
+absl::Status RunFolder::TakePlan(const std::string& path) const {
+  return As(ExitCode::kIo, plan_path(), CopyFileAtomically(path.c_str(), plan_path().c_str()));
+}
+
 absl::Status RunFolder::WriteSpec(const Json& json) const {
   return WriteText(path_ + "/spec.json", json.dump(2, ' ', false, Json::error_handler_t::replace));
 }

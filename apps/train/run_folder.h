@@ -36,6 +36,8 @@ class RunFolder {
   static bool HoldsRun(const std::string& path);
 
   absl::Status WritePlan(const Plan& plan) const;
+  // The same with a copy of the plan file `path`.
+  absl::Status TakePlan(const std::string& path) const;
   // spec.json: the run's spec and, under "figures", what the compiler decided.
   absl::Status WriteSpec(const nlohmann::json& json) const;
   absl::StatusOr<nlohmann::json> ReadSpec() const;

@@ -13,6 +13,14 @@ namespace {
 
 constexpr int64_t kMaxRollbacks = 3;
 
+// Appends the samples that are not there yet.
+void AddNew(const std::vector<data::SkippedSample>& from, std::vector<data::SkippedSample>* to) {
+  for (const data::SkippedSample& sample : from) {
+    const auto same = [&](const data::SkippedSample& s) { return s.sample == sample.sample; };
+    if (std::none_of(to->begin(), to->end(), same)) to->push_back(sample);
+  }
+}
+
 }  // namespace
 
 Trainer::Trainer(Session* session, const data::Dataset* dataset, const RunSpec& spec,
@@ -41,6 +49,7 @@ absl::Status Trainer::Prepare() {
   const int64_t samples = static_cast<int64_t>(dataset_->Indices(data::Split::kTrain).size());
   loader_options_.drop_last = samples >= batch_;
   loader_options_.threads = options_.loader_threads;
+  loader_options_.queue_batches = options_.queue_batches;
   if (samples == 0) return Fail(ExitCode::kData, "no pictures to train on");
   per_epoch_ = std::max<int64_t>(1, samples / batch_);
 
@@ -57,15 +66,36 @@ absl::Status Trainer::Prepare() {
 }
 
 absl::Status Trainer::MakeLoader(const TrainState& state) {
-  loader_.reset();  // before its threads would stand beside those of the next
+  CloseLoader();  // before its threads would stand beside those of the next
   loader_options_.known_bad.reset();
-  if (train_cache_ != nullptr) loader_options_.known_bad = train_cache_->bad();
+  if (train_cache_ != nullptr) {
+    loader_options_.known_bad = train_cache_->bad();
+  } else if (options_.cache_bytes.has_value()) {
+    SharePictures();
+  }
   absl::StatusOr<std::unique_ptr<data::BatchLoader>> loader =
       data::BatchLoader::Create(dataset_, *train_transform_, loader_options_);
   if (!loader.ok()) return As(ExitCode::kData, loader.status());
   loader_ = *std::move(loader);
   loader_->Seek(state.step / per_epoch_, state.step % per_epoch_);
   return absl::OkStatus();
+}
+
+// In place of a cache of each loader's own: pictures stay when a loader is closed for a while.
+void Trainer::SharePictures() {
+  if (loader_options_.pictures != nullptr) return;
+  const auto samples = static_cast<int64_t>(dataset_->samples().size());
+  const int64_t left = *options_.cache_bytes - cache_memory_ - samples * int64_t{sizeof(void*)};
+  loader_options_.cache_bytes = std::clamp<int64_t>(left, 0, loader_options_.cache_bytes);
+  if (left <= 0 || dataset_->in_memory()) return;
+  loader_options_.pictures =
+      std::make_shared<data::PictureCache>(dataset_->samples().size(), loader_options_.cache_bytes);
+}
+
+void Trainer::CloseLoader() {
+  if (loader_ == nullptr) return;
+  AddNew(loader_->skipped(), &skipped_);
+  loader_.reset();
 }
 
 std::unique_ptr<PrefixCache> Trainer::OpenCache(const char* schedule, data::Split split,
@@ -75,15 +105,21 @@ std::unique_ptr<PrefixCache> Trainer::OpenCache(const char* schedule, data::Spli
   if (dataset_->Indices(split).empty() || prefix.row_bytes == 0) return nullptr;
   if (options.where == "auto" && !PrefixCache::Pays(prefix)) return nullptr;
   options.memory_bytes -= cache_figures_.bytes;  // what is left of both splits' budget
+  if (options_.cache_bytes.has_value()) {
+    options.counts_upkeep = true;
+    options.memory_bytes = std::min(options.memory_bytes, *options_.cache_bytes - cache_memory_);
+  }
   const std::string suffix = split == data::Split::kTrain ? "" : std::string(".") + NameOf(split);
   if (options.where != "auto") options.where += suffix;
-  std::unique_ptr<PrefixCache> cache = PrefixCache::Open(
-      {session_, schedule, dataset_, split, &transform, batch_}, options,
-      folder_->prefix_cache_path() + suffix, [this](const std::string& text) { Note(text); });
+  const PrefixCache::Source source = {session_, schedule, dataset_, split, &transform, batch_};
+  std::unique_ptr<PrefixCache> cache =
+      PrefixCache::Open(source, options, folder_->prefix_cache_path() + suffix,
+                        [this](const std::string& text) { Note(text); });
   if (cache == nullptr) return nullptr;
   const absl::Status filled =
-      cache->Fill(options_.loader_threads, [this] { return Stopped() || OutOfTime(); });
+      cache->Fill(loader_size(), [this] { return Stopped() || OutOfTime(); });
   if (filled.ok()) {
+    cache_memory_ += PrefixCache::UpkeepBytes(source) + (cache->in_file() ? 0 : cache->bytes());
     cache_figures_.bytes += cache->bytes();
     cache_figures_.in_file = cache_figures_.in_file || cache->in_file();
     cache_figures_.computed += cache->computed();
@@ -126,6 +162,7 @@ void Trainer::CloseCaches() {
     if (*cache != nullptr) (*cache)->RemoveOwnFile();
     cache->reset();
   }
+  loader_options_.pictures.reset();
 }
 
 absl::Status Trainer::PrepareData(const TrainState& state) {
@@ -170,6 +207,7 @@ absl::StatusOr<TrainEnd> Trainer::Run(TrainState* state) {
     PT_TRY(KeepBest(state));
     PT_TRY(Save(*state));
   }
+  CloseLoader();
   CloseCaches();
   return early ? TrainEnd::kEarlyStopped : TrainEnd::kFinished;
 }
@@ -181,6 +219,7 @@ bool Trainer::OutOfTime() const {
 }
 
 absl::Status Trainer::Step(TrainState* state) {
+  if (loader_ == nullptr) PT_TRY(MakeLoader(*state));
   absl::StatusOr<const data::Batch*> next = loader_->Next();
   if (!next.ok()) return As(ExitCode::kData, next.status());
   const data::Batch& batch = **next;
@@ -230,6 +269,7 @@ absl::Status Trainer::RollBack(TrainState* state, const Status& fault) {
   const int64_t rollbacks = state->rollbacks + 1;
   const double factor = state->lr_factor / 2;
   const int64_t failed_step = state->step + 1;
+  MakeRoom();
   PT_TRY(folder_->Restore(*session_, state, nullptr));
   if (rollbacks > kMaxRollbacks) {
     return Fail(ExitCode::kNumerics,
@@ -240,13 +280,14 @@ absl::Status Trainer::RollBack(TrainState* state, const Status& fault) {
   state->rollbacks = rollbacks;
   state->lr_factor = factor;
   PT_TRY(Save(*state));  // so that a resumed run does not repeat the mistake
-  loader_->Seek(state->step / per_epoch_, state->step % per_epoch_);
+  if (loader_ != nullptr) loader_->Seek(state->step / per_epoch_, state->step % per_epoch_);
   Note(absl::StrFormat("%s at step %d: rolled back to step %d, learning rate halved (x%g)",
                        fault.message(), failed_step, state->step, factor));
   return absl::OkStatus();
 }
 
 absl::Status Trainer::EndEpoch(TrainState* state) {
+  MakeRoom();
   EpochEvent event;
   event.epoch = (state->step - 1) / per_epoch_;
   event.step = state->step;
@@ -283,7 +324,7 @@ absl::Status Trainer::EndEpoch(TrainState* state) {
 absl::StatusOr<Evaluation> Trainer::Validate() {
   const auto evaluate = [this] {
     return Evaluate(*session_, *dataset_, *eval_transform_, data::Split::kVal, batch_,
-                    options_.loader_threads, val_cache_.get());
+                    loader_size(), val_cache_.get());
   };
   absl::StatusOr<Evaluation> eval = evaluate();
   if (eval.ok() || val_cache_ == nullptr) return eval;
@@ -311,8 +352,9 @@ absl::Status Trainer::Save(const TrainState& state) {
 
 std::vector<std::string> Trainer::Skipped() const {
   std::vector<std::string> lines;
-  if (loader_ == nullptr) return lines;
-  for (const data::SkippedSample& sample : loader_->skipped()) lines.push_back(sample.reason);
+  std::vector<data::SkippedSample> skipped = skipped_;
+  if (loader_ != nullptr) AddNew(loader_->skipped(), &skipped);
+  for (const data::SkippedSample& sample : skipped) lines.push_back(sample.reason);
   return lines;
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,10 @@ enum class TrainEnd : uint8_t { kFinished, kEarlyStopped, kTimeBudget, kSignal }
 
 struct TrainerOptions {
   int loader_threads = 1;
+  int queue_batches = 3;  // of a loader
+  // Where memory is bounded: what the caches of rows and of pictures may take together. Loaders are
+  // then there one at a time, and none while a checkpoint is read.
+  std::optional<int64_t> cache_bytes;
   double time_budget_seconds = 0.0;  // 0: none; stops and saves in time for it
   // Set by a signal handler: the loop saves and ends after the step in flight.
   const std::atomic<int>* stop_signal = nullptr;
@@ -102,7 +107,14 @@ class Trainer {
  private:
   absl::Status Prepare();
   absl::Status PrepareData(const TrainState& state);
+  data::LoaderSize loader_size() const { return {options_.loader_threads, options_.queue_batches}; }
   absl::Status MakeLoader(const TrainState& state);
+  void CloseLoader();
+  // Where memory is bounded, for what comes next.
+  void MakeRoom() {
+    if (options_.cache_bytes.has_value()) CloseLoader();
+  }
+  void SharePictures();
   void OpenCaches(const TrainState& state);
   std::unique_ptr<PrefixCache> OpenCache(const char* schedule, data::Split split,
                                          const data::Transform& transform);
@@ -137,8 +149,10 @@ class Trainer {
   std::unique_ptr<PrefixCache> train_cache_;
   std::unique_ptr<PrefixCache> val_cache_;
   std::unique_ptr<data::BatchLoader> loader_;
+  std::vector<data::SkippedSample> skipped_;  // by loaders that are closed
   PrefixCacheFigures cache_figures_;
-  int64_t saved_step_ = -1;  // what the newest checkpoint holds; -1: there is none
+  int64_t cache_memory_ = 0;  // of both prefix caches, where memory is bounded
+  int64_t saved_step_ = -1;   // what the newest checkpoint holds; -1: there is none
   double start_seconds_ = 0.0;
   double slowest_seconds_ = 0.0;  // of a step or a validation with its save, for the time budget
   std::vector<double> step_ms_;

@@ -219,5 +219,37 @@ TEST(TrainerTest, AFinishedRunStaysAsItIs) {
   EXPECT_EQ(ReadBytes(run.folder().path() + "/checkpoint-b"), b);
 }
 
+TEST(TrainerTest, BoundedMemoryChangesNoBitOfWhatIsLearned) {
+  RunSpec spec = SmallRun();
+  TinyRun free(spec);
+  ASSERT_TRUE(free.Train().ok());
+  for (const int64_t cache_bytes : {int64_t{0}, int64_t{10000}, int64_t{50} << 20}) {
+    SCOPED_TRACE(cache_bytes);
+    TinyRun bounded(spec);
+    TrainerOptions options;
+    options.queue_batches = 2;
+    options.cache_bytes = cache_bytes;
+    ASSERT_TRUE(bounded.Train({}, options).ok());
+    EXPECT_EQ(bounded.Values(), free.Values());
+  }
+}
+
+TEST(TrainerTest, BoundedPrefixCachesGiveTheSameBits) {
+  RunSpec spec = SmallRun();
+  spec.train.scheme = "head";
+  TinyRun free(spec);
+  ASSERT_TRUE(free.Train().ok());
+  for (const int64_t cache_bytes : {int64_t{0}, int64_t{200000}, int64_t{50} << 20}) {
+    SCOPED_TRACE(cache_bytes);
+    TinyRun bounded(spec);
+    TrainerOptions options;
+    options.queue_batches = 2;
+    options.cache_bytes = cache_bytes;
+    options.prefix_cache.where = bounded.File("rows");
+    ASSERT_TRUE(bounded.Train({}, options).ok());
+    EXPECT_EQ(bounded.Values(), free.Values());
+  }
+}
+
 }  // namespace
 }  // namespace pocketune::test
