@@ -29,16 +29,31 @@ absl::StatusOr<Plan> TrialRunner::CompilePlan(const std::string& scheme) const {
 }
 
 absl::StatusOr<PlanFigures> TrialRunner::Compile(const std::string& scheme) const {
+  if (options_.bound.has_value()) return options_.bound->compile(scheme, "", 0);
   absl::StatusOr<Plan> plan = CompilePlan(scheme);
   if (!plan.ok()) return plan.status();
   return plan->figures;
 }
 
-absl::StatusOr<std::unique_ptr<Session>> TrialRunner::Open(const std::string& scheme) const {
+absl::StatusOr<PlanFigures> TrialRunner::WritePlan(const std::string& scheme) const {
+  if (options_.bound.has_value()) {
+    return options_.bound->compile(scheme, options_.plan_path, options_.bound->plan_bytes);
+  }
   absl::StatusOr<Plan> plan = CompilePlan(scheme);
   if (!plan.ok()) return plan.status();
   const Outcome<bool> written = plan->Write(options_.plan_path);
   if (!written.ok()) return As(ExitCode::kIo, written);
+  return plan->figures;
+}
+
+absl::StatusOr<std::unique_ptr<Session>> TrialRunner::Open(const std::string& scheme) {
+  const absl::StatusOr<PlanFigures> figures = WritePlan(scheme);
+  if (!figures.ok()) return figures.status();
+  if (options_.bound.has_value()) {
+    loader_.reset();  // it may be smaller or larger beside this plan
+    pictures_.reset();
+    division_ = options_.bound->divide(figures->predicted_peak_bytes);
+  }
   Result<std::unique_ptr<Session>> session = OpenCpuSession(
       options_.plan_path.c_str(), {.threads = target_.threads, .seed = spec_.seed, .kernels = {}});
   if (!session.ok()) return As(ExitCode::kModel, options_.plan_path, session.status());
@@ -60,34 +75,56 @@ absl::Status TrialRunner::BindLabels(Session& session, const data::Batch& batch)
                          static_cast<int64_t>(batch.weights.size() * sizeof(float))));
 }
 
+// Of training; its pictures stay for the next where memory is not bounded.
+absl::Status TrialRunner::MakeLoader() {
+  if (pictures_ == nullptr) {
+    pictures_ = std::make_shared<data::PictureCache>(dataset_->samples().size(), PictureBytes());
+  }
+  data::LoaderOptions options;
+  options.batch = spec_.model.batch;
+  options.pictures = pictures_;
+  options.seed = spec_.seed;
+  options.threads = division_.loader_threads;
+  options.queue_batches = division_.queue_batches;
+  options.drop_last = true;
+  auto loader = data::BatchLoader::Create(dataset_, *transform_, options);
+  if (!loader.ok()) return As(ExitCode::kData, loader.status());
+  loader_ = *std::move(loader);
+  return absl::OkStatus();
+}
+
+absl::Status TrialRunner::ForEachOfValidation(const OnBatch& fn) const {
+  for (const data::Batch& batch : validation_) PT_TRY(fn(batch));
+  if (!validation_.empty()) return absl::OkStatus();
+  data::LoaderOptions options = data::LoaderOptions::Eval(data::Split::kVal, spec_.model.batch);
+  options.threads = division_.loader_threads;
+  options.queue_batches = division_.queue_batches;
+  auto validation = data::BatchLoader::Create(dataset_, *eval_transform_, options);
+  if (!validation.ok()) return As(ExitCode::kData, validation.status());
+  for (;;) {
+    absl::StatusOr<const data::Batch*> batch = (*validation)->Next();
+    if (!batch.ok()) return As(ExitCode::kData, batch.status());
+    if (*batch == nullptr) return absl::OkStatus();
+    PT_TRY(fn(**batch));
+  }
+}
+
 absl::Status TrialRunner::Prepare() {
   const Shape image = model_->image_shape();
   absl::StatusOr<data::Transform> transform = MakeTransform(spec_.data, image, true);
   if (!transform.ok()) return transform.status();
   transform_ = std::make_unique<data::Transform>(*transform);
-  pictures_ = std::make_shared<data::PictureCache>(dataset_->samples().size(),
-                                                   data::LoaderOptions().cache_bytes);
-  data::LoaderOptions options;
-  options.batch = spec_.model.batch;
-  options.pictures = pictures_;
-  options.seed = spec_.seed;
-  options.threads = std::max(1, target_.threads - 1);
-  options.drop_last = true;
-  auto loader = data::BatchLoader::Create(dataset_, *transform, options);
-  if (!loader.ok()) return As(ExitCode::kData, loader.status());
-  loader_ = *std::move(loader);
-
   transform = MakeTransform(spec_.data, image, false);
   if (!transform.ok()) return transform.status();
-  options = data::LoaderOptions::Eval(data::Split::kVal, spec_.model.batch);
-  options.threads = std::max(1, target_.threads - 1);
-  auto validation = data::BatchLoader::Create(dataset_, *transform, options);
-  if (!validation.ok()) return As(ExitCode::kData, validation.status());
-  for (;;) {
-    absl::StatusOr<const data::Batch*> batch = (*validation)->Next();
-    if (!batch.ok()) return As(ExitCode::kData, batch.status());
-    if (*batch == nullptr) break;
-    validation_.push_back(**batch);
+  eval_transform_ = std::make_unique<data::Transform>(*transform);
+  if (!options_.bound.has_value()) {
+    division_ = {.loader_threads = std::max(1, target_.threads - 1), .queue_batches = 3};
+    std::vector<data::Batch> all;
+    PT_TRY(ForEachOfValidation([&](const data::Batch& batch) {
+      all.push_back(batch);
+      return absl::OkStatus();
+    }));
+    validation_ = std::move(all);
   }
 
   absl::StatusOr<std::unique_ptr<Session>> session = Open("head");
@@ -113,13 +150,29 @@ absl::StatusOr<std::unique_ptr<PrefixCache>> TrialRunner::FillCache(Session& ses
   const PrefixCache::Source source = {
       &session,         "train",           dataset_, data::Split::kTrain,
       transform_.get(), spec_.model.batch, pictures_};
-  std::unique_ptr<PrefixCache> cache = PrefixCache::Open(
-      source, {.where = "auto", .file_bytes = 0}, options_.plan_path, [](const std::string&) {});
+  PrefixCacheOptions options = {.where = "auto", .file_bytes = 0};
+  if (options_.bound.has_value()) {
+    options.memory_bytes = division_.cache_bytes - PictureBytes();
+    options.counts_upkeep = true;
+  }
+  std::unique_ptr<PrefixCache> cache =
+      PrefixCache::Open(source, options, options_.plan_path, [](const std::string&) {});
   if (cache == nullptr) return nullptr;
-  const absl::Status filled =
-      cache->Fill(std::max(1, target_.threads - 1), [this] { return Stopped(); });
+  const absl::Status filled = cache->Fill({division_.loader_threads, division_.queue_batches},
+                                          [this] { return Stopped(); });
   if (absl::IsCancelled(filled)) return filled;
   return filled.ok() ? std::move(cache) : nullptr;
+}
+
+// The cache for the steps from `step` on, for which the loader then stands ready again.
+absl::StatusOr<std::unique_ptr<PrefixCache>> TrialRunner::CacheFrom(Session& session,
+                                                                    int64_t step) {
+  if (options_.bound.has_value()) loader_.reset();
+  absl::StatusOr<std::unique_ptr<PrefixCache>> cache = FillCache(session);
+  if (!cache.ok() || loader_ != nullptr) return cache;
+  PT_TRY(MakeLoader());
+  loader_->Seek(step / loader_->batches_per_epoch(), step % loader_->batches_per_epoch());
+  return cache;
 }
 
 absl::StatusOr<bool> TrialRunner::Train(Session& session, int64_t steps, double* step_ms) {
@@ -127,11 +180,12 @@ absl::StatusOr<bool> TrialRunner::Train(Session& session, int64_t steps, double*
   const LrSchedule schedule = {.base = spec_.lr, .total_steps = steps};
   std::unique_ptr<PrefixCache> cache;
   std::vector<double> times;
+  if (loader_ == nullptr) PT_TRY(MakeLoader());
   loader_->Seek(0, 0);
   for (int64_t step = 0; step < steps; ++step) {
     if (Stopped()) return absl::CancelledError("stopped by a signal");
     if (step == kTimedSteps && steps > kTimedSteps + loader_->batches_per_epoch()) {
-      absl::StatusOr<std::unique_ptr<PrefixCache>> filled = FillCache(session);
+      absl::StatusOr<std::unique_ptr<PrefixCache>> filled = CacheFrom(session, step);
       if (!filled.ok()) return filled.status();
       cache = *std::move(filled);
     }
@@ -152,24 +206,27 @@ absl::StatusOr<bool> TrialRunner::Train(Session& session, int64_t steps, double*
   return true;
 }
 
-absl::StatusOr<TrialResult> TrialRunner::Evaluate(Session& session) const {
+absl::StatusOr<TrialResult> TrialRunner::Evaluate(Session& session) {
+  if (options_.bound.has_value()) loader_.reset();
   TrialResult result;
-  int64_t classes = model_->spec().classes, samples = 0, correct = 0;
-  std::vector<float> logits(static_cast<size_t>(spec_.model.batch * classes));
-  for (const data::Batch& batch : validation_) {
+  const auto classes = static_cast<size_t>(model_->spec().classes);
+  int64_t samples = 0, correct = 0;
+  std::vector<float> logits(static_cast<size_t>(spec_.model.batch) * classes);
+  const auto count = [&](const data::Batch& batch) -> absl::Status {
     PT_TRY(BindImages(session, batch));
     PT_TRY(As(ExitCode::kInternal, "search", session.Predict()));
     PT_TRY(As(ExitCode::kInternal, "search", session.Read("eval", "logits", logits)));
     for (size_t i = 0; i < batch.labels.size(); ++i) {
       if (batch.weights[i] == 0.0f) continue;
-      const auto row =
-          std::span(logits).subspan(i * static_cast<size_t>(classes), static_cast<size_t>(classes));
+      const auto row = std::span(logits).subspan(i * classes, classes);
       const double p = Probabilities(row)[static_cast<size_t>(batch.labels[i])];
       result.val_loss -= std::log(std::max(p, 1e-300));
       correct += TopClasses(row, 1)[0] == batch.labels[i];
       ++samples;
     }
-  }
+    return absl::OkStatus();
+  };
+  PT_TRY(ForEachOfValidation(count));
   if (samples == 0)
     return Fail(ExitCode::kData, "search: no picture of the validation split is good");
   result.val_loss /= static_cast<double>(samples);

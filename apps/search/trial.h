@@ -1,8 +1,11 @@
 // Short trainings that say what a scheme is worth.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "apps/data/loader.h"
 #include "apps/train/prefix_cache.h"
+#include "apps/train/process_budget.h"
 #include "apps/train/run_spec.h"
 #include "pocketune/compiler.h"
 #include "pocketune/session.h"
@@ -22,10 +26,24 @@ struct TrialResult {
   double step_ms = 0.0;  // of a whole step, from the picture on; median
 };
 
+// What bounds the memory of trials.
+struct TrialBound {
+  // Compiles the scheme for a peak of at most `plan_bytes` (0: any) into the file `path` (empty:
+  // none) where that takes none of this process's memory. kBudget where no plan is so small.
+  std::function<absl::StatusOr<PlanFigures>(const std::string& scheme, const std::string& path,
+                                            int64_t plan_bytes)>
+      compile;
+  int64_t plan_bytes = 0;  // of a plan's peak, at most
+  // How loaders and caches divide what a plan of that peak leaves.
+  std::function<Division(int64_t plan_peak)> divide;
+};
+
 struct TrialOptions {
   int64_t head_steps = 0;    // of the classifier alone, which all trials start behind
   std::string plan_path;     // a file to write plans to
   bool cache_prefix = true;  // keep what frozen layers make of the pictures
+  // Where it is there, loaders stand one at a time, and validation reads its pictures each time.
+  std::optional<TrialBound> bound;
   // Set by a signal handler: the trial at hand is given up.
   const std::atomic<int>* stop_signal = nullptr;
 };
@@ -42,7 +60,8 @@ class TrialRunner {
 
   // Reads the validation pictures and trains the classifier. kData where there are none.
   absl::Status Prepare();
-  // Trains under the scheme for so many steps and evaluates. CANCELLED after the stop signal.
+  // Trains under the scheme for so many steps and evaluates. CANCELLED after the stop signal;
+  // kBudget where no plan is as small as the bound wants.
   absl::StatusOr<TrialResult> Run(const std::string& scheme, int64_t steps);
   // The compiled plan's figures under the scheme.
   absl::StatusOr<PlanFigures> Compile(const std::string& scheme) const;
@@ -51,11 +70,21 @@ class TrialRunner {
   using Values = std::pair<std::string, std::vector<float>>;  // of one parameter
 
   absl::StatusOr<Plan> CompilePlan(const std::string& scheme) const;
-  absl::StatusOr<std::unique_ptr<Session>> Open(const std::string& scheme) const;
+  absl::StatusOr<PlanFigures> WritePlan(const std::string& scheme) const;
+  absl::StatusOr<std::unique_ptr<Session>> Open(const std::string& scheme);
+  absl::Status MakeLoader();
+  // For decoded pictures: half of what a bound leaves for caches, which is enough for each alike.
+  int64_t PictureBytes() const {
+    const int64_t bytes = data::LoaderOptions().cache_bytes;
+    return options_.bound.has_value() ? std::min(bytes, division_.cache_bytes / 2) : bytes;
+  }
+  using OnBatch = std::function<absl::Status(const data::Batch&)>;
+  absl::Status ForEachOfValidation(const OnBatch& fn) const;
   // False where a number was not finite.
   absl::StatusOr<bool> Train(Session& session, int64_t steps, double* step_ms);
   absl::StatusOr<std::unique_ptr<PrefixCache>> FillCache(Session& session) const;
-  absl::StatusOr<TrialResult> Evaluate(Session& session) const;
+  absl::StatusOr<std::unique_ptr<PrefixCache>> CacheFrom(Session& session, int64_t step);
+  absl::StatusOr<TrialResult> Evaluate(Session& session);
   absl::Status BindImages(Session& session, const data::Batch& batch) const;
   absl::Status BindLabels(Session& session, const data::Batch& batch) const;
   bool Stopped() const {
@@ -67,10 +96,12 @@ class TrialRunner {
   RunSpec spec_;
   Target target_;
   TrialOptions options_;
-  std::unique_ptr<data::Transform> transform_;  // of training
+  std::unique_ptr<data::Transform> transform_;       // of training
+  std::unique_ptr<data::Transform> eval_transform_;  // of validation
+  Division division_;                                // of the plan at hand
   std::shared_ptr<data::PictureCache> pictures_;
   std::unique_ptr<data::BatchLoader> loader_;
-  std::vector<data::Batch> validation_;
+  std::vector<data::Batch> validation_;  // all of it, without a bound
   std::vector<Values> head_;
 };
 
