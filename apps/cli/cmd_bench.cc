@@ -82,7 +82,7 @@ absl::StatusOr<std::unique_ptr<CompiledPlan>> CompileToFile(RunSpec* spec,
   if (!model.ok()) return model.status();
   auto compiled = std::make_unique<CompiledPlan>(*std::move(model));
   spec->model = compiled->model.spec();
-  absl::StatusOr<Plan> plan = CompileModel(compiled->model, *spec, flags, {});
+  absl::StatusOr<Plan> plan = CompileModel(compiled->model, *spec, flags, {}, spec->memory_bytes);
   if (!plan.ok()) return plan.status();
   compiled->plan = *std::move(plan);
   Outcome<bool> written = compiled->plan.Write(compiled->file.path());
@@ -123,7 +123,8 @@ absl::Status Report(const RunSpec& spec, const CommonFlags& flags, const BenchFl
   Say(flags, absl::StrFormat("step        %.2f ms median, +- %.2f, of %d steps, %d threads",
                              Median(timing.step_ms), MedianDeviation(timing.step_ms), bench.steps,
                              flags.threads));
-  nlohmann::json json = RunJson(spec, flags, figures, memory, timing.step_ms);
+  nlohmann::json json = RunJson(spec, flags, figures, timing.step_ms);
+  AddMeasurement(memory, &json);
   json["start_compiling_ms"] = start_compiling_ms;
   json["loss_first"] = timing.loss_first;
   json["loss_last"] = timing.loss_last;

@@ -2,6 +2,8 @@
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
 #include "apps/cli/target.h"
+#include "apps/train/process_budget.h"
+#include "engine/base/resident_memory.h"
 
 namespace pocketune::cli {
 namespace {
@@ -50,9 +52,26 @@ DataSpec DataToEvaluate(const DataSpec& of_run, const DataSpec& asked) {
   return data;
 }
 
+// Under a bound: the pictures to judge are a run's own or those that `asked` names.
+TargetFeed FeedOf(const RunSpec& asked, const CommonFlags& flags) {
+  TargetFeed feed = {.bound = FindBound(asked.memory_bytes, flags), .add_demand = {}};
+  feed.add_demand = [asked](const RunSpec& of_plan, const data::Transform& transform,
+                            FeedDemand* demand) -> absl::Status {
+    DataSpec spec = of_plan.data.path.empty() ? asked.data : of_plan.data;
+    if (!asked.data.path.empty()) spec.path = asked.data.path;
+    if (spec.path.empty()) return absl::OkStatus();
+    const auto dataset = ::pocketune::OpenDataset(spec, of_plan.seed);
+    if (!dataset.ok()) return dataset.status();
+    AddData(**dataset, transform, demand);
+    return absl::OkStatus();
+  };
+  return feed;
+}
+
 absl::Status EvalTarget(RunSpec spec, const EvalFlags& eval_flags, CommonFlags flags) {
   PT_TRY(ApplyCommonFlags(&flags));
-  absl::StatusOr<OpenedTarget> target = OpenTarget(eval_flags.checkpoint, spec, flags);
+  absl::StatusOr<OpenedTarget> target =
+      OpenTarget(eval_flags.checkpoint, spec, flags, FeedOf(spec, flags));
   if (!target.ok()) return target.status();
   const DataSpec data_spec = DataToEvaluate(target->spec.data, spec.data);
   if (data_spec.path.empty()) return Fail(ExitCode::kUsage, "--data is required");
@@ -64,7 +83,7 @@ absl::Status EvalTarget(RunSpec spec, const EvalFlags& eval_flags, CommonFlags f
   if (!transform.ok()) return transform.status();
   absl::StatusOr<Evaluation> eval =
       Evaluate(*target->session, **dataset, *transform, ParseSplit(eval_flags.split), image[0],
-               std::max(1, flags.threads - 1));
+               target->loader_size);
   if (!eval.ok()) return eval.status();
   SayEvaluation(flags, eval_flags.split, *eval, (*dataset)->class_names());
   Json per_class = Json::object();
@@ -81,7 +100,9 @@ absl::Status EvalTarget(RunSpec spec, const EvalFlags& eval_flags, CommonFlags f
                           {"loss", eval->loss},
                           {"skipped", eval->skipped},
                           {"per_class", per_class},
-                          {"confusion", eval->confusion}});
+                          {"confusion", eval->confusion},
+                          {"predicted_peak_bytes", target->session->memory().predicted_peak_bytes},
+                          {"process_peak_bytes", PeakResidentBytes()}});
 }
 
 }  // namespace
@@ -99,6 +120,7 @@ void AddEval(CLI::App& app, Run* run) {
       ->check(CLI::IsMember({"train", "val", "test"}));
   AddModelFlags(command, spec.get(), false);
   AddDataFlags(command, &spec->data);
+  AddProcessMemoryFlag(command, spec.get());
   AddCommonFlags(command, flags.get());
   command->callback([=] {
     spec->seed = flags->seed;

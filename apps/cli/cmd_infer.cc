@@ -2,7 +2,9 @@
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
 #include "apps/cli/target.h"
+#include "apps/data/decode_bytes.h"
 #include "apps/data/image.h"
+#include "engine/base/resident_memory.h"
 
 namespace pocketune::cli {
 namespace {
@@ -81,9 +83,23 @@ Json Answer(const CommonFlags& flags, const OpenedTarget& target, const std::str
   return {{"file", file}, {"top", guesses}};
 }
 
+// Under a bound: the largest picture counts.
+TargetFeed FeedOf(const RunSpec& asked, const InferFlags& infer, const CommonFlags& flags) {
+  TargetFeed feed = {.bound = FindBound(asked.memory_bytes, flags), .add_demand = {}};
+  feed.add_demand = [&infer](const RunSpec&, const data::Transform& transform,
+                             FeedDemand* demand) -> absl::Status {
+    for (const std::string& file : infer.files) {
+      demand->decode_bytes = std::max(demand->decode_bytes, data::DecodeBytes(file, transform));
+    }
+    return absl::OkStatus();
+  };
+  return feed;
+}
+
 absl::Status Infer(const RunSpec& spec, const InferFlags& infer, CommonFlags flags) {
   PT_TRY(ApplyCommonFlags(&flags));
-  absl::StatusOr<OpenedTarget> target = OpenTarget(infer.checkpoint, spec, flags);
+  absl::StatusOr<OpenedTarget> target =
+      OpenTarget(infer.checkpoint, spec, flags, FeedOf(spec, infer, flags));
   if (!target.ok()) return target.status();
   const Shape image = ImageShape(*target->session, "eval");
   const DataSpec& data_spec = target->what == "model" ? spec.data : target->spec.data;
@@ -103,7 +119,10 @@ absl::Status Infer(const RunSpec& spec, const InferFlags& infer, CommonFlags fla
                                predictor.LogitsOf(static_cast<int64_t>(i)), infer.top));
     }
   }
-  return EmitJson(flags, {{"model", target->spec.model.name}, {"predictions", answers}});
+  return EmitJson(flags, {{"model", target->spec.model.name},
+                          {"predictions", answers},
+                          {"predicted_peak_bytes", target->session->memory().predicted_peak_bytes},
+                          {"process_peak_bytes", PeakResidentBytes()}});
 }
 
 }  // namespace
@@ -121,6 +140,7 @@ void AddInfer(CLI::App& app, Run* run) {
       ->check(CLI::Range(1, 1000));
   AddModelFlags(command, spec.get(), false);
   AddDataFlags(command, &spec->data);
+  AddProcessMemoryFlag(command, spec.get());
   AddCommonFlags(command, flags.get());
   command->callback([=] {
     spec->seed = flags->seed;

@@ -133,7 +133,7 @@ absl::Status InspectMemoryModel(const RunSpec& spec, const CommonFlags& flags) {
     return As(ExitCode::kUsage, status);
   }
   const ExtraMemory memory = McunetV3Memory(forward);
-  absl::StatusOr<Plan> plan = CompileModel(*model, spec, flags, {});
+  absl::StatusOr<Plan> plan = CompileModel(*model, spec, flags, {}, spec.memory_bytes);
   if (!plan.ok()) return plan.status();
   const PlanFigures& figures = plan->figures;
   Say(flags,

@@ -7,6 +7,8 @@
 #include "absl/strings/strip.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
+#include "apps/cli/memory_bound.h"
+#include "apps/cli/plan_in_child.h"
 #include "apps/cli/progress.h"
 #include "apps/cli/search_outcome.h"
 #include "apps/cli/stop_signal.h"
@@ -18,6 +20,7 @@
 #include "apps/search/picture.h"
 #include "engine/base/clock.h"
 #include "engine/base/file_io.h"
+#include "engine/base/resident_memory.h"
 #include "frontends/model.h"
 
 namespace pocketune::cli {
@@ -56,6 +59,8 @@ class SearchCommand {
       return Fail(ExitCode::kUsage,
                   "--out: want a file to write the scheme to, got the folder " + search_.out);
     }
+    bound_ = FindBound(spec_.memory_bytes, flags_);
+    if (bound_.bytes > 0) KeepHeapSmall();
     PT_TRY(Open());
     PT_TRY(Analyse());
     PT_TRY(search_.extra_memory > 0 ? SelectByModel() : SelectUnderPeak());
@@ -107,12 +112,17 @@ class SearchCommand {
 
   absl::StatusOr<TrialResult> Try(const std::string& key, const Learning& learning, int64_t steps) {
     if (const TrialResult* known = journal_->Find(key)) return *known;
-    if (trained_ == 0) PT_TRY(runner_->Prepare());
+    if (!prepared_) PT_TRY(runner_->Prepare());
+    prepared_ = true;
     const double begin = NowSeconds();
     absl::StatusOr<TrialResult> result = runner_->Run(space_->SchemeText(learning), steps);
     if (absl::IsCancelled(result.status())) {
       return StoppedBySignal(absl::StrCat("stopped by a signal after ", journal_->size(),
                                           " trials; the same command goes on behind them"));
+    }
+    if (ExitCodeOf(result.status()) == ExitCode::kBudget) {
+      Say(flags_, absl::StrCat("not tried   ", key, ": no plan of it fits in the bound"));
+      return TrialResult{.val_loss = std::numeric_limits<double>::infinity()};
     }
     if (!result.ok()) return result.status();
     trial_seconds_ += NowSeconds() - begin;
@@ -121,10 +131,40 @@ class SearchCommand {
     return result;
   }
 
+  // All of this process within the bound: what plans may take, and how the rest is divided.
+  absl::Status BoundTrials(TrialOptions* trial) {
+    absl::StatusOr<FeedDemand> demand =
+        DemandOf(spec_.data, model_->image_shape(), dataset_.get(), flags_, bound_);
+    if (!demand.ok()) return demand.status();
+    demand->dataset_bytes += ParamBytes();  // the model is there as long
+    const ProcessBudget budget(bound_.bytes, bound_.why, *demand);
+    const auto compile = [this](const std::string& scheme, const std::string& path,
+                                int64_t plan_bytes) {
+      RunSpec spec = spec_;
+      spec.train.scheme = scheme;
+      return CompileSchemeInChild(*model_, spec, flags_, plan_bytes, path);
+    };
+    const absl::StatusOr<PlanFigures> head = compile(space_->SchemeText({}), "", 0);
+    if (!head.ok()) return head.status();
+    plan_bytes_ = budget.PlanBytes(0).value_or(0);
+    if (head->predicted_peak_bytes > plan_bytes_) {
+      return budget.TooSmall(head->predicted_peak_bytes, 0);
+    }
+    trial->bound = {.compile = compile,
+                    .plan_bytes = plan_bytes_,
+                    .divide = [budget](int64_t peak) { return *budget.Divide(peak, 0); }};
+    return absl::OkStatus();
+  }
+
+  int64_t ParamBytes() const {
+    return CountParams(model_->impl().forward) * int64_t{sizeof(float)};
+  }
+
   absl::Status Analyse() {
     TrialOptions trial = {.head_steps = search_.trial_steps,
                           .plan_path = plan_.path(),
                           .stop_signal = &CatchStopSignals()};
+    if (bound_.bytes > 0) PT_TRY(BoundTrials(&trial));
     const Target target = {.threads = flags_.threads, .isa = flags_.isa};
     runner_ = std::make_unique<TrialRunner>(model_.get(), dataset_.get(), spec_, target, trial);
     Progress progress(flags_);
@@ -169,7 +209,7 @@ class SearchCommand {
 
   absl::Status SelectUnderPeak() {
     const absl::StatusOr<PeakSelection> found =
-        SelectByPeak(Problem(0), spec_.memory_bytes,
+        SelectByPeak(Problem(0), plan_bytes_,
                      [this](const Selection& s) { return PeakOf(LearningOf(found_, s)); });
     if (!found.ok()) return found.status();
     best_ = found->best;
@@ -181,7 +221,7 @@ class SearchCommand {
     const bool by_model = search_.extra_memory > 0;
     const absl::StatusOr<int64_t> bytes = by_model ? space_->BytesOf(learning) : PeakOf(learning);
     if (!bytes.ok()) return bytes.status();
-    return *bytes <= (by_model ? search_.extra_memory : spec_.memory_bytes);
+    return *bytes <= (by_model ? search_.extra_memory : plan_bytes_);
   }
 
   absl::Status ChooseFinally() {
@@ -243,6 +283,8 @@ class SearchCommand {
     Json json = ToJson(outcome);
     json["model"] = spec_.model.name;
     json["out"] = search_.out;
+    json["process_peak_bytes"] = PeakResidentBytes();
+    if (bound_.bytes > 0) json["plan_budget_bytes"] = plan_bytes_;
     json["picture"] = picture;
     return EmitJson(flags_, json);
   }
@@ -250,12 +292,15 @@ class SearchCommand {
   RunSpec spec_;
   SearchFlags search_;
   CommonFlags flags_;
+  MemoryBound bound_;
+  int64_t plan_bytes_ = 0;  // of the bound
   std::unique_ptr<data::Dataset> dataset_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<SearchSpace> space_;
   std::unique_ptr<Journal> journal_;
   const TempFile plan_{".ptplan"};  // of the trial at hand; outlives the runner
   std::unique_ptr<TrialRunner> runner_;
+  bool prepared_ = false;
   int trained_ = 0;
   double trial_seconds_ = 0;
   Contributions found_;

@@ -168,7 +168,7 @@ void AddTrainFlags(CLI::App* command, RunSpec* spec) {
           "where that is the fastest way to meet it")
       ->check(CLI::IsMember({"f32", "16", "8"}));
   AddBytesFlag(command, "--memory", &spec->memory_bytes,
-               "The peak may not exceed it, e.g. 64MiB; time is given for it where need be");
+               "The memory may not exceed it, e.g. 64MiB; time is given for it where need be");
   AddBytesFlag(command, "--cache", &spec->cache_bytes,
                "Operators on larger tensors run on parts of the batch (default 4MiB)");
   command->add_option_function<std::vector<std::string>>(
@@ -180,6 +180,11 @@ void AddTrainFlags(CLI::App* command, RunSpec* spec) {
         }
       },
       "PATTERN=SCALE: parameters of that name learn at SCALE times the rate");
+}
+
+void AddProcessMemoryFlag(CLI::App* command, RunSpec* spec) {
+  AddBytesFlag(command, "--memory", &spec->memory_bytes,
+               "The process's memory may not exceed it beside the program's own, e.g. 64MiB");
 }
 
 CLI::Option* AddTuningFlag(CLI::App* command, CommonFlags* flags) {

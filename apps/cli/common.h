@@ -38,6 +38,8 @@ void AddBytesFlag(CLI::App* command, const std::string& name, int64_t* bytes,
 // Adds --scheme, --optimizer, --momentum, --weight-decay, --label-smoothing, --batch-norm,
 // --micro-batch, --clip-norm, --saved-activations, --memory, --cache, --lr-group.
 void AddTrainFlags(CLI::App* command, RunSpec* spec);
+// Adds --memory where it bounds the process alone, and no plan is made for it.
+void AddProcessMemoryFlag(CLI::App* command, RunSpec* spec);
 // Adds --tuning.
 CLI::Option* AddTuningFlag(CLI::App* command, CommonFlags* flags);
 // Adds --normalize and --perturb and the rest of the data flags but --data itself.

@@ -3,40 +3,63 @@
 #include "absl/strings/str_format.h"
 #include "backends/cpu/cpu_kernels.h"
 #include "engine/base/median.h"
+#include "engine/base/resident_memory.h"
 
 namespace pocketune::cli {
 namespace {
 
-nlohmann::json ToJson(const MemoryTrade& trade) {
-  return {{"budget_bytes", trade.budget_bytes}, {"fastest_peak_bytes", trade.fastest_peak_bytes},
-          {"second_runs", trade.second_runs},   {"recomputed_macs", trade.recomputed_macs},
-          {"extra_time", trade.extra_time},     {"given_up", trade.given_up}};
+// Calls v(key, field) for every field that is a number or a text: one list serves both ways.
+template <class Trade, class V>
+void VisitTrade(Trade& t, V&& v) {
+  v("budget_bytes", t.budget_bytes);
+  v("fastest_peak_bytes", t.fastest_peak_bytes);
+  v("second_runs", t.second_runs);
+  v("recomputed_macs", t.recomputed_macs);
+  v("extra_time", t.extra_time);
+  v("given_up", t.given_up);
+}
+
+template <class Figures, class V>
+void VisitFigures(Figures& f, V&& v) {
+  v("params", f.params);
+  v("trainable_params", f.trainable_params);
+  v("forward_macs", f.forward_macs);
+  v("backward_macs", f.backward_macs);
+  v("arena_bytes", f.arena_bytes);
+  v("arena_lower_bound", f.arena_lower_bound);
+  v("param_bytes", f.param_bytes);
+  v("optimizer_bytes", f.optimizer_bytes);
+  v("packed_bytes", f.packed_bytes);
+  v("predicted_peak_bytes", f.predicted_peak_bytes);
+  v("plan_steps", f.steps);
+  v("scheme", f.scheme);
+  v("micro_batch", f.micro_batch);
+  v("prefix_micro_batch", f.prefix_micro_batch);
+  v("saved_bits", f.saved_bits);
+  v("narrowed_activations", f.narrowed_activations);
+  v("step_cost_ms", f.step_cost_ms);
+  v("clip_norm_bytes", f.clip_norm_bytes);
+  v("compile_ms", f.compile_ms);
 }
 
 }  // namespace
 
 nlohmann::json ToJson(const PlanFigures& f) {
-  return {{"params", f.params},
-          {"trainable_params", f.trainable_params},
-          {"forward_macs", f.forward_macs},
-          {"backward_macs", f.backward_macs},
-          {"arena_bytes", f.arena_bytes},
-          {"arena_lower_bound", f.arena_lower_bound},
-          {"param_bytes", f.param_bytes},
-          {"optimizer_bytes", f.optimizer_bytes},
-          {"packed_bytes", f.packed_bytes},
-          {"predicted_peak_bytes", f.predicted_peak_bytes},
-          {"batch_norm", f.batch_statistics ? "train" : "frozen"},
-          {"plan_steps", f.steps},
-          {"scheme", f.scheme},
-          {"micro_batch", f.micro_batch},
-          {"prefix_micro_batch", f.prefix_micro_batch},
-          {"saved_bits", f.saved_bits},
-          {"narrowed_activations", f.narrowed_activations},
-          {"step_cost_ms", f.step_cost_ms},
-          {"clip_norm_bytes", f.clip_norm_bytes},
-          {"memory", ToJson(f.memory)},
-          {"compile_ms", f.compile_ms}};
+  nlohmann::json json, trade;
+  VisitFigures(f, [&](const char* key, const auto& field) { json[key] = field; });
+  VisitTrade(f.memory, [&](const char* key, const auto& field) { trade[key] = field; });
+  json["batch_norm"] = f.batch_statistics ? "train" : "frozen";
+  json["memory"] = trade;
+  return json;
+}
+
+PlanFigures FiguresFromJson(const nlohmann::json& json) {
+  PlanFigures f;
+  const nlohmann::json trade = json.value("memory", nlohmann::json::object());
+  VisitFigures(f, [&](const char* key, auto& field) { field = json.value(key, field); });
+  VisitTrade(f.memory, [&](const char* key, auto& field) { field = trade.value(key, field); });
+  f.batch_statistics = json.value("batch_norm", "") == "train";
+  return f;
 }
 
 std::vector<std::string> FigureLines(const PlanFigures& f) {
@@ -73,7 +96,7 @@ std::vector<std::string> FigureLines(const PlanFigures& f) {
 }
 
 nlohmann::json RunJson(const RunSpec& spec, const CommonFlags& flags, const PlanFigures& figures,
-                       const Measurement& memory, const std::vector<double>& step_ms) {
+                       const std::vector<double>& step_ms) {
   nlohmann::json json = ToJson(figures);
   json["model"] = spec.model.name;
   json["width"] = spec.model.width;
@@ -85,14 +108,28 @@ nlohmann::json RunJson(const RunSpec& spec, const CommonFlags& flags, const Plan
   json["threads"] = flags.threads;
   json["backend"] = "cpu";
   json["isa"] = NameOf(CurrentIsa());
-  json["first_step_ms"] = memory.first_step_ms;
-  json["start_ms"] = memory.start_ms;
+  json["first_step_ms"] = nullptr;
+  json["start_ms"] = nullptr;
   json["step_ms_median"] = Median(step_ms);
   json["step_ms_mad"] = MedianDeviation(step_ms);
   json["steps"] = step_ms.size();
-  json["measured_peak_bytes"] = memory.measured_peak_bytes;
-  json["baseline_rss_bytes"] = memory.baseline_rss_bytes;
+  json["measured_peak_bytes"] = nullptr;
+  json["baseline_rss_bytes"] = nullptr;
+  json["process_peak_bytes"] = PeakResidentBytes();
   return json;
+}
+
+void AddMeasurement(const Measurement& memory, nlohmann::json* json) {
+  (*json)["first_step_ms"] = memory.first_step_ms;
+  (*json)["start_ms"] = memory.start_ms;
+  (*json)["measured_peak_bytes"] = memory.measured_peak_bytes;
+  (*json)["baseline_rss_bytes"] = memory.baseline_rss_bytes;
+}
+
+void SayPeak(const CommonFlags& flags, const nlohmann::json& json) {
+  Say(flags, absl::StrFormat("peak memory %s of the process, of which the plan was to take %s",
+                             HumanBytes(json.value("process_peak_bytes", int64_t{0})),
+                             HumanBytes(json.value("predicted_peak_bytes", int64_t{0}))));
 }
 
 }  // namespace pocketune::cli

@@ -12,10 +12,17 @@
 namespace pocketune::cli {
 
 nlohmann::json ToJson(const PlanFigures& figures);
+// What ToJson gave; throws where it is of another kind.
+PlanFigures FiguresFromJson(const nlohmann::json& json);
 std::vector<std::string> FigureLines(const PlanFigures& figures);
 
-// The fields that `bench` and `train` share: model, scheme, flags, figures, memory and step times.
+// The fields that `bench` and `train` share: model, scheme, flags, figures and step times; those of
+// the plan's memory and start are null until AddMeasurement. `process_peak_bytes` is of this
+// process up to here.
 nlohmann::json RunJson(const RunSpec& spec, const CommonFlags& flags, const PlanFigures& figures,
-                       const Measurement& memory, const std::vector<double>& step_ms);
+                       const std::vector<double>& step_ms);
+void AddMeasurement(const Measurement& memory, nlohmann::json* json);
+// Says the process's peak and the plan's, of such an object.
+void SayPeak(const CommonFlags& flags, const nlohmann::json& json);
 
 }  // namespace pocketune::cli

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "apps/cli/child.h"
 #include "apps/cli/random_inputs.h"
 #include "apps/train/exit_code.h"
 #include "backends/cpu/cpu_kernels.h"
@@ -65,6 +66,7 @@ int Measure(char** argv) {
 
 int MeasureMain(int argc, char** argv) {
   if (argc != 7) return static_cast<int>(ExitCode::kUsage);
+  (void)BelongTo(getppid());
   try {
     return Measure(argv);
   } catch (const std::bad_alloc&) {

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "apps/cli/autotune.h"
+#include "apps/cli/plan_in_child.h"
 #include "apps/data/classes.h"
 #include "engine/base/one_line.h"
 #include "frontends/zoo/zoo.h"
@@ -29,16 +30,41 @@ absl::Status ReadMetadata(OpenedTarget* target) {
   absl::StatusOr<RunSpec> spec = RunSpecFromJson(target->metadata["run"]);
   if (!spec.ok()) return As(ExitCode::kModel, spec.status());
   target->spec = *spec;
-  target->class_names = ClassNamesOf(*target->session);
+  target->class_names = ClassNamesOf(target->session->metadata());
   return absl::OkStatus();
 }
 
-absl::StatusOr<OpenedTarget> OpenRun(const std::string& path, const CommonFlags& flags) {
+// Before the session takes its memory: does all fit in the bound, and how large may loaders be?
+absl::Status Admit(const TargetFeed& feed, const CommonFlags& flags, OpenedTarget* target) {
+  target->loader_size = std::max(1, flags.threads - 1);
+  if (feed.bound.bytes == 0) return absl::OkStatus();
+  const Result<PlanSummary> plan = Session::Summarize(target->plan_path.c_str());
+  if (!plan.ok()) return As(ExitCode::kModel, target->plan_path, plan.status());
+  const Json metadata = Json::parse(plan.value().metadata, nullptr, /*allow_exceptions=*/false);
+  if (!metadata.is_object() || plan.value().image.rank() != 4) return absl::OkStatus();
+  const absl::StatusOr<RunSpec> spec = RunSpecFromJson(metadata.value("run", Json()));
+  if (!spec.ok()) return absl::OkStatus();  // ReadMetadata says so
+  const Shape image = plan.value().image;
+  absl::StatusOr<FeedDemand> demand = DemandOf(spec->data, image, nullptr, flags, feed.bound);
+  if (!demand.ok()) return demand.status();
+  const absl::StatusOr<data::Transform> transform = MakeTransform(spec->data, image, false);
+  if (!transform.ok()) return transform.status();
+  if (feed.add_demand) PT_TRY(feed.add_demand(*spec, *transform, &*demand));
+  const absl::StatusOr<Division> division = DivideBound(feed.bound, plan.value().memory, *demand);
+  if (!division.ok()) return division.status();
+  target->loader_size = {division->loader_threads, division->queue_batches};
+  KeepHeapSmall();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<OpenedTarget> OpenRun(const std::string& path, const CommonFlags& flags,
+                                     const TargetFeed& feed) {
   absl::StatusOr<std::unique_ptr<RunFolder>> folder = RunFolder::OpenToRead(path);
   if (!folder.ok()) return folder.status();
   OpenedTarget target;
   target.what = "run";
   target.plan_path = (*folder)->plan_path();
+  PT_TRY(Admit(feed, flags, &target));
   absl::StatusOr<std::unique_ptr<Session>> session =
       OpenPlan(target.plan_path, flags.threads, flags.seed);
   if (!session.ok()) return session.status();
@@ -95,11 +121,11 @@ TempFile::TempFile(const std::string& suffix) {
 
 TempFile::~TempFile() { std::remove(path_.c_str()); }
 
-std::vector<std::string> ClassNamesOf(const Session& session) {
-  const Json metadata = Json::parse(session.metadata(), nullptr, /*allow_exceptions=*/false);
+std::vector<std::string> ClassNamesOf(std::string_view metadata) {
+  const Json json = Json::parse(metadata, nullptr, /*allow_exceptions=*/false);
   std::vector<std::string> names;
-  if (!metadata.is_object()) return names;
-  for (const Json& name : metadata.value("class_names", Json::array())) {
+  if (!json.is_object()) return names;
+  for (const Json& name : json.value("class_names", Json::array())) {
     if (name.is_string()) names.push_back(name.get<std::string>());
   }
   return names;
@@ -138,7 +164,8 @@ absl::StatusOr<Model> LoadModel(const RunSpec& spec, WeightsReport* report) {
 }
 
 absl::StatusOr<Plan> CompileModel(const Model& model, RunSpec spec, const CommonFlags& flags,
-                                  const std::vector<std::string>& class_names) {
+                                  const std::vector<std::string>& class_names, int64_t plan_bytes,
+                                  int64_t* smallest) {
   spec.model = model.spec();
   const Json metadata = {{"run", ToJson(spec)}, {"class_names", class_names}};
   const absl::StatusOr<std::unique_ptr<Tuning>> tuning = LoadTuning(flags);
@@ -146,13 +173,14 @@ absl::StatusOr<Plan> CompileModel(const Model& model, RunSpec spec, const Common
   const Target target = {.threads = flags.threads,
                          .isa = flags.isa,
                          .keep_order = flags.keep_order,
-                         .memory_bytes = spec.memory_bytes,
+                         .memory_bytes = plan_bytes,
                          .cache_bytes = spec.cache_bytes,
                          .tuning = tuning->get()};
   Outcome<Plan> plan = Compile(model, spec.train, target,
                                metadata.dump(-1, ' ', false, Json::error_handler_t::replace));
   if (!plan.ok()) {
     const bool too_small = plan.code() == StatusCode::kOutOfRange;
+    if (too_small && smallest != nullptr) *smallest = plan.detail();
     return As(too_small ? ExitCode::kBudget : ExitCode::kUsage, plan);
   }
   const std::string& given_up = plan->figures.memory.given_up;
@@ -164,13 +192,13 @@ absl::StatusOr<Plan> CompileSpec(const RunSpec& spec, const CommonFlags& flags,
                                  WeightsReport* report) {
   absl::StatusOr<Model> model = LoadModel(spec, report);
   if (!model.ok()) return model.status();
-  return CompileModel(*model, spec, flags, {});
+  return CompileModel(*model, spec, flags, {}, spec.memory_bytes);
 }
 
 absl::StatusOr<OpenedTarget> OpenTarget(const std::string& path, const RunSpec& spec,
-                                        const CommonFlags& flags) {
+                                        const CommonFlags& flags, const TargetFeed& feed) {
   std::error_code error;
-  if (fs::is_directory(path, error)) return OpenRun(path, flags);
+  if (fs::is_directory(path, error)) return OpenRun(path, flags, feed);
   OpenedTarget target;
   target.plan_path = path;
   TempFile temporary(".ptplan");
@@ -180,13 +208,13 @@ absl::StatusOr<OpenedTarget> OpenTarget(const std::string& path, const RunSpec& 
     target.what = "model";
     RunSpec named = spec;
     named.model.name = path;
-    WeightsReport report;
-    absl::StatusOr<Plan> plan = CompileSpec(named, flags, &report);
+    const absl::StatusOr<PlanOfChild> plan =
+        CompileInChild(named, flags, nullptr, feed.bound, temporary.path());
     if (!plan.ok()) return plan.status();
-    Outcome<bool> written = plan->Write(temporary.path());
-    if (!written.ok()) return As(ExitCode::kIo, written);
+    for (const std::string& line : plan->weights_lines) Say(flags, "weights     " + line);
     target.plan_path = temporary.path();
   }
+  PT_TRY(Admit(feed, flags, &target));
   absl::StatusOr<std::unique_ptr<Session>> session =
       OpenPlan(target.plan_path, flags.threads, flags.seed);
   if (!session.ok()) return session.status();

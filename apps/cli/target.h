@@ -2,13 +2,16 @@
 // told apart by content.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "apps/cli/common.h"
+#include "apps/cli/memory_bound.h"
 #include "apps/train/run_folder.h"
 #include "apps/train/trainer.h"
 #include "pocketune/session.h"
@@ -24,6 +27,17 @@ struct OpenedTarget {
   TrainState state;
   std::string what;  // "run", "plan" or "model"
   std::string plan_path;
+  data::LoaderSize loader_size = 1;  // of what feeds the session
+};
+
+// What a target is opened for.
+struct TargetFeed {
+  MemoryBound bound;  // of this process
+  // Adds what the pictures to come take of memory, prepared by `transform`; `of_plan` is what the
+  // plan was made for. Called under a bound alone.
+  std::function<absl::Status(const RunSpec& of_plan, const data::Transform& transform,
+                             FeedDemand* demand)>
+      add_demand;
 };
 
 // A session on the plan file, with the kernels of this machine; kModel for a plan that is none.
@@ -32,12 +46,13 @@ absl::StatusOr<std::unique_ptr<Session>> OpenPlan(const std::string& path, int t
 
 // `path` is a run folder or a plan file, or the name of a model that is compiled on the spot with
 // `spec`'s flags. A run is restored to its newest valid checkpoint (kCheckpoint where all are
-// damaged); warnings go to Say.
+// damaged); warnings go to Say. kBudget for a plan that does not fit in the bound beside what feeds
+// it, with the smallest that would do; nothing was allocated then.
 absl::StatusOr<OpenedTarget> OpenTarget(const std::string& path, const RunSpec& spec,
-                                        const CommonFlags& flags);
+                                        const CommonFlags& flags, const TargetFeed& feed = {});
 
-// The names of the classes in the metadata of a session's plan; empty where it has none.
-std::vector<std::string> ClassNamesOf(const Session& session);
+// The names of the classes in the metadata of a plan; empty where it has none.
+std::vector<std::string> ClassNamesOf(std::string_view metadata);
 
 // The pictures that `spec` names. Sets its number of classes where it has none, and a batch of all
 // pictures where there are fewer; says what was found. kUsage for fewer classes than the data has.
@@ -52,9 +67,12 @@ absl::StatusOr<Model> LoadModel(const RunSpec& spec, WeightsReport* report);
 // Compiles that model; the plan carries the spec and the names along.
 absl::StatusOr<Plan> CompileSpec(const RunSpec& spec, const CommonFlags& flags,
                                  WeightsReport* report);
-// Compiles a loaded model; the plan's metadata says all that `spec` does, and the classes' names.
+// Compiles a loaded model for a peak of at most `plan_bytes` (0: any); the plan's metadata says all
+// that `spec` does, and the classes' names. kBudget where no plan is so small; `smallest` then is
+// what the smallest takes (may be null).
 absl::StatusOr<Plan> CompileModel(const Model& model, RunSpec spec, const CommonFlags& flags,
-                                  const std::vector<std::string>& class_names);
+                                  const std::vector<std::string>& class_names, int64_t plan_bytes,
+                                  int64_t* smallest = nullptr);
 
 // A file in the temporary folder that is removed at the end of the scope. Its name is nobody's
 // guess, it is this user's alone, and it is there, empty, from the start; in a folder that takes no

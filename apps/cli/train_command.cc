@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "apps/cli/figures.h"
+#include "apps/cli/memory_bound.h"
+#include "apps/cli/plan_in_child.h"
 #include "apps/cli/progress.h"
 #include "apps/cli/stop_signal.h"
 #include "apps/cli/target.h"
@@ -37,7 +40,7 @@ class TrainCommand {
     if (train_.dry_run) {
       PT_TRY(OpenData());
       PT_TRY(CompilePlanOf());
-      return DryRun(spec_, flags_, plan_, *dataset_);
+      return DryRun(spec_, flags_, plan_.figures, plan_file_->path(), *dataset_);
     }
     // A run that is there is locked first; a new one makes its folder once it is sure to start.
     if (RunFolder::HoldsRun(train_.out)) PT_TRY(OpenFolder());
@@ -92,10 +95,13 @@ class TrainCommand {
     if (!figures_json_.is_object()) {
       return Fail(ExitCode::kCheckpoint, train_.out + "/spec.json: it has no figures");
     }
+    const std::string path = folder_->plan_path();
+    const Result<PlanSummary> plan = Session::Summarize(path.c_str());
+    if (!plan.ok()) return As(ExitCode::kModel, path, plan.status());
     // The plan knows the classes that the run learns, and their order.
-    PT_TRY(OpenPlanOfRun());
-    PT_TRY(OpenData(ClassNamesOf(*session_)));
-    return CheckData(*json);
+    PT_TRY(OpenData(ClassNamesOf(plan.value().metadata)));
+    PT_TRY(CheckData(*json));
+    return Divide(plan.value());
   }
 
   // Other pictures would come up at other steps, and validation would see what was learned from.
@@ -111,6 +117,8 @@ class TrainCommand {
   std::string Fingerprint() const { return absl::StrFormat("%016x", dataset_->Fingerprint()); }
 
   absl::Status OpenData(const std::vector<std::string>& known_classes = {}) {
+    bound_ = FindBound(spec_.memory_bytes, flags_);
+    if (bound_.bytes > 0) KeepHeapSmall();
     absl::StatusOr<std::unique_ptr<data::Dataset>> dataset =
         OpenRunData(&spec_, flags_, known_classes);
     if (!dataset.ok()) return dataset.status();
@@ -118,20 +126,18 @@ class TrainCommand {
     return absl::OkStatus();
   }
 
+  // In a child process: the compiler's memory goes before training takes its own.
   absl::Status CompilePlanOf() {
-    WeightsReport report;
-    absl::StatusOr<Model> model = LoadModel(spec_, &report);
-    if (!model.ok()) return model.status();
-    spec_.model = model->spec();
-    PT_TRY(MakeTransform(spec_.data, model->image_shape(), true).status());
-    absl::StatusOr<Plan> plan = CompileModel(*model, spec_, flags_, dataset_->class_names());
+    absl::StatusOr<PlanOfChild> plan =
+        CompileInChild(spec_, flags_, dataset_.get(), bound_, plan_file_->path());
     if (!plan.ok()) return plan.status();
     plan_ = *std::move(plan);
-    if (!spec_.weights.empty()) {
-      for (const std::string& line : report.Lines()) Say(flags_, "weights     " + line);
-    }
+    spec_.model = plan_.model;
+    for (const std::string& line : plan_.weights_lines) Say(flags_, "weights     " + line);
     for (const std::string& line : FigureLines(plan_.figures)) Say(flags_, line);
     figures_json_ = ToJson(plan_.figures);
+    figures_json_["compiler_peak_bytes"] = plan_.compiler_peak_bytes;
+    division_ = plan_.division;
     return absl::OkStatus();
   }
 
@@ -139,21 +145,30 @@ class TrainCommand {
     Json json = ToJson(spec_);
     json["figures"] = figures_json_;
     json["data_fingerprint"] = Fingerprint();
-    json["memory_map"] = Json::parse(plan_.memory_map_json, nullptr, false);
+    json["memory_map"] = Json::parse(plan_.memory_map, nullptr, false);
     PT_TRY(folder_->WriteSpec(json));
-    return folder_->WritePlan(plan_);  // last: a folder with a plan is a run
+    PT_TRY(folder_->TakePlan(plan_file_->path()));  // last: a folder with a plan is a run
+    plan_file_.reset();
+    return absl::OkStatus();
   }
 
-  absl::Status OpenPlanOfRun() {
-    absl::StatusOr<std::unique_ptr<Session>> session =
-        OpenPlan(folder_->plan_path(), flags_.threads, spec_.seed);
-    if (!session.ok()) return session.status();
-    session_ = *std::move(session);
+  // What the plan of a run that goes on leaves of this process's bound.
+  absl::Status Divide(const PlanSummary& plan) {
+    const absl::StatusOr<FeedDemand> demand =
+        DemandOf(spec_.data, plan.image, dataset_.get(), flags_, bound_);
+    if (!demand.ok()) return demand.status();
+    const absl::StatusOr<Division> division = DivideBound(bound_, plan.memory, *demand);
+    if (!division.ok()) return division.status();
+    division_ = *division;
     return absl::OkStatus();
   }
 
   absl::Status OpenSession() {
-    if (!resuming_) return OpenPlanOfRun();
+    absl::StatusOr<std::unique_ptr<Session>> session =
+        OpenPlan(folder_->plan_path(), flags_.threads, spec_.seed);
+    if (!session.ok()) return session.status();
+    session_ = *std::move(session);
+    if (!resuming_) return absl::OkStatus();
     std::string warning;
     const absl::Status restored = folder_->Restore(*session_, &state_, nullptr, &warning);
     if (absl::IsNotFound(restored)) {
@@ -175,7 +190,9 @@ class TrainCommand {
     };
     listener.on_note = [&](const std::string& text) { progress.Note(text); };
     TrainerOptions options;
-    options.loader_threads = std::max(1, flags_.threads - 1);
+    options.loader_threads = division_.loader_threads;
+    options.queue_batches = division_.queue_batches;
+    if (IsTight(bound_, division_)) options.cache_bytes = division_.cache_bytes;
     options.time_budget_seconds = time_budget_;
     options.stop_signal = &CatchStopSignals();
     options.prefix_cache.where = train_.prefix_cache;
@@ -202,19 +219,16 @@ class TrainCommand {
                            .trainer = trainer,
                            .dataset = *dataset_,
                            .folder = *folder_,
-                           .session = *session_,
+                           .loader_size = {division_.loader_threads, division_.queue_batches},
                            .train_seconds = train_seconds,
-                           .skipped = static_cast<int64_t>(skipped.size())});
+                           .skipped = static_cast<int64_t>(skipped.size())},
+                          std::move(session_));
   }
 
-  // Bytes for the prefix cache in memory: what a small device can spare, and what --memory leaves.
-  int64_t CacheBudget() const {
-    int64_t bytes = std::min<int64_t>(PrefixCacheOptions().memory_bytes,
-                                      int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE) / 8);
-    if (spec_.memory_bytes > 0) {
-      bytes = std::min(bytes, spec_.memory_bytes - session_->memory().predicted_peak_bytes);
-    }
-    return std::max<int64_t>(bytes, 0);
+  // Bytes for the prefix cache in memory: what a small device can spare.
+  static int64_t CacheBudget() {
+    return std::min<int64_t>(PrefixCacheOptions().memory_bytes,
+                             int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE) / 8);
   }
 
   RunSpec spec_;
@@ -223,7 +237,10 @@ class TrainCommand {
   double time_budget_ = 0;
   bool resuming_ = false;
   Json figures_json_;
-  Plan plan_;
+  MemoryBound bound_;
+  Division division_;
+  PlanOfChild plan_;
+  std::optional<TempFile> plan_file_{".ptplan"};  // until the folder has it
   TrainState state_;
   std::unique_ptr<RunFolder> folder_;
   std::unique_ptr<data::Dataset> dataset_;

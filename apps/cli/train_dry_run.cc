@@ -43,14 +43,11 @@ absl::StatusOr<std::vector<double>> TimeSteps(const std::string& plan, const Run
 
 }  // namespace
 
-absl::Status DryRun(const RunSpec& spec, const CommonFlags& flags, const Plan& plan,
-                    const data::Dataset& dataset) {
-  TempFile file(".ptplan");
-  const Outcome<bool> written = plan.Write(file.path());
-  if (!written.ok()) return As(ExitCode::kIo, written);
-  const absl::StatusOr<Measurement> memory = Measure(file.path(), spec, flags);
+absl::Status DryRun(const RunSpec& spec, const CommonFlags& flags, const PlanFigures& figures,
+                    const std::string& plan, const data::Dataset& dataset) {
+  const absl::StatusOr<Measurement> memory = Measure(plan, spec, flags);
   if (!memory.ok()) return memory.status();
-  const absl::StatusOr<std::vector<double>> step_ms = TimeSteps(file.path(), spec, flags);
+  const absl::StatusOr<std::vector<double>> step_ms = TimeSteps(plan, spec, flags);
   if (!step_ms.ok()) return step_ms.status();
   const int64_t samples = static_cast<int64_t>(dataset.Indices(data::Split::kTrain).size());
   const int64_t per_epoch = std::max<int64_t>(1, samples / spec.model.batch);
@@ -60,8 +57,9 @@ absl::Status DryRun(const RunSpec& spec, const CommonFlags& flags, const Plan& p
                              Median(*step_ms), HumanSeconds(seconds)));
   Say(flags, absl::StrFormat("            peak memory %s, predicted %s",
                              HumanBytes(memory->measured_peak_bytes),
-                             HumanBytes(plan.figures.predicted_peak_bytes)));
-  nlohmann::json json = RunJson(spec, flags, plan.figures, *memory, *step_ms);
+                             HumanBytes(figures.predicted_peak_bytes)));
+  nlohmann::json json = RunJson(spec, flags, figures, *step_ms);
+  AddMeasurement(*memory, &json);
   json["dry_run"] = true;
   json["estimated_seconds"] = seconds;
   json["total_steps"] = steps;

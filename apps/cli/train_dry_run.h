@@ -8,9 +8,9 @@
 
 namespace pocketune::cli {
 
-// Says memory and time of training `spec` by `plan`, from a few steps on random data; writes
-// nothing but a temporary plan.
-absl::Status DryRun(const RunSpec& spec, const CommonFlags& flags, const Plan& plan,
-                    const data::Dataset& dataset);
+// Says memory and time of training `spec` by the plan in the file `plan`, from a few steps on
+// random data. Writes nothing.
+absl::Status DryRun(const RunSpec& spec, const CommonFlags& flags, const PlanFigures& figures,
+                    const std::string& plan, const data::Dataset& dataset);
 
 }  // namespace pocketune::cli

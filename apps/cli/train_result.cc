@@ -4,11 +4,14 @@
 #include <cmath>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "apps/cli/figures.h"
+#include "apps/cli/memory_bound.h"
 #include "apps/cli/random_inputs.h"
 #include "apps/report/report.h"
 #include "engine/base/median.h"
+#include "engine/base/resident_memory.h"
 
 namespace pocketune::cli {
 namespace {
@@ -21,12 +24,12 @@ data::Split SplitToJudgeBy(const data::Dataset& dataset) {
   return has(data::Split::kVal) ? data::Split::kVal : data::Split::kTrain;
 }
 
-absl::StatusOr<Evaluation> EvaluateAtEnd(const TrainedRun& run, data::Split split) {
+absl::StatusOr<Evaluation> EvaluateAtEnd(const TrainedRun& run, Session& session,
+                                         data::Split split) {
   const absl::StatusOr<data::Transform> transform =
-      MakeTransform(run.spec.data, ImageShape(run.session, "train"), false);
+      MakeTransform(run.spec.data, ImageShape(session, "train"), false);
   if (!transform.ok()) return transform.status();
-  return Evaluate(run.session, run.dataset, *transform, split, run.spec.model.batch,
-                  std::max(1, run.flags.threads - 1));
+  return Evaluate(session, run.dataset, *transform, split, run.spec.model.batch, run.loader_size);
 }
 
 Json CacheJson(const PrefixCacheFigures& cache) {
@@ -53,7 +56,18 @@ double ChangeOf(const Session& session, const ParamInfo& param) {
   return size > 0 ? std::sqrt(moved / size) : std::sqrt(moved);
 }
 
-absl::Status WriteReportOf(const TrainedRun& run, const Json& figures, const Evaluation& eval) {
+std::vector<LayerChange> LayersOf(const Session& session) {
+  std::vector<LayerChange> layers;
+  for (const ParamInfo& param : session.params()) {
+    if (param.state) continue;
+    layers.push_back(
+        {std::string(param.name), param.shape.elems(), param.trainable, ChangeOf(session, param)});
+  }
+  return layers;
+}
+
+absl::Status WriteReportOf(const TrainedRun& run, const Json& figures, const Evaluation& eval,
+                           const std::vector<LayerChange>& layers) {
   ReportInput input;
   input.figures = figures;
   input.epochs = run.folder.ReadLog();
@@ -62,17 +76,12 @@ absl::Status WriteReportOf(const TrainedRun& run, const Json& figures, const Eva
   if (absl::StatusOr<Json> spec = run.folder.ReadSpec(); spec.ok()) {
     input.memory_map = spec->value("memory_map", Json::object());
   }
-  for (const ParamInfo& param : run.session.params()) {
-    if (param.state) continue;
-    input.layers.push_back({std::string(param.name), param.shape.elems(), param.trainable,
-                            ChangeOf(run.session, param)});
-  }
+  input.layers = layers;
   return WriteReport(input, run.folder.report_path());
 }
 
-Json OutcomeJson(const TrainedRun& run, const Measurement& memory, const Evaluation& eval,
-                 data::Split split) {
-  Json json = RunJson(run.spec, run.flags, {}, memory, run.trainer.step_ms());
+Json OutcomeJson(const TrainedRun& run, const Evaluation& eval, data::Split split) {
+  Json json = RunJson(run.spec, run.flags, {}, run.trainer.step_ms());
   json.update(run.figures);
   json["loss_first"] = run.state.loss_first;
   json["loss_last"] = run.state.loss_last;
@@ -94,21 +103,32 @@ Json OutcomeJson(const TrainedRun& run, const Measurement& memory, const Evaluat
 
 }  // namespace
 
-absl::Status ReportTraining(const TrainedRun& run) {
+absl::Status ReportTraining(const TrainedRun& run, std::unique_ptr<Session> session) {
   const data::Split split = SplitToJudgeBy(run.dataset);
-  const absl::StatusOr<Evaluation> eval = EvaluateAtEnd(run, split);
+  const absl::StatusOr<Evaluation> eval = EvaluateAtEnd(run, *session, split);
   if (!eval.ok()) return eval.status();
-  const absl::StatusOr<Measurement> memory = MeasurePlan(
-      run.folder.plan_path(), run.flags.threads, run.flags.isa, 3, TrainInputBytes(run.session));
-  if (!memory.ok()) return memory.status();
-  const Json json = OutcomeJson(run, *memory, *eval, split);
-  PT_TRY(WriteReportOf(run, json, *eval));
+  const std::vector<LayerChange> layers = LayersOf(*session);
+  const int64_t input_bytes = TrainInputBytes(*session);
+  session.reset();
+  ReturnFreedMemory();
+  Json json = OutcomeJson(run, *eval, split);
   Say(run.flags,
-      absl::StrFormat("%s accuracy %.1f %% of %d pictures; %.1f ms a step; peak %s",
-                      data::NameOf(split), 100 * eval->accuracy(), eval->samples,
-                      Median(run.trainer.step_ms()), HumanBytes(memory->measured_peak_bytes)));
+      absl::StrFormat("%s accuracy %.1f %% of %d pictures; %.1f ms a step", data::NameOf(split),
+                      100 * eval->accuracy(), eval->samples, Median(run.trainer.step_ms())));
+  SayPeak(run.flags, json);
+  PT_TRY(WriteReportOf(run, json, *eval, layers));
   Say(run.flags,
       absl::StrFormat("checkpoint in %s, report %s", run.folder.path(), run.folder.report_path()));
+  // A second time the memory of training: after all that matters.
+  const absl::StatusOr<Measurement> memory =
+      MeasurePlan(run.folder.plan_path(), run.flags.threads, run.flags.isa, 3, input_bytes);
+  if (memory.ok()) {
+    AddMeasurement(*memory, &json);
+    PT_TRY(WriteReportOf(run, json, *eval, layers));
+  } else {
+    Say(run.flags, absl::StrCat("the plan's memory was not measured: ", memory.status().message()));
+  }
+  json["process_peak_bytes"] = PeakResidentBytes();
   return EmitJson(run.flags, json);
 }
 

@@ -1,6 +1,7 @@
 // What a training says at its end: accuracy, memory, the report and the JSON object.
 #pragma once
 
+#include <memory>
 #include <nlohmann/json.hpp>
 
 #include "absl/status/status.h"
@@ -21,13 +22,15 @@ struct TrainedRun {
   const Trainer& trainer;
   const data::Dataset& dataset;
   const RunFolder& folder;
-  Session& session;  // with the weights that the run ends with
+  data::LoaderSize loader_size;
   double train_seconds = 0.0;
   int64_t skipped = 0;  // pictures left out
 };
 
-// Evaluates on the test split (else validation, else training), measures the plan's memory, writes
-// the report, says the outcome and writes the JSON object. Errors carry exit codes.
-absl::Status ReportTraining(const TrainedRun& run);
+// Evaluates `session`, which has the weights that the run ends with, on the test split (else
+// validation, else training), closes it, says the outcome and writes the report. Then the plan's
+// memory is measured, which costs but its figures where it fails, and the JSON object is written.
+// Errors carry exit codes.
+absl::Status ReportTraining(const TrainedRun& run, std::unique_ptr<Session> session);
 
 }  // namespace pocketune::cli

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "tests/apps/cli/cli_test_util.h"
+#include "tests/support/smallest_budget.h"
 
 namespace pocketune::test {
 namespace {
@@ -146,7 +147,7 @@ TEST_F(SearchCommandTest, ASignalEndsItBetweenTrials) {
   EXPECT_FALSE(std::filesystem::exists(out));
 }
 
-TEST_F(SearchCommandTest, MeetsAPeakOfThePlan) {
+TEST_F(SearchCommandTest, MeetsABoundOfTheProcess) {
   const std::string out = temp_.File("s.json");
   std::vector<std::string> args = Args(out);
   args.erase(std::find(args.begin(), args.end(), "--extra-memory"),
@@ -157,12 +158,29 @@ TEST_F(SearchCommandTest, MeetsAPeakOfThePlan) {
   ASSERT_EQ(RunPocketune(With(args, "--memory", "1GiB")).exit_code, 0);
   const Json all = ReadJson(out + ".result");
   const auto peak = all["predicted_peak_bytes"].get<int64_t>();
-  const CommandResult less = RunPocketune(With(args, "--memory", std::to_string(peak - 1)));
+  // Beside the plan stand the pictures, the batches and the model.
+  const int64_t beside = (int64_t{1} << 30) - all["plan_budget_bytes"].get<int64_t>();
+  EXPECT_GT(beside, 0);
+  const CommandResult less =
+      RunPocketune(With(args, "--memory", std::to_string(beside + peak - 1)));
   ASSERT_EQ(less.exit_code, 0) << less.err;
   const Json fitting = ReadJson(out + ".result");
   EXPECT_LT(fitting["predicted_peak_bytes"], peak);
   EXPECT_LE(fitting["exact_gain"], all["exact_gain"]);
   EXPECT_LE(fitting["trained_now"], fitting["finals"].size());
+}
+
+TEST_F(SearchCommandTest, TheSmallestBoundThatARefusalNamesIsEnough) {
+  std::vector<std::string> args = Args(temp_.File("s.json"));
+  args.erase(std::find(args.begin(), args.end(), "--extra-memory"),
+             std::find(args.begin(), args.end(), "--json"));
+  const CommandResult refused = RunPocketune(With(args, "--memory", "64KiB"));
+  ASSERT_EQ(refused.exit_code, 7) << refused.err;
+  const int64_t smallest = SmallestIn(refused.err);
+  const CommandResult less = RunPocketune(With(args, "--memory", std::to_string(smallest - 1)));
+  EXPECT_EQ(less.exit_code, 7) << less.err;
+  const CommandResult enough = RunPocketune(With(args, "--memory", std::to_string(smallest)));
+  EXPECT_EQ(enough.exit_code, 0) << enough.err;
 }
 
 // The scheme is the one of the smallest loss among those that were trained whole.
