@@ -96,6 +96,12 @@ TargetFeed FeedOf(const RunSpec& asked, const InferFlags& infer, const CommonFla
   return feed;
 }
 
+// What stands for the answer where a picture cannot be read: the others get theirs all the same.
+Json NoAnswer(const std::string& file, const absl::Status& status) {
+  SayError(status);
+  return {{"file", file}, {"error", std::string(status.message())}};
+}
+
 absl::Status Infer(const RunSpec& spec, const InferFlags& infer, CommonFlags flags) {
   PT_TRY(ApplyCommonFlags(&flags));
   absl::StatusOr<OpenedTarget> target =
@@ -107,22 +113,30 @@ absl::Status Infer(const RunSpec& spec, const InferFlags& infer, CommonFlags fla
   if (!transform.ok()) return transform.status();
   Predictor predictor(&*target, &*transform);
   Json answers = Json::array();
+  absl::Status first_bad;
   for (size_t first = 0; first < infer.files.size(); first += predictor.batch()) {
     const size_t count =
         std::min<size_t>(infer.files.size() - first, static_cast<size_t>(predictor.batch()));
+    std::vector<absl::Status> loaded;
     for (size_t i = 0; i < count; ++i) {
-      PT_TRY(predictor.Load(static_cast<int64_t>(i), infer.files[first + i]));
+      loaded.push_back(predictor.Load(static_cast<int64_t>(i), infer.files[first + i]));
+      first_bad.Update(loaded.back());
     }
     PT_TRY(predictor.Run());
     for (size_t i = 0; i < count; ++i) {
-      answers.push_back(Answer(flags, *target, infer.files[first + i],
-                               predictor.LogitsOf(static_cast<int64_t>(i)), infer.top));
+      const std::string& file = infer.files[first + i];
+      answers.push_back(
+          loaded[i].ok()
+              ? Answer(flags, *target, file, predictor.LogitsOf(static_cast<int64_t>(i)), infer.top)
+              : NoAnswer(file, loaded[i]));
     }
   }
-  return EmitJson(flags, {{"model", target->spec.model.name},
+  PT_TRY(EmitJson(flags, {{"model", target->spec.model.name},
                           {"predictions", answers},
                           {"predicted_peak_bytes", target->session->memory().predicted_peak_bytes},
-                          {"process_peak_bytes", PeakResidentBytes()}});
+                          {"process_peak_bytes", PeakResidentBytes()}}));
+  // Each has had its line.
+  return first_bad.ok() ? absl::OkStatus() : Fail(ExitCodeOf(first_bad), "");
 }
 
 }  // namespace
@@ -135,7 +149,8 @@ void AddInfer(CLI::App& app, Run* run) {
   command->footer("Example:\n  pocketune infer --checkpoint run1 a.jpg b.jpg --top 3");
   command->add_option("--checkpoint", infer->checkpoint, "A run folder, a plan or a model's name")
       ->required();
-  command->add_option("files", infer->files, "JPEG or PNG files")->required();
+  command->add_option("files", infer->files, "Pictures; one that is bad costs its own answer alone")
+      ->required();
   command->add_option("--top", infer->top, "Guesses a picture (default 3)")
       ->check(CLI::Range(1, 1000));
   AddModelFlags(command, spec.get(), false);

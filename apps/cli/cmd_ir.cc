@@ -1,4 +1,3 @@
-#include <cstdio>
 #include <fstream>
 #include <iterator>
 
@@ -44,7 +43,7 @@ absl::Status RunIr(const IrFlags& ir, CommonFlags flags) {
   if (!status.ok()) {
     return As(absl::IsNotFound(status) ? ExitCode::kUsage : ExitCode::kModel, status);
   }
-  std::fputs(Print(*graph, {.locs = ir.locs}).c_str(), flags.json == "-" ? stderr : stdout);
+  PrintText(flags, Print(*graph, {.locs = ir.locs}));
   nlohmann::json records = nlohmann::json::array();
   for (const PassRecord& record : context.records) {
     records.push_back({{"pass", record.pass},

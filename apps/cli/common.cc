@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "apps/cli/standard_output.h"
 #include "backends/cpu/cpu_kernels.h"
 #include "engine/base/thread_probe.h"
 #include "frontends/zoo/zoo.h"
@@ -61,6 +62,13 @@ void KeepToStartableThreads(CommonFlags* flags) {
   flags->threads = 1 + std::max(0, startable - 1) / 2;
   Warn(*flags, absl::StrCat("--threads: the system starts too few beside this one (got ", startable,
                             ", want ", wanted, "); steps use ", flags->threads));
+}
+
+bool WriteFile(const std::string& path, const std::string& text) {
+  std::FILE* file = std::fopen(path.c_str(), "w");
+  if (file == nullptr) return false;
+  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+  return std::fclose(file) == 0 && written;
 }
 
 }  // namespace
@@ -223,23 +231,30 @@ absl::Status CheckClassifies(const std::string& model, const std::string& comman
 
 void Say(const CommonFlags& flags, const std::string& line) {
   if (flags.quiet) return;
-  std::FILE* stream = flags.json == "-" ? stderr : stdout;
-  std::fprintf(stream, "%s\n", line.c_str());
-  std::fflush(stream);
+  PrintText(flags, line + "\n");
+}
+
+void PrintText(const CommonFlags& flags, const std::string& text) {
+  if (flags.json == "-") {
+    std::fputs(text.c_str(), stderr);
+  } else {
+    WriteStandardOutput(text);
+  }
 }
 
 void Warn(const CommonFlags& flags, const std::string& line) {
   if (!flags.quiet) std::fprintf(stderr, "pocketune: %s\n", line.c_str());
 }
 
+void SayError(const absl::Status& status) {
+  std::fprintf(stderr, "pocketune: %s\n", std::string(status.message()).c_str());
+}
+
 absl::Status EmitJson(const CommonFlags& flags, const nlohmann::json& object) {
   if (flags.json.empty()) return absl::OkStatus();
   const std::string text =
       object.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
-  std::FILE* file = flags.json == "-" ? stdout : std::fopen(flags.json.c_str(), "w");
-  bool good = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  good = good && std::fflush(file) == 0;
-  if (file != nullptr && file != stdout) good = std::fclose(file) == 0 && good;
+  const bool good = flags.json == "-" ? WriteStandardOutput(text) : WriteFile(flags.json, text);
   return good ? absl::OkStatus()
               : Fail(ExitCode::kIo, flags.json + ": the JSON object could not be written");
 }

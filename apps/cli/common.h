@@ -49,10 +49,15 @@ void AddDataFlags(CLI::App* command, DataSpec* spec);
 // names that are no model's.
 absl::Status CheckClassifies(const std::string& model, const std::string& command);
 
-// For a person: stdout, or stderr where stdout carries the JSON object; silent under --quiet.
+// For a person: stdout, or stderr where stdout carries the JSON object; silent under --quiet. What
+// does not get to stdout makes the command fail at its end (standard_output.h).
 void Say(const CommonFlags& flags, const std::string& line);
+// A text of lines to the same place, also under --quiet.
+void PrintText(const CommonFlags& flags, const std::string& text);
 // One line on stderr that no stream of results should carry; silent under --quiet.
 void Warn(const CommonFlags& flags, const std::string& line);
+// An error's line on stderr, also under --quiet.
+void SayError(const absl::Status& status);
 // Writes the object where --json asked for it.
 absl::Status EmitJson(const CommonFlags& flags, const nlohmann::json& object);
 

@@ -7,10 +7,13 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <sstream>
 #include <string>
 
 #include "apps/cli/commands.h"
+#include "apps/cli/common.h"
 #include "apps/cli/measure.h"
+#include "apps/cli/standard_output.h"
 #include "apps/train/exit_code.h"
 #include "backends/cpu/cpu_kernels.h"
 
@@ -29,9 +32,7 @@ std::string Version() {
 
 int Report(const absl::Status& status) {
   const ExitCode code = ExitCodeOf(status);
-  if (!status.message().empty()) {
-    std::fprintf(stderr, "pocketune: %s\n", std::string(status.message()).c_str());
-  }
+  if (!status.message().empty()) SayError(status);
   return static_cast<int>(code);
 }
 
@@ -83,11 +84,20 @@ int Main(int argc, char** argv) {
   } catch (const CLI::OptionNotFound&) {
     return Usage(std::string(argv[1]) + ": no such command (see pocketune --help)");
   } catch (const CLI::Success& asked) {  // --help, --version
-    return app.exit(asked);
+    std::ostringstream text;
+    app.exit(asked, text);
+    WriteStandardOutput(text.str());
+    return Report(StandardOutputStatus());
   } catch (const CLI::ParseError& error) {
     return Usage(error.what());
   }
-  return Report(run());
+  const absl::Status done = run();
+  if (!done.ok() || !app.got_subcommand("train")) {
+    return Report(done.ok() ? StandardOutputStatus() : done);
+  }
+  // What a training says is how far it is; what it has learned lies in the run's folder.
+  Report(StandardOutputStatus());
+  return 0;
 }
 
 // For what is thrown where nothing can catch it: one line and an exit code, as for any error, and
