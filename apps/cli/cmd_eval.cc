@@ -1,6 +1,7 @@
 #include "absl/strings/str_format.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
+#include "apps/cli/skipped.h"
 #include "apps/cli/target.h"
 #include "apps/train/process_budget.h"
 #include "engine/base/resident_memory.h"
@@ -28,7 +29,7 @@ void SayEvaluation(const CommonFlags& flags, const std::string& split, const Eva
                    const std::vector<std::string>& names) {
   Say(flags, absl::StrFormat("%s accuracy %.1f %% of %d pictures, top-5 %.1f %%, loss %.4f", split,
                              100 * eval.accuracy(), eval.samples, 100 * eval.top5(), eval.loss));
-  if (eval.skipped > 0) Say(flags, absl::StrFormat("%d bad pictures left out", eval.skipped));
+  SaySkipped(flags, eval.skipped);
   Say(flags, "per class (rows: true class; columns: predicted class)");
   for (size_t i = 0; i < names.size() && i < eval.confusion.size(); ++i) {
     int64_t all = 0;
@@ -98,7 +99,8 @@ absl::Status EvalTarget(RunSpec spec, const EvalFlags& eval_flags, CommonFlags f
                           {"top5", eval->top5()},
                           {"samples", eval->samples},
                           {"loss", eval->loss},
-                          {"skipped", eval->skipped},
+                          {"skipped", eval->skipped.size()},
+                          {"skipped_pictures", ReasonsOf(eval->skipped)},
                           {"per_class", per_class},
                           {"confusion", eval->confusion},
                           {"predicted_peak_bytes", target->session->memory().predicted_peak_bytes},

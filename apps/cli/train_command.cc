@@ -13,6 +13,7 @@
 #include "apps/cli/memory_bound.h"
 #include "apps/cli/plan_in_child.h"
 #include "apps/cli/progress.h"
+#include "apps/cli/skipped.h"
 #include "apps/cli/stop_signal.h"
 #include "apps/cli/target.h"
 #include "apps/cli/train_dry_run.h"
@@ -201,8 +202,8 @@ class TrainCommand {
     const double begin = NowSeconds();
     absl::StatusOr<TrainEnd> end = trainer.Run(&state_);
     const double train_seconds = NowSeconds() - begin;
-    const std::vector<std::string> skipped = trainer.Skipped();
-    for (const std::string& reason : skipped) progress.Note("skipped: " + reason);
+    const std::vector<data::SkippedSample> skipped = trainer.Skipped();
+    for (const std::string& reason : ReasonsOf(skipped)) progress.Note("skipped: " + reason);
     if (!end.ok()) return end.status();
     if (*end == TrainEnd::kSignal) {
       return StoppedBySignal(absl::StrCat("stopped by a signal after step ", state_.step,
@@ -221,7 +222,7 @@ class TrainCommand {
                            .folder = *folder_,
                            .loader_size = {division_.loader_threads, division_.queue_batches},
                            .train_seconds = train_seconds,
-                           .skipped = static_cast<int64_t>(skipped.size())},
+                           .skipped = skipped},
                           std::move(session_));
   }
 

@@ -9,6 +9,7 @@
 #include "apps/cli/figures.h"
 #include "apps/cli/memory_bound.h"
 #include "apps/cli/random_inputs.h"
+#include "apps/cli/skipped.h"
 #include "apps/report/report.h"
 #include "engine/base/median.h"
 #include "engine/base/resident_memory.h"
@@ -80,7 +81,8 @@ absl::Status WriteReportOf(const TrainedRun& run, const Json& figures, const Eva
   return WriteReport(input, run.folder.report_path());
 }
 
-Json OutcomeJson(const TrainedRun& run, const Evaluation& eval, data::Split split) {
+Json OutcomeJson(const TrainedRun& run, const Evaluation& eval, data::Split split,
+                 const std::vector<data::SkippedSample>& skipped) {
   Json json = RunJson(run.spec, run.flags, {}, run.trainer.step_ms());
   json.update(run.figures);
   json["loss_first"] = run.state.loss_first;
@@ -91,7 +93,8 @@ Json OutcomeJson(const TrainedRun& run, const Evaluation& eval, data::Split spli
   json["split"] = data::NameOf(split);
   json["total_steps"] = run.state.step;
   json["rollbacks"] = run.state.rollbacks;
-  json["skipped"] = run.skipped;
+  json["skipped"] = skipped.size();
+  json["skipped_pictures"] = ReasonsOf(skipped);
   json["train_seconds"] = run.train_seconds;
   json["epoch_seconds"] = run.trainer.epoch_seconds();
   json["prefix_cache"] = CacheJson(run.trainer.prefix_cache());
@@ -107,11 +110,14 @@ absl::Status ReportTraining(const TrainedRun& run, std::unique_ptr<Session> sess
   const data::Split split = SplitToJudgeBy(run.dataset);
   const absl::StatusOr<Evaluation> eval = EvaluateAtEnd(run, *session, split);
   if (!eval.ok()) return eval.status();
+  std::vector<data::SkippedSample> skipped = run.skipped;
+  data::AddSkipped(eval->skipped, &skipped);
+  SaySkipped(run.flags, skipped, run.skipped.size());
   const std::vector<LayerChange> layers = LayersOf(*session);
   const int64_t input_bytes = TrainInputBytes(*session);
   session.reset();
   ReturnFreedMemory();
-  Json json = OutcomeJson(run, *eval, split);
+  Json json = OutcomeJson(run, *eval, split, skipped);
   Say(run.flags,
       absl::StrFormat("%s accuracy %.1f %% of %d pictures; %.1f ms a step", data::NameOf(split),
                       100 * eval->accuracy(), eval->samples, Median(run.trainer.step_ms())));

@@ -3,10 +3,12 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "apps/cli/common.h"
 #include "apps/data/dataset.h"
+#include "apps/data/loader.h"
 #include "apps/train/run_folder.h"
 #include "apps/train/trainer.h"
 #include "pocketune/session.h"
@@ -24,7 +26,7 @@ struct TrainedRun {
   const RunFolder& folder;
   data::LoaderSize loader_size;
   double train_seconds = 0.0;
-  int64_t skipped = 0;  // pictures left out
+  std::vector<data::SkippedSample> skipped;  // of training and validation; they have been said
 };
 
 // Evaluates `session`, which has the weights that the run ends with, on the test split (else

@@ -67,6 +67,14 @@ struct BatchLoader::Work {
   int64_t end_item;
 };
 
+void AddSkipped(const std::vector<SkippedSample>& more, std::vector<SkippedSample>* list) {
+  std::set<int64_t> there;
+  for (const SkippedSample& picture : *list) there.insert(picture.sample);
+  for (const SkippedSample& picture : more) {
+    if (there.insert(picture.sample).second) list->push_back(picture);
+  }
+}
+
 LoaderOptions LoaderOptions::Eval(Split split, int64_t batch) {
   LoaderOptions options;
   options.split = split;

@@ -79,6 +79,9 @@ struct SkippedSample {
   std::string reason;
 };
 
+// Adds those of `more` whose sample is not in `*list` yet.
+void AddSkipped(const std::vector<SkippedSample>& more, std::vector<SkippedSample>* list);
+
 // What batch (epoch, index) holds depends on the dataset, the transform, seed, batch size,
 // `training` and `drop_last` alone: not on the number of threads, on timing, or on where the run
 // began. So a resumed run that seeks to its position sees what an uninterrupted one would have

@@ -88,7 +88,7 @@ absl::StatusOr<Evaluation> Evaluate(Session& session, const data::Dataset& datas
   }
   if (cache != nullptr) cache->Unbind();
   if (eval.samples > 0) eval.loss /= static_cast<double>(eval.samples);
-  eval.skipped = static_cast<int64_t>((*loader)->skipped().size());
+  eval.skipped = (*loader)->skipped();
   return eval;
 }
 

@@ -17,8 +17,8 @@ struct Evaluation {
   int64_t samples = 0;
   int64_t correct = 0;
   int64_t correct_top5 = 0;
-  double loss = 0.0;    // mean, nats
-  int64_t skipped = 0;  // bad pictures, which count for nothing
+  double loss = 0.0;                         // mean, nats
+  std::vector<data::SkippedSample> skipped;  // bad pictures, which count for nothing
   // [true class][predicted class], samples
   std::vector<std::vector<int64_t>> confusion;
 

@@ -13,14 +13,6 @@ namespace {
 
 constexpr int64_t kMaxRollbacks = 3;
 
-// Appends the samples that are not there yet.
-void AddNew(const std::vector<data::SkippedSample>& from, std::vector<data::SkippedSample>* to) {
-  for (const data::SkippedSample& sample : from) {
-    const auto same = [&](const data::SkippedSample& s) { return s.sample == sample.sample; };
-    if (std::none_of(to->begin(), to->end(), same)) to->push_back(sample);
-  }
-}
-
 }  // namespace
 
 Trainer::Trainer(Session* session, const data::Dataset* dataset, const RunSpec& spec,
@@ -94,7 +86,7 @@ void Trainer::SharePictures() {
 
 void Trainer::CloseLoader() {
   if (loader_ == nullptr) return;
-  AddNew(loader_->skipped(), &skipped_);
+  data::AddSkipped(loader_->skipped(), &skipped_);
   loader_.reset();
 }
 
@@ -327,11 +319,14 @@ absl::StatusOr<Evaluation> Trainer::Validate() {
                     loader_size(), val_cache_.get());
   };
   absl::StatusOr<Evaluation> eval = evaluate();
-  if (eval.ok() || val_cache_ == nullptr) return eval;
-  Note(absl::StrCat("prefix cache: off for validation: ", eval.status().message()));
-  val_cache_->Remove();
-  val_cache_.reset();
-  return evaluate();
+  if (!eval.ok() && val_cache_ != nullptr) {
+    Note(absl::StrCat("prefix cache: off for validation: ", eval.status().message()));
+    val_cache_->Remove();
+    val_cache_.reset();
+    eval = evaluate();
+  }
+  if (eval.ok()) data::AddSkipped(eval->skipped, &skipped_);
+  return eval;
 }
 
 absl::Status Trainer::KeepBest(TrainState* state) {
@@ -350,12 +345,10 @@ absl::Status Trainer::Save(const TrainState& state) {
   return absl::OkStatus();
 }
 
-std::vector<std::string> Trainer::Skipped() const {
-  std::vector<std::string> lines;
+std::vector<data::SkippedSample> Trainer::Skipped() const {
   std::vector<data::SkippedSample> skipped = skipped_;
-  if (loader_ != nullptr) AddNew(loader_->skipped(), &skipped);
-  for (const data::SkippedSample& sample : skipped) lines.push_back(sample.reason);
-  return lines;
+  if (loader_ != nullptr) data::AddSkipped(loader_->skipped(), &skipped);
+  return skipped;
 }
 
 }  // namespace pocketune

@@ -101,8 +101,8 @@ class Trainer {
   // Seconds of each whole epoch of this process, validation and checkpoint included.
   const std::vector<double>& epoch_seconds() const { return epoch_seconds_; }
   const PrefixCacheFigures& prefix_cache() const { return cache_figures_; }
-  // Names and reasons of pictures left out.
-  std::vector<std::string> Skipped() const;
+  // Pictures left out of training and validation, each once.
+  std::vector<data::SkippedSample> Skipped() const;
 
  private:
   absl::Status Prepare();
@@ -149,7 +149,7 @@ class Trainer {
   std::unique_ptr<PrefixCache> train_cache_;
   std::unique_ptr<PrefixCache> val_cache_;
   std::unique_ptr<data::BatchLoader> loader_;
-  std::vector<data::SkippedSample> skipped_;  // by loaders that are closed
+  std::vector<data::SkippedSample> skipped_;  // in validation, or by loaders that are closed
   PrefixCacheFigures cache_figures_;
   int64_t cache_memory_ = 0;  // of both prefix caches, where memory is bounded
   int64_t saved_step_ = -1;   // what the newest checkpoint holds; -1: there is none
