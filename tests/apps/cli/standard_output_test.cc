@@ -19,6 +19,9 @@ class OutputTest : public ::testing::Test {
     temp_ = new TempFolder;
     WriteIdxFolder(File("data"));
     data::WriteImageFolder(File("photos"), 2);
+    data::WriteFile(File("graph.ptir"),
+                    "pocketune-ir 1\ngraph \"g\" stage=forward {\n  %0: f32[3] input \"x\"\n"
+                    "  %1: f32[3] = relu(%0) fwd\n  return %1 \"y\"\n}\n");
     ASSERT_EQ(RunPocketune(TrainArgs(File("data"), File("run"))).exit_code, 0);
   }
   static void TearDownTestSuite() { delete temp_; }
