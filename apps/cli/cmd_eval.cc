@@ -76,6 +76,7 @@ absl::Status EvalTarget(RunSpec spec, const EvalFlags& eval_flags, CommonFlags f
   if (!target.ok()) return target.status();
   const DataSpec data_spec = DataToEvaluate(target->spec.data, spec.data);
   if (data_spec.path.empty()) return Fail(ExitCode::kUsage, "--data is required");
+  if (spec.data.path.empty()) PT_TRY(CheckDataIsThere(data_spec.path, eval_flags.checkpoint));
   absl::StatusOr<std::unique_ptr<data::Dataset>> dataset =
       ::pocketune::OpenDataset(data_spec, target->spec.seed, target->class_names);
   if (!dataset.ok()) return dataset.status();

@@ -27,6 +27,7 @@ namespace pocketune::cli {
 namespace {
 
 using Json = nlohmann::json;
+namespace fs = std::filesystem;
 
 constexpr int64_t kTrialEpochs = 3;
 constexpr int64_t kTrialsPerFinal = 4;
@@ -54,11 +55,7 @@ class SearchCommand {
     if ((search_.extra_memory > 0) == (spec_.memory_bytes > 0)) {
       return Fail(ExitCode::kUsage, "search: one of --extra-memory and --memory is required");
     }
-    std::error_code error;
-    if (std::filesystem::is_directory(search_.out, error)) {
-      return Fail(ExitCode::kUsage,
-                  "--out: want a file to write the scheme to, got the folder " + search_.out);
-    }
+    PT_TRY(CheckOut());
     bound_ = FindBound(spec_.memory_bytes, flags_);
     if (bound_.bytes > 0) KeepHeapSmall();
     PT_TRY(Open());
@@ -69,6 +66,28 @@ class SearchCommand {
   }
 
  private:
+  std::string PicturePath() const {
+    return std::string(absl::StripSuffix(search_.out, ".json")) + ".svg";
+  }
+
+  // A file that no search has written stays as it is; Journal::Open looks whose the journal is.
+  absl::Status CheckOut() const {
+    std::error_code error;
+    if (fs::is_directory(search_.out, error)) {
+      return Fail(ExitCode::kUsage,
+                  "--out: want a file to write the scheme to, got the folder " + search_.out);
+    }
+    if (fs::exists(search_.out + ".trials", error)) return absl::OkStatus();
+    for (const std::string& path : {search_.out, PicturePath()}) {
+      if (!fs::exists(path, error)) continue;
+      return Fail(
+          ExitCode::kUsage,
+          absl::StrCat(path, ": is there already, and is not of a search to go on with (no ",
+                       search_.out, ".trials): take another --out"));
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status Open() {
     PT_TRY(CheckClassifies(spec_.model.name, "search"));
     auto dataset = OpenRunData(&spec_, flags_);
@@ -273,7 +292,7 @@ class SearchCommand {
     const absl::StatusOr<PlanFigures> figures = runner_->Compile(space_->SchemeText(chosen));
     if (!figures.ok()) return figures.status();
     outcome.figures = *figures;
-    const std::string picture = std::string(absl::StripSuffix(search_.out, ".json")) + ".svg";
+    const std::string picture = PicturePath();
     const std::string title =
         absl::StrCat(spec_.model.name, ": what each layer brings, and what was chosen");
     PT_TRY(WriteText(search_.out, space_->SchemeJson(chosen).dump(2) + "\n"));

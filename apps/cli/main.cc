@@ -64,7 +64,7 @@ int Main(int argc, char** argv) {
       "  pocketune infer --checkpoint run1 a.jpg b.jpg --top 3\n\n"
       "Exit codes: 0 done, 2 usage, 3 bad model, plan or weights, 4 bad data, 5 no usable\n"
       "checkpoint, 6 input/output, 7 over budget, 8 stopped by the numerical guard, 9 locked or\n"
-      "not supported, 70 internal error, 130/143 stopped by a signal after saving.");
+      "not supported, 70 internal error, 129/130/143 (128 + N) stopped by signal N after saving.");
   app.require_subcommand(1);
   app.set_version_flag("--version", Version());
   Run run;

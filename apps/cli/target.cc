@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -32,6 +33,20 @@ absl::Status ReadMetadata(OpenedTarget* target) {
   target->spec = *spec;
   target->class_names = ClassNamesOf(target->session->metadata());
   return absl::OkStatus();
+}
+
+// Fewer pictures than a batch: one whole batch is all of them, or as many as micro-batches take.
+void FitBatch(int samples, RunSpec* spec, const CommonFlags& flags) {
+  int& batch = spec->model.batch;
+  int& micro_batch = spec->train.micro_batch;
+  const bool is_multiple = micro_batch == 0 || batch % micro_batch == 0;  // else it is refused
+  if (samples == 0 || samples >= batch || !is_multiple) return;
+  const int asked = batch;
+  micro_batch = std::min(micro_batch, samples);
+  batch = micro_batch > 0 ? samples / micro_batch * micro_batch : samples;
+  Say(flags, absl::StrCat("note: --batch ", asked, " is more than the ", samples,
+                          " training pictures: a batch is ", batch,
+                          micro_batch > 0 ? absl::StrCat(", in parts of ", micro_batch) : ""));
 }
 
 // Before the session takes its memory: does all fit in the bound, and how large may loaders be?
@@ -70,6 +85,13 @@ absl::StatusOr<OpenedTarget> OpenRun(const std::string& path, const CommonFlags&
   if (!session.ok()) return session.status();
   target.session = *std::move(session);
   PT_TRY(ReadMetadata(&target));
+  // The plan has the data's path as it was given; spec.json knows where that is, or where it is
+  // now.
+  if (const absl::StatusOr<Json> spec = (*folder)->ReadSpec(); spec.ok()) {
+    const absl::StatusOr<RunSpec> run = RunSpecFromJson(*spec);
+    if (run.ok()) target.spec.data.path = run->data.path;
+  }
+  target.spec.data.path = FindFromRun(target.spec.data.path, path);
   std::string warning;
   std::vector<std::string> names;
   const absl::Status restored =
@@ -149,9 +171,7 @@ absl::StatusOr<std::unique_ptr<data::Dataset>> OpenRunData(
                              count(data::Split::kVal), count(data::Split::kTest)));
   Say(flags, "classes     " + ClassesText(dataset));
   for (const std::string& note : dataset.notes()) Say(flags, "note: " + note);
-  // Fewer pictures than a batch: one whole batch is all of them.
-  const auto samples = static_cast<int>(count(data::Split::kTrain));
-  if (samples > 0 && samples < spec->model.batch) spec->model.batch = samples;
+  FitBatch(static_cast<int>(count(data::Split::kTrain)), spec, flags);
   return opened;
 }
 

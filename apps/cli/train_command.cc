@@ -3,9 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -20,11 +22,22 @@
 #include "apps/cli/train_result.h"
 #include "apps/train/run_folder.h"
 #include "engine/base/clock.h"
+#include "graph/ir/graph.h"
 
 namespace pocketune::cli {
 namespace {
 
 using Json = nlohmann::json;
+namespace fs = std::filesystem;
+
+// Runs are gone on with from other folders than the one where they were begun.
+RunSpec WithWholePaths(RunSpec spec) {
+  for (std::string* path : {&spec.data.path, &spec.weights}) {
+    std::error_code error;
+    if (!path->empty()) *path = fs::absolute(*path, error).lexically_normal().string();
+  }
+  return spec;
+}
 
 // A run from the flags to the last line.
 class TrainCommand {
@@ -43,6 +56,7 @@ class TrainCommand {
       PT_TRY(CompilePlanOf());
       return DryRun(spec_, flags_, plan_.figures, plan_file_->path(), *dataset_);
     }
+    PT_TRY(RunFolder::CheckPlace(train_.out));
     // A run that is there is locked first; a new one makes its folder once it is sure to start.
     if (RunFolder::HoldsRun(train_.out)) PT_TRY(OpenFolder());
     if (resuming_) {
@@ -55,6 +69,7 @@ class TrainCommand {
       PT_TRY(resuming_ ? ReadRun() : WriteRun());  // somebody may have been faster
     }
     PT_TRY(OpenSession());
+    SayWhatIsOdd();
     return TrainAndReport();
   }
 
@@ -85,16 +100,26 @@ class TrainCommand {
     return absl::OkStatus();
   }
 
-  // The spec of the run that is continued decides; flags that would change it are not looked at.
+  // The spec of the run that is continued, changed by what may change.
   absl::Status ReadRun() {
     absl::StatusOr<Json> json = folder_->ReadSpec();
     if (!json.ok()) return json.status();
-    absl::StatusOr<RunSpec> spec = RunSpecFromJson(*json);
-    if (!spec.ok()) return As(ExitCode::kCheckpoint, spec.status());
-    spec_ = *spec;
+    absl::StatusOr<RunSpec> before = RunSpecFromJson(*json);
+    if (!before.ok()) return As(ExitCode::kCheckpoint, before.status());
+    before->data.path = FindFromRun(before->data.path, train_.out);
+    before->weights = FindFromRun(before->weights, train_.out);
+    *before = WithWholePaths(*std::move(before));
+    const absl::StatusOr<RunSpec> now =
+        SpecOnResume(*before, json->value("asked", Json()), WithWholePaths(spec_), train_.given);
+    if (!now.ok()) return now.status();
+    spec_before_ = *std::move(before);
+    spec_ = *now;
     figures_json_ = json->value("figures", Json());
     if (!figures_json_.is_object()) {
       return Fail(ExitCode::kCheckpoint, train_.out + "/spec.json: it has no figures");
+    }
+    if (spec_.data.path == spec_before_.data.path) {
+      PT_TRY(CheckDataIsThere(spec_.data.path, train_.out));
     }
     const std::string path = folder_->plan_path();
     const Result<PlanSummary> plan = Session::Summarize(path.c_str());
@@ -143,7 +168,8 @@ class TrainCommand {
   }
 
   absl::Status WriteRun() {
-    Json json = ToJson(spec_);
+    Json json = ToJson(WithWholePaths(spec_));
+    json["asked"] = ToJson(train_.given);
     json["figures"] = figures_json_;
     json["data_fingerprint"] = Fingerprint();
     json["memory_map"] = Json::parse(plan_.memory_map, nullptr, false);
@@ -164,6 +190,21 @@ class TrainCommand {
     return absl::OkStatus();
   }
 
+  // What the flags of --resume have changed holds from now on, also for the next --resume.
+  absl::Status WriteChanges() {
+    const std::vector<std::string> changed = ChangedFlags(spec_before_, spec_);
+    if (changed.empty()) return absl::OkStatus();
+    for (const std::string& line : changed) Say(flags_, "changed     " + line);
+    absl::StatusOr<Json> json = folder_->ReadSpec();
+    if (!json.ok()) return json.status();
+    json->merge_patch(ToJson(WithWholePaths(spec_)));
+    PT_TRY(folder_->WriteSpec(*json));
+    const std::string before = ToJsonText(state_, {});
+    AdaptState(spec_before_, spec_, &state_);
+    if (!state_.restored || ToJsonText(state_, {}) == before) return absl::OkStatus();
+    return folder_->Save(*session_, ToJsonText(state_, dataset_->class_names()));
+  }
+
   absl::Status OpenSession() {
     absl::StatusOr<std::unique_ptr<Session>> session =
         OpenPlan(folder_->plan_path(), flags_.threads, spec_.seed);
@@ -174,12 +215,36 @@ class TrainCommand {
     const absl::Status restored = folder_->Restore(*session_, &state_, nullptr, &warning);
     if (absl::IsNotFound(restored)) {
       Say(flags_, train_.out + ": nothing was saved yet, starting anew");
-      return absl::OkStatus();
+      return WriteChanges();
     }
     if (!warning.empty()) Say(flags_, "warning: " + warning);
     PT_TRY(restored);
     Say(flags_, absl::StrFormat("resuming    after step %d", state_.step));
-    return absl::OkStatus();
+    return WriteChanges();
+  }
+
+  // Nothing that keeps the run from training, but from learning what its owner hopes for.
+  void SayWhatIsOdd() {
+    const bool has_validation = !dataset_->Indices(data::Split::kVal).empty();
+    for (const std::string& line : IdleFlags(spec_, train_.given, has_validation)) {
+      Say(flags_, "note: " + line);
+    }
+    if (PicturesOfStatistics() != 1) return;
+    Warn(flags_,
+         "warning: batch norm takes its statistics of one picture at a time, from which a model "
+         "learns little or nothing: give --batch-norm frozen, or a larger --batch (and "
+         "--micro-batch)");
+  }
+
+  // Pictures that each of batch norm's statistics is taken of; 0 where none are taken.
+  int PicturesOfStatistics() const {
+    const auto is_statistic = [](const ParamInfo& param) {
+      return param.trainable && param.role == static_cast<uint8_t>(ParamRole::kNormMean);
+    };
+    const std::vector<ParamInfo> params = session_->params();
+    if (std::none_of(params.begin(), params.end(), is_statistic)) return 0;
+    const int micro_batch = figures_json_.value("micro_batch", 0);
+    return micro_batch > 0 ? micro_batch : spec_.model.batch;
   }
 
   absl::Status TrainAndReport() {
@@ -233,6 +298,7 @@ class TrainCommand {
   }
 
   RunSpec spec_;
+  RunSpec spec_before_;  // of the run that is continued, as spec.json has it
   TrainFlags train_;
   CommonFlags flags_;
   double time_budget_ = 0;

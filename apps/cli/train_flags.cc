@@ -1,11 +1,52 @@
 #include "apps/cli/train_flags.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "apps/cli/common.h"
 
 namespace pocketune::cli {
+
+std::vector<GivenFlag> GivenFlags(const CLI::App& command) {
+  std::vector<GivenFlag> given;
+  for (const CLI::Option* option : command.get_options()) {
+    if (option->count() == 0) continue;
+    std::string name = option->get_lnames().empty() ? "" : "--" + option->get_lnames().front();
+    given.push_back({std::move(name), absl::StrJoin(option->results(), " ")});
+  }
+  return given;
+}
+
+std::vector<std::string> IdleFlags(const RunSpec& spec, const std::vector<GivenFlag>& given,
+                                   bool has_validation) {
+  std::vector<std::string> lines;
+  const auto idle = [&](const char* flag, const std::string& why) {
+    const auto is = [flag](const GivenFlag& one) { return one.name == flag; };
+    if (std::none_of(given.begin(), given.end(), is)) return;
+    lines.push_back(absl::StrCat(flag, " has no effect: ", why));
+  };
+  if (!has_validation) {
+    const std::string none = "there are no validation pictures (--val-fraction takes some)";
+    idle("--patience", none);
+    if (spec.keep == "best") idle("--keep", none + "; the last weights are kept");
+  }
+  if (spec.steps > 0) idle("--epochs", "--steps goes before");
+  if (spec.lr_schedule != "step") {
+    for (const char* flag : {"--lr-step-every", "--lr-gamma"}) {
+      idle(flag, "the schedule is " + spec.lr_schedule + " (--lr-schedule step has steps)");
+    }
+  } else if (spec.lr_step_every == 0) {
+    idle("--lr-schedule", "without --lr-step-every there is no step");
+  }
+  if (spec.train.optimizer == "sgd" || spec.train.optimizer == "adamw") {
+    idle("--momentum", spec.train.optimizer + " has none");
+  }
+  return lines;
+}
 
 absl::StatusOr<double> ParseTimeBudget(const std::string& text) {
   if (text.empty()) return 0.0;
@@ -41,9 +82,13 @@ void AddLoopFlags(CLI::App* command, RunSpec* spec, TrainFlags* train) {
       ->check(CLI::Range(0, 1024));
   command
       ->add_option("--patience", spec->patience,
-                   "Stop after so many epochs without gain on validation")
+                   "Stop after so many epochs that are not better on validation (see --keep)")
       ->check(CLI::Range(int64_t{1}, int64_t{1000000}));
-  command->add_option("--keep", spec->keep, "Whose weights to end with: best (default) or last")
+  command
+      ->add_option(
+          "--keep", spec->keep,
+          "Whose weights to end with: best (default) or last. Best is the higher accuracy on\n"
+          "validation, of equals the lower loss; with fewer than 50 pictures the lower loss")
       ->check(CLI::IsMember({"best", "last"}));
   command
       ->add_option("--checkpoint-every", spec->checkpoint_every,
@@ -53,7 +98,9 @@ void AddLoopFlags(CLI::App* command, RunSpec* spec, TrainFlags* train) {
   command->add_option("--prefix-cache", train->prefix_cache,
                       "Keep what frozen layers make of the pictures: auto (default; in memory or "
                       "the run's folder, where it pays), off, or a file that stays");
-  command->add_flag("--resume", train->resume, "Continue the run in --out");
+  command->add_flag("--resume", train->resume,
+                    "Continue the run in --out; --epochs, --steps, --lr and what belongs to them,\n"
+                    "--patience, --keep, --checkpoint-every and --data may change");
   command->add_flag("--dry-run", train->dry_run, "Say memory and time, and train nothing");
 }
 

@@ -3,8 +3,10 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "apps/train/resume_flags.h"
 #include "apps/train/run_spec.h"
 
 namespace pocketune::cli {
@@ -15,11 +17,19 @@ struct TrainFlags {
   bool dry_run = false;
   std::string time_budget;
   std::string prefix_cache = "auto";
+  std::vector<GivenFlag> given;  // all that stand in the command line
 };
 
 // Adds what decides the loop (--epochs, --lr, --patience, ...) to `spec`, and --time-budget,
 // --prefix-cache, --resume and --dry-run.
 void AddLoopFlags(CLI::App* command, RunSpec* spec, TrainFlags* train);
+
+// The flags that stand in the command line of `command`, which has been parsed.
+std::vector<GivenFlag> GivenFlags(const CLI::App& command);
+
+// Flags of `given` that have no effect on training `spec`, a line for each that says why.
+std::vector<std::string> IdleFlags(const RunSpec& spec, const std::vector<GivenFlag>& given,
+                                   bool has_validation);
 
 // Seconds that --time-budget gives: "90", "90s", "9m", "1.5h"; 0 for "". kUsage for what is none.
 absl::StatusOr<double> ParseTimeBudget(const std::string& text);

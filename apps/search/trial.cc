@@ -132,7 +132,7 @@ absl::Status TrialRunner::Prepare() {
   double step_ms = 0;
   const absl::StatusOr<bool> finite = Train(**session, options_.head_steps, &step_ms);
   if (!finite.ok()) return finite.status();
-  if (!*finite) {
+  if (!*finite || !(*session)->FindNotFinite().empty()) {
     return Fail(ExitCode::kNumerics, "search: training the classifier alone diverges; lower --lr");
   }
   for (const ParamInfo& param : (*session)->params()) {

@@ -20,6 +20,7 @@ enum class ExitCode : int {
   kNumerics = 8,  // stopped by the numerical guard, rolled back
   kLocked = 9,    // locked, or not supported on this device
   kInternal = 70,
+  kHungUp = 129,  // these and others by a signal, 128 and its number, after saving
   kInterrupted = 130,
   kTerminated = 143,
 };

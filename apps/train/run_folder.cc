@@ -1,5 +1,6 @@
 #include "apps/train/run_folder.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -24,9 +25,37 @@ absl::Status WriteText(const std::string& path, const std::string& text) {
   return As(ExitCode::kIo, path, WriteFileAtomically(path.c_str(), std::span(&chunk, 1)));
 }
 
+// What a run makes; beside each its temporary file, whose name goes on behind a dot.
+constexpr const char* kOwnFiles[] = {"lock",         "spec.json",    "plan",
+                                     "checkpoint-a", "checkpoint-b", "checkpoint-best",
+                                     "prefix-cache", "log.jsonl",    "report.html"};
+// What file managers and tools leave in a folder that is empty to its owner.
+constexpr const char* kLeftBySystem[] = {".DS_Store",   ".localized", ".directory", "Thumbs.db",
+                                         "desktop.ini", ".gitkeep",   ".gitignore", "lost+found"};
+
+bool IsOwn(const std::string& name) {
+  return std::any_of(std::begin(kOwnFiles), std::end(kOwnFiles), [&](const std::string& own) {
+    return name == own || name.rfind(own + ".", 0) == 0;
+  });
+}
+
+bool IsLeftBySystem(const std::string& name) {
+  return std::find(std::begin(kLeftBySystem), std::end(kLeftBySystem), name) !=
+         std::end(kLeftBySystem);
+}
+
+absl::Status ReadState(const std::string& user, TrainState* state) {
+  absl::StatusOr<TrainState> parsed = TrainStateFromJsonText(user);
+  if (!parsed.ok()) return As(ExitCode::kCheckpoint, parsed.status());
+  *state = *parsed;
+  state->restored = true;
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::OpenToTrain(const std::string& path) {
+  PT_TRY(CheckPlace(path));
   std::error_code error;
   fs::create_directories(path, error);
   if (error) {
@@ -56,6 +85,25 @@ absl::StatusOr<std::unique_ptr<RunFolder>> RunFolder::OpenToRead(const std::stri
 bool RunFolder::HoldsRun(const std::string& path) {
   std::error_code error;
   return fs::exists(path + "/plan.ptplan", error);
+}
+
+absl::Status RunFolder::CheckPlace(const std::string& path) {
+  std::error_code error;
+  if (!fs::is_directory(path, error)) return absl::OkStatus();
+  const bool has_run = HoldsRun(path) && fs::exists(path + "/spec.json", error);
+  if (has_run) return absl::OkStatus();
+  // The first file that a run makes: without it, files of the same names are somebody else's.
+  const bool begun = fs::exists(path + "/lock", error);
+  fs::directory_iterator entry(path, error), end;
+  for (; !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    if (IsLeftBySystem(name) || (begun && IsOwn(name))) continue;
+    return Fail(ExitCode::kUsage,
+                absl::StrCat(path, ": the folder has other files in it (got ", name,
+                             ", want a new or an empty folder, or a run's): take another --out"));
+  }
+  if (!error) return absl::OkStatus();
+  return Fail(ExitCode::kIo, absl::StrCat(path, ": the folder cannot be read: ", error.message()));
 }
 
 absl::Status RunFolder::WritePlan(const Plan& plan) const {
@@ -102,10 +150,7 @@ absl::Status RunFolder::Restore(Session& session, TrainState* state,
     *warning = absl::StrCat(path_, "/", loaded->damaged, " is damaged (", loaded->damage.message(),
                             "): taking ", loaded->file);
   }
-  absl::StatusOr<TrainState> parsed = TrainStateFromJsonText(loaded->user);
-  if (!parsed.ok()) return As(ExitCode::kCheckpoint, parsed.status());
-  *state = *parsed;
-  state->restored = true;
+  PT_TRY(ReadState(loaded->user, state));
   if (class_names != nullptr) {
     const Json json = Json::parse(loaded->user, nullptr, false);
     for (const Json& name : json.value("class_names", Json::array())) {
@@ -113,6 +158,12 @@ absl::Status RunFolder::Restore(Session& session, TrainState* state,
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status RunFolder::RestoreOlder(Session& session, TrainState* state) {
+  Result<LoadedCheckpoint> loaded = store_.LoadOlder(session);
+  if (!loaded.ok()) return As(ExitCode::kCheckpoint, path_, loaded.status());
+  return ReadState(loaded->user, state);
 }
 
 absl::Status RunFolder::SaveBest(const Session& session) const {
@@ -156,6 +207,21 @@ std::vector<Json> RunFolder::ReadLog() const {
   std::vector<Json> lines;
   for (auto& [epoch, line] : by_epoch) lines.push_back(std::move(line));
   return lines;
+}
+
+std::string FindFromRun(const std::string& path, const std::string& run_folder) {
+  std::error_code error;
+  if (path.empty() || fs::path(path).is_absolute() || fs::exists(path, error)) return path;
+  const fs::path beside = fs::absolute(run_folder, error).lexically_normal() / ".." / path;
+  return fs::exists(beside, error) ? beside.lexically_normal().string() : path;
+}
+
+absl::Status CheckDataIsThere(const std::string& path, const std::string& run_folder) {
+  std::error_code error;
+  if (fs::exists(path, error)) return absl::OkStatus();
+  return Fail(ExitCode::kData,
+              absl::StrCat(path, ": the pictures of ", run_folder,
+                           " are not there any more: say where they are with --data"));
 }
 
 }  // namespace pocketune

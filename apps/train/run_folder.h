@@ -22,6 +22,7 @@ struct EpochEvent;
 class RunFolder {
  public:
   // Creates the folder where it is not there, and locks it (kLocked where another process has it).
+  // kUsage as CheckPlace.
   static absl::StatusOr<std::unique_ptr<RunFolder>> OpenToTrain(const std::string& path);
   // A folder that holds a run, to read; kCheckpoint where it holds none.
   static absl::StatusOr<std::unique_ptr<RunFolder>> OpenToRead(const std::string& path);
@@ -34,6 +35,9 @@ class RunFolder {
   bool has_plan() const { return HoldsRun(path_); }
   // Is there a run in this folder?
   static bool HoldsRun(const std::string& path);
+  // May a run be written there? kUsage for a folder with files that are no run's; new and empty
+  // folders will do, and those where a run was begun. Touches nothing.
+  static absl::Status CheckPlace(const std::string& path);
 
   absl::Status WritePlan(const Plan& plan) const;
   // The same with a copy of the plan file `path`.
@@ -47,6 +51,9 @@ class RunFolder {
   // all are damaged. A damaged one beside a good one is told in `warning` (may be null).
   absl::Status Restore(Session& session, TrainState* state, std::vector<std::string>* class_names,
                        std::string* warning = nullptr);
+
+  // The same of the older checkpoint alone: NotFound or DataLoss where there is none to be had.
+  absl::Status RestoreOlder(Session& session, TrainState* state);
 
   // The weights of the best epoch so far, beside the checkpoints.
   absl::Status SaveBest(const Session& session) const;
@@ -65,5 +72,13 @@ class RunFolder {
   CheckpointStore store_;
   std::optional<RunLock> lock_;
 };
+
+// Where the files of a run are whose spec says `path`: runs made before paths were kept whole have
+// them relative to where they were begun, which may be the current folder or the run's own place.
+// `path` itself where it is neither.
+std::string FindFromRun(const std::string& path, const std::string& run_folder);
+
+// kData, with what to do about it, where the pictures of the run are no longer at `path`.
+absl::Status CheckDataIsThere(const std::string& path, const std::string& run_folder);
 
 }  // namespace pocketune

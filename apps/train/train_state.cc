@@ -22,11 +22,27 @@ void Visit(State& s, V&& v) {
   v("done", s.done);
 }
 
+// Fields that came later: a state without them has their defaults.
+template <class State, class V>
+void VisitLater(State& s, V&& v) {
+  v("best_loss", s.best_loss);
+  v("rollback_limit", s.rollback_limit);
+}
+
+template <class T>
+bool Take(const Json& json, T& field) {
+  if (!(std::is_same_v<T, bool> ? json.is_boolean() : json.is_number())) return false;
+  field = json.get<T>();
+  return true;
+}
+
 }  // namespace
 
 std::string ToJsonText(const TrainState& state, const std::vector<std::string>& class_names) {
   Json json;
-  Visit(state, [&](const char* key, const auto& field) { json[key] = field; });
+  const auto write = [&](const char* key, const auto& field) { json[key] = field; };
+  Visit(state, write);
+  VisitLater(state, write);
   json["class_names"] = class_names;
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
@@ -35,10 +51,11 @@ absl::StatusOr<TrainState> TrainStateFromJsonText(const std::string& text) {
   const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   TrainState state;
   bool good = json.is_object();
-  Visit(state, [&]<class T>(const char* key, T& field) {
-    good = good && json.contains(key) &&
-           (std::is_same_v<T, bool> ? json[key].is_boolean() : json[key].is_number());
-    if (good) field = json[key].get<T>();
+  Visit(state, [&](const char* key, auto& field) {
+    good = good && json.contains(key) && Take(json[key], field);
+  });
+  VisitLater(state, [&](const char* key, auto& field) {
+    if (good && json.contains(key)) good = Take(json[key], field);
   });
   if (!good || state.step < 0) return absl::DataLossError("checkpoint: its state is not readable");
   return state;

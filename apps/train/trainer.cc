@@ -5,16 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "apps/train/best_epoch.h"
 #include "apps/train/exit_code.h"
+#include "apps/train/good_state.h"
 #include "engine/base/clock.h"
 
 namespace pocketune {
-namespace {
-
-constexpr int64_t kMaxRollbacks = 3;
-
-}  // namespace
-
 Trainer::Trainer(Session* session, const data::Dataset* dataset, const RunSpec& spec,
                  RunFolder* folder, const TrainListener& listener, const TrainerOptions& options)
     : session_(session),
@@ -162,23 +158,37 @@ absl::Status Trainer::PrepareData(const TrainState& state) {
   return MakeLoader(state);
 }
 
-absl::StatusOr<TrainEnd> Trainer::Run(TrainState* state) {
+// The guard rolls back to a checkpoint: there must be one from the start. A second save of the same
+// would count a generation that an uninterrupted run does not have.
+absl::Status Trainer::Begin(TrainState* state) {
   PT_TRY(Prepare());
   start_seconds_ = NowSeconds();
-  // The guard rolls back to a checkpoint: there must be one from the start. A second save of the
-  // same would count a generation that an uninterrupted run does not have.
+  if (state->done && state->step < schedule_.total_steps && !OutOfPatience(*state)) {
+    Note(absl::StrCat("the run was done after step ", state->step, " and goes on to step ",
+                      schedule_.total_steps, "; the learning rate follows its schedule anew"));
+    if (spec_.keep == "best") state->epochs_without_gain = 0;  // these are the best weights
+    state->done = false;
+    PT_TRY(Save(*state));
+  }
   if (state->restored) {
     saved_step_ = state->step;
   } else {
     PT_TRY(Save(*state));
   }
-  PT_TRY(PrepareData(*state));
+  return PrepareData(*state);
+}
 
+absl::StatusOr<TrainEnd> Trainer::Run(TrainState* state) {
+  PT_TRY(Begin(state));
   double epoch_begin = NowSeconds();
-  while (!state->done && state->step < schedule_.total_steps) {
+  while (!state->done) {
+    if (state->step >= schedule_.total_steps) {
+      PT_TRY(state->epoch_steps > 0 ? EndEpoch(state) : Finish(state));
+      continue;
+    }
     const bool signalled = Stopped();
     if (signalled || OutOfTime()) {
-      if (saved_step_ != state->step) PT_TRY(Save(*state));
+      PT_TRY(Checkpoint(state));
       return signalled ? TrainEnd::kSignal : TrainEnd::kTimeBudget;
     }
     const double begin = NowSeconds();
@@ -188,20 +198,13 @@ absl::StatusOr<TrainEnd> Trainer::Run(TrainState* state) {
       epoch_seconds_.push_back(NowSeconds() - epoch_begin);
       epoch_begin = NowSeconds();
     } else if (spec_.checkpoint_every > 0 && state->step % spec_.checkpoint_every == 0) {
-      PT_TRY(Save(*state));
+      PT_TRY(Checkpoint(state));
     }
     slowest_seconds_ = std::max(slowest_seconds_, NowSeconds() - begin);
   }
-  const bool early = state->done && state->step < schedule_.total_steps;
-  if (state->epoch_steps > 0) PT_TRY(EndEpoch(state));
-  if (!state->done) {
-    state->done = true;
-    PT_TRY(KeepBest(state));
-    PT_TRY(Save(*state));
-  }
   CloseLoader();
   CloseCaches();
-  return early ? TrainEnd::kEarlyStopped : TrainEnd::kFinished;
+  return state->step < schedule_.total_steps ? TrainEnd::kEarlyStopped : TrainEnd::kFinished;
 }
 
 bool Trainer::OutOfTime() const {
@@ -230,7 +233,9 @@ absl::Status Trainer::Step(TrainState* state) {
   const double lr = schedule_.At(state->step) * state->lr_factor;
   const Status status = session_->TrainStep(lr, &loss);
   const double seconds = NowSeconds() - begin;
-  if (status.code() == StatusCode::kDataLoss) return RollBack(state, status);
+  if (status.code() == StatusCode::kDataLoss) {
+    return RollBack(state, status.message(), state->step + 1);
+  }
   if (!status.ok()) return As(ExitCode::kData, "train", status);
   step_ms_.push_back(seconds * 1e3);
   if (state->step == 0) state->loss_first = loss;
@@ -255,31 +260,76 @@ absl::Status Trainer::BindData(const data::Batch& batch) {
   return bind("weight", batch.weights);
 }
 
-// Back to the last checkpoint with half the learning rate. What is not finite has reached no
+// Back to the last good state with half the learning rate. What is not finite has reached no
 // weight, but weights updated earlier in the same step have moved.
-absl::Status Trainer::RollBack(TrainState* state, const Status& fault) {
-  const int64_t rollbacks = state->rollbacks + 1;
-  const double factor = state->lr_factor / 2;
-  const int64_t failed_step = state->step + 1;
+absl::Status Trainer::RollBack(TrainState* state, const std::string& fault, int64_t step) {
+  const TrainState failed = *state;
+  const auto answers = [this]() -> absl::StatusOr<bool> {
+    Evaluation eval;
+    const absl::StatusOr<std::string> wrong = FaultOfAnswers(&eval);
+    if (!wrong.ok()) return wrong.status();
+    return wrong->empty();
+  };
   MakeRoom();
-  PT_TRY(folder_->Restore(*session_, state, nullptr));
-  if (rollbacks > kMaxRollbacks) {
-    return Fail(ExitCode::kNumerics,
-                absl::StrCat("train: ", fault.message(), " at step ", failed_step, ", again after ",
-                             kMaxRollbacks,
-                             " halvings of the learning rate; the last good checkpoint is kept"));
-  }
-  state->rollbacks = rollbacks;
-  state->lr_factor = factor;
+  const absl::StatusOr<GoodState> found = RestoreGood(*folder_, *session_, answers, state);
+  if (!found.ok()) return found.status();
+  const bool give_up = failed.rollbacks >= failed.rollback_limit;
+  state->rollbacks = failed.rollbacks + (give_up ? 0 : 1);
+  state->lr_factor = give_up ? failed.lr_factor : failed.lr_factor / 2;
+  state->rollback_limit = failed.rollback_limit + (give_up ? kRollbacks : 0);
   PT_TRY(Save(*state));  // so that a resumed run does not repeat the mistake
+  if (*found != GoodState::kNewest) PT_TRY(Save(*state));  // in place of the bad generation too
+  if (give_up) {
+    return Fail(ExitCode::kNumerics,
+                absl::StrCat("train: ", fault, " at step ", step, ", again after ", kRollbacks,
+                             " halvings of the learning rate; the last good checkpoint is kept: "
+                             "--resume goes on from it, best with a lower --lr (got ",
+                             spec_.lr, ")"));
+  }
   if (loader_ != nullptr) loader_->Seek(state->step / per_epoch_, state->step % per_epoch_);
-  Note(absl::StrFormat("%s at step %d: rolled back to step %d, learning rate halved (x%g)",
-                       fault.message(), failed_step, state->step, factor));
+  Note(absl::StrFormat("%s at step %d: rolled back to step %d, learning rate halved (x%g)", fault,
+                       step, state->step, state->lr_factor));
   return absl::OkStatus();
+}
+
+// What is wrong with the session's answers on validation, or, where there is none, for a batch of
+// the training pictures. Empty: nothing; `*eval` is then what was found on validation.
+absl::StatusOr<std::string> Trainer::FaultOfAnswers(Evaluation* eval) {
+  if (HasValidation()) {
+    absl::StatusOr<Evaluation> found = Validate();
+    if (!found.ok() && ExitCodeOf(found.status()) != ExitCode::kNumerics) return found.status();
+    if (!found.ok() || !std::isfinite(found->loss)) return "the validation loss is not finite";
+    *eval = *std::move(found);
+    return "";
+  }
+  const absl::StatusOr<bool> good =
+      AnswersABatch(*session_, *dataset_, *eval_transform_, data::Split::kTrain, batch_);
+  if (!good.ok()) return good.status();
+  return *good ? "" : "what the model answers is not finite";
+}
+
+void Trainer::JudgeEpoch(const Evaluation& eval, TrainState* state, EpochEvent* event) const {
+  event->validated = true;
+  event->val_loss = eval.loss;
+  event->val_accuracy = eval.accuracy();
+  event->best = IsBest(eval, *state);
+  state->epochs_without_gain = event->best ? 0 : state->epochs_without_gain + 1;
+  if (!event->best) return;
+  state->best_accuracy = event->val_accuracy;
+  state->best_loss = event->val_loss;
+  state->best_epoch = event->epoch;
 }
 
 absl::Status Trainer::EndEpoch(TrainState* state) {
   MakeRoom();
+  Evaluation eval;
+  std::string fault = FaultOfParams(*session_);
+  if (fault.empty()) {
+    absl::StatusOr<std::string> found = FaultOfAnswers(&eval);
+    if (!found.ok()) return found.status();
+    fault = *std::move(found);
+  }
+  if (!fault.empty()) return RollBack(state, fault, state->step);
   EpochEvent event;
   event.epoch = (state->step - 1) / per_epoch_;
   event.step = state->step;
@@ -287,29 +337,41 @@ absl::Status Trainer::EndEpoch(TrainState* state) {
   event.lr = schedule_.At(state->step - 1) * state->lr_factor;
   state->epoch_loss_sum = 0;
   state->epoch_steps = 0;
-  if (!dataset_->Indices(data::Split::kVal).empty()) {
-    absl::StatusOr<Evaluation> eval = Validate();
-    if (!eval.ok()) return eval.status();
-    event.validated = true;
-    event.val_loss = eval->loss;
-    event.val_accuracy = eval->accuracy();
-    event.best = event.val_accuracy > state->best_accuracy;
-    state->epochs_without_gain = event.best ? 0 : state->epochs_without_gain + 1;
-    if (event.best) {
-      state->best_accuracy = event.val_accuracy;
-      state->best_epoch = event.epoch;
-      if (spec_.keep == "best") PT_TRY(folder_->SaveBest(*session_));
-    }
+  if (eval.samples > 0) {
+    JudgeEpoch(eval, state, &event);
+    if (event.best && spec_.keep == "best") PT_TRY(folder_->SaveBest(*session_));
   }
   const absl::Status logged = folder_->Log(event);
   if (!logged.ok()) Note(std::string(logged.message()) + "; the run goes on");
   if (listener_.on_epoch) listener_.on_epoch(event);
-  if (spec_.patience > 0 && state->epochs_without_gain >= spec_.patience) {
+  if (OutOfPatience(*state)) {
     Note(absl::StrCat("no gain on validation for ", spec_.patience, " epochs: stopping early"));
     state->done = true;
   }
   if (state->step >= schedule_.total_steps) state->done = true;
   if (state->done) PT_TRY(KeepBest(state));
+  return Save(*state);
+}
+
+// Of a state that no validation has looked at.
+absl::Status Trainer::Checkpoint(TrainState* state) {
+  if (saved_step_ == state->step) return absl::OkStatus();
+  MakeRoom();
+  std::string fault = FaultOfParams(*session_);
+  if (fault.empty()) {
+    const data::Split split = HasValidation() ? data::Split::kVal : data::Split::kTrain;
+    const absl::StatusOr<bool> good =
+        AnswersABatch(*session_, *dataset_, *eval_transform_, split, batch_);
+    if (!good.ok()) return good.status();
+    if (!*good) fault = "what the model answers is not finite";
+  }
+  if (!fault.empty()) return RollBack(state, fault, state->step);
+  return Save(*state);
+}
+
+absl::Status Trainer::Finish(TrainState* state) {
+  state->done = true;
+  PT_TRY(KeepBest(state));
   return Save(*state);
 }
 

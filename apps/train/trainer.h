@@ -19,6 +19,9 @@
 
 namespace pocketune {
 
+// Rollbacks, each with half the learning rate, before the numerical guard gives up.
+inline constexpr int64_t kRollbacks = 3;
+
 // What a run knows beside the session's tensors; saved with every checkpoint. No clock in it: the
 // same run gives the same bytes, interrupted or not.
 struct TrainState {
@@ -30,8 +33,10 @@ struct TrainState {
   double loss_first = 0.0;
   double loss_last = 0.0;
   double best_accuracy = -1.0;
+  double best_loss = -1.0;  // on validation, of the best epoch; negative: not known
   int64_t best_epoch = -1;
   int64_t epochs_without_gain = 0;
+  int64_t rollback_limit = kRollbacks;  // the guard gives up at the next one
   bool done = false;
   bool restored = false;  // from a checkpoint; not itself saved
 };
@@ -91,8 +96,11 @@ class Trainer {
   Trainer(Session* session, const data::Dataset* dataset, const RunSpec& spec, RunFolder* folder,
           const TrainListener& listener, const TrainerOptions& options);
 
-  // Runs to the end. Errors carry exit codes. After the numerical guard stopped the run (kNumerics)
-  // the session holds the last good checkpoint.
+  // Runs to the end, or on from where a run was done if its spec has more steps by now. Nothing is
+  // saved that holds or answers with numbers that are not finite: the run goes back to the last
+  // state that does not, with half the learning rate. Errors carry exit codes. After the guard gave
+  // up (kNumerics) the session and the newest checkpoint hold that state, and another Run of it has
+  // as many halvings again.
   absl::StatusOr<TrainEnd> Run(TrainState* state);
 
   int64_t total_steps() const { return schedule_.total_steps; }
@@ -125,11 +133,20 @@ class Trainer {
     return options_.stop_signal != nullptr && options_.stop_signal->load() != 0;
   }
   absl::Status Step(TrainState* state);
-  absl::Status RollBack(TrainState* state, const Status& fault);
+  absl::Status Begin(TrainState* state);
+  absl::Status RollBack(TrainState* state, const std::string& fault, int64_t step);
+  absl::StatusOr<std::string> FaultOfAnswers(Evaluation* eval);
   absl::Status EndEpoch(TrainState* state);
+  void JudgeEpoch(const Evaluation& eval, TrainState* state, EpochEvent* event) const;
+  absl::Status Checkpoint(TrainState* state);
+  absl::Status Finish(TrainState* state);
   absl::Status Save(const TrainState& state);
   absl::Status KeepBest(TrainState* state);
   bool OutOfTime() const;
+  bool OutOfPatience(const TrainState& state) const {
+    return spec_.patience > 0 && state.epochs_without_gain >= spec_.patience;
+  }
+  bool HasValidation() const { return !dataset_->Indices(data::Split::kVal).empty(); }
   void Note(const std::string& text) const {
     if (listener_.on_note) listener_.on_note(text);
   }

@@ -55,6 +55,18 @@ Result<LoadedCheckpoint> CheckpointStore::LoadNewest(Session& session) {
   return IsDamage(slots_[0].status) ? slots_[0].status : slots_[1].status;
 }
 
+Result<LoadedCheckpoint> CheckpointStore::LoadOlder(Session& session) {
+  PT_RETURN_IF_ERROR(Look());
+  const int older = slots_[1].generation < slots_[0].generation ? 1 : 0;
+  PT_RETURN_IF_ERROR(slots_[older].status);
+  LoadedCheckpoint loaded;
+  loaded.file = kNames[older];
+  const Status status = session.Restore(PathOf(older).c_str(), &loaded.user);
+  if (IsDamage(status)) slots_[older] = {0, status};
+  if (!status.ok()) return status;
+  return loaded;
+}
+
 Status CheckpointStore::Save(const Session& session, std::string_view user) {
   if (!looked_) PT_RETURN_IF_ERROR(Look());
   const int older = slots_[1].generation < slots_[0].generation ? 1 : 0;

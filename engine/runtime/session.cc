@@ -1,5 +1,6 @@
 #include "pocketune/session.h"
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -18,6 +19,16 @@ Status Precondition(const char* message) {
 }
 Status InvalidArgument(const char* message) {
   return Status(StatusCode::kInvalidArgument, message);
+}
+
+// By the exponent's bits, without a branch in the loop: a pass over memory and no more.
+bool AllFinite(std::span<const float> values) {
+  constexpr uint32_t kExponent = 0x7f800000;
+  uint32_t found = 0;
+  for (const float value : values) {
+    found |= static_cast<uint32_t>((std::bit_cast<uint32_t>(value) & kExponent) == kExponent);
+  }
+  return found == 0;
 }
 
 Status StatusOfFaults(uint32_t faults) {
@@ -343,6 +354,14 @@ Status Session::WriteParam(std::string_view name, std::span<const float> values)
   }
   std::memcpy(impl_->params->data(index.value()), values.data(), values.size_bytes());
   return OkStatus();
+}
+
+std::string_view Session::FindNotFinite() const {
+  for (int i = 0; i < impl_->params->count(); ++i) {
+    const fb::Param& param = impl_->params->param(i);
+    if (param.trainable() && !AllFinite(impl_->params->values(i))) return TextOf(param.name());
+  }
+  return {};
 }
 
 Status Session::Save(const char* path, std::string_view user, uint64_t generation) const {

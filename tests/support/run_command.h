@@ -22,6 +22,7 @@ struct CommandOptions {
   std::string cgroup;              // folder of a control group to run in; empty: the parent's
   std::string stdout_path;         // instead of keeping what it prints
   bool close_stdout = false;
+  int ignored_signal = 0;  // as SIGHUP under nohup; 0: none. All others are as a shell leaves them.
 };
 
 struct CommandResult {
@@ -73,6 +74,8 @@ class Command {
     dup2(fileno(err_), 2);
     if (!options.stdout_path.empty()) dup2(open(options.stdout_path.c_str(), O_WRONLY), 1);
     if (options.close_stdout) close(1);
+    for (const int stop : {SIGHUP, SIGINT, SIGQUIT, SIGTERM}) signal(stop, SIG_DFL);
+    if (options.ignored_signal != 0) signal(options.ignored_signal, SIG_IGN);
     Limit(RLIMIT_FSIZE, options.max_file_bytes);
     Limit(RLIMIT_DATA, options.max_private_bytes);
     if (!options.cgroup.empty()) {

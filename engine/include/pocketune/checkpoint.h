@@ -52,6 +52,9 @@ class CheckpointStore {
   //   UNAVAILABLE          reading failed (detail = errno): says nothing about the checkpoints
   Result<LoadedCheckpoint> LoadNewest(Session& session);
 
+  // The same of the older of the two alone, for a caller that the newest is no good to.
+  Result<LoadedCheckpoint> LoadOlder(Session& session);
+
   // Saves the session and `user`. Errors as Session::Save; what could be loaded before still can.
   Status Save(const Session& session, std::string_view user);
 

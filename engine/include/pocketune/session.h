@@ -144,6 +144,10 @@ class Session {
   // Only trainable parameters and states can be written.
   Status WriteParam(std::string_view name, std::span<const float> values);
 
+  // The name of the first tensor that holds a number which is not finite, of all that Save saves;
+  // empty where there is none. One pass over them in memory; lives as long as the session.
+  std::string_view FindNotFinite() const;
+
   // Saves trainable parameters, states, the step and `user` (opaque bytes, up to 16 MiB) to the
   // file `path`: temporary file, fsync, rename, fsync of the directory. UNAVAILABLE (detail =
   // errno) where writing failed; the file that was there is then untouched. `generation` orders the

@@ -98,6 +98,7 @@ class TinyRun {
   TrainState& state() { return state_; }
   Session& session() { return *session_; }
   RunFolder& folder() { return *folder_; }
+  const data::Dataset& dataset() const { return *dataset_; }
   std::string File(const std::string& name) const { return temp_.File(name); }
 
  private:

@@ -2,8 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <tuple>
+#include <vector>
 
 #include "apps/train/exit_code.h"
 #include "tests/apps/train/train_test_util.h"
@@ -249,6 +254,144 @@ TEST(TrainerTest, BoundedPrefixCachesGiveTheSameBits) {
     ASSERT_TRUE(bounded.Train({}, options).ok());
     EXPECT_EQ(bounded.Values(), free.Values());
   }
+}
+
+// Where a run may save, and the flags that make it.
+struct SavePlace {
+  const char* name;
+  int64_t step;  // behind which the weights are spoiled
+  RunSpec spec;
+  bool signal = false;  // comes behind that step
+};
+
+RunSpec Saving(int64_t every, double val_fraction) {
+  RunSpec spec = SmallRun();
+  spec.checkpoint_every = every;
+  spec.data.val_fraction = val_fraction;
+  return spec;
+}
+
+class NothingBadIsSavedTest : public ::testing::TestWithParam<std::tuple<SavePlace, float>> {
+ protected:
+  // Both checkpoints, each restored alone: finite, and so is what the model answers.
+  static void ExpectGoodGenerations(TinyRun& run) {
+    const auto transform = MakeTransform(run.spec().data, {4, 28, 28, 1}, false);
+    for (const char* name : {"/checkpoint-a", "/checkpoint-b"}) {
+      run.NewSession();
+      ASSERT_TRUE(run.session().Restore((run.folder().path() + name).c_str(), nullptr).ok());
+      EXPECT_EQ(run.session().FindNotFinite(), "") << name;
+      const auto eval =
+          Evaluate(run.session(), run.dataset(), *transform, data::Split::kTrain, 4, 1);
+      ASSERT_TRUE(eval.ok()) << eval.status();
+      EXPECT_TRUE(std::isfinite(eval->loss)) << name;
+    }
+  }
+};
+
+TEST_P(NothingBadIsSavedTest, WhereAStepSpoilsTheWeights) {
+  const auto& [place, value] = GetParam();
+  TinyRun run(place.spec);
+  std::atomic<int> signal{0};
+  bool spoiled = false;
+  TrainListener listener;
+  listener.on_step = [&, &where = place, &bad = value](const StepEvent& event) {
+    if (event.step != where.step || spoiled) return;
+    spoiled = true;
+    run.Spoil(bad);
+    if (where.signal) signal = 15;
+  };
+  TrainerOptions options;
+  options.stop_signal = &signal;
+  const absl::StatusOr<TrainEnd> end = run.Train(listener, options);
+  ASSERT_TRUE(end.ok()) << end.status();
+  EXPECT_EQ(*end, place.signal ? TrainEnd::kSignal : TrainEnd::kFinished);
+  EXPECT_EQ(run.state().rollbacks, 1);
+  EXPECT_EQ(run.state().lr_factor, 0.5);
+  ExpectGoodGenerations(run);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Trainer, NothingBadIsSavedTest,
+    ::testing::Combine(::testing::Values(SavePlace{"AtAnEpochsEnd", kEpoch, Saving(0, 0.1)},
+                                         SavePlace{"AtTheEnd", 3 * kEpoch, Saving(0, 0.1)},
+                                         SavePlace{"AtTheEndWithoutValidation", 39,
+                                                   Saving(0, 0)},  // 13 steps an epoch
+                                         SavePlace{"BetweenEpochs", 15, Saving(3, 0.1)},
+                                         SavePlace{"BetweenEpochsWithoutValidation", 15,
+                                                   Saving(3, 0)},
+                                         SavePlace{"AtASignal", 15, Saving(0, 0.1), true}),
+                       ::testing::Values(std::numeric_limits<float>::quiet_NaN(), 3e38F)),
+    [](const auto& info) {
+      return std::string(std::get<0>(info.param).name) +
+             (std::isnan(std::get<1>(info.param)) ? "ToNan" : "ToTheHuge");
+    });
+
+TEST(TrainerTest, AStateOfAnOptimizerIsWatchedToo) {
+  TinyRun run(SmallRun());
+  bool spoiled = false;
+  TrainListener listener;
+  listener.on_step = [&](const StepEvent& event) {
+    if (event.step != kEpoch || spoiled) return;
+    spoiled = true;
+    for (const ParamInfo& info : run.session().params()) {
+      if (!info.state) continue;
+      const std::vector<float> values(static_cast<size_t>(info.shape.elems()),
+                                      std::numeric_limits<float>::infinity());
+      ASSERT_TRUE(run.session().WriteParam(info.name, values).ok());
+      return;
+    }
+  };
+  ASSERT_TRUE(run.Train(listener).ok());
+  ASSERT_TRUE(spoiled);
+  EXPECT_EQ(run.state().rollbacks, 1);
+}
+
+TEST(TrainerTest, AfterTheGuardGaveUpARunGoesOnAtALowerRate) {
+  RunSpec spec = SmallRun();
+  spec.lr = 1e30;
+  TinyRun run(spec);
+  absl::StatusOr<TrainEnd> end = run.Train();
+  for (int attempt = 0; !end.ok() && attempt < 40; ++attempt) {
+    ASSERT_EQ(ExitCodeOf(end.status()), ExitCode::kNumerics) << end.status();
+    const double factor = run.state().lr_factor;
+    run.NewSession();
+    ASSERT_TRUE(run.folder().Restore(run.session(), &run.state(), nullptr).ok());
+    EXPECT_EQ(run.state().lr_factor, factor);
+    end = run.Train();
+    EXPECT_LT(run.state().lr_factor, factor);
+  }
+  ASSERT_TRUE(end.ok()) << end.status();
+  EXPECT_EQ(*end, TrainEnd::kFinished);
+}
+
+TEST(TrainerTest, ADoneRunGoesOnWhereItHasMoreEpochs) {
+  TinyRun run(SmallRun());
+  ASSERT_TRUE(run.Train().ok());
+  run.NewSession();
+  ASSERT_TRUE(run.folder().Restore(run.session(), &run.state(), nullptr).ok());
+  run.spec().epochs = 5;
+  std::vector<std::string> notes;
+  TrainListener listener;
+  listener.on_note = [&](const std::string& note) { notes.push_back(note); };
+  EXPECT_EQ(run.Train(listener).value(), TrainEnd::kFinished);
+  EXPECT_EQ(run.state().step, 5 * kEpoch);
+  EXPECT_EQ(run.folder().ReadLog().size(), 5u);
+  ASSERT_FALSE(notes.empty());
+  EXPECT_NE(notes[0].find("done after step 33 and goes on to step 55"), std::string::npos)
+      << notes[0];
+}
+
+TEST(TrainerTest, AnEarlyStopIsNoReasonToGoOn) {
+  RunSpec spec = SmallRun();
+  spec.lr = 1e-12;  // nothing changes
+  spec.patience = 1;
+  spec.train.batch_norm = BatchNormMode::kFrozen;
+  TinyRun run(spec);
+  ASSERT_EQ(run.Train().value(), TrainEnd::kEarlyStopped);
+  run.NewSession();
+  ASSERT_TRUE(run.folder().Restore(run.session(), &run.state(), nullptr).ok());
+  EXPECT_EQ(run.Train().value(), TrainEnd::kEarlyStopped);
+  EXPECT_EQ(run.state().step, 2 * kEpoch);
 }
 
 }  // namespace
