@@ -8,7 +8,7 @@ namespace pocketune::cli {
 namespace {
 
 absl::Status CompileTo(const RunSpec& spec, CommonFlags flags, const std::string& out) {
-  PT_TRY(ApplyCommonFlags(&flags));
+  PT_TRY(ApplyCommonFlags(&flags, Runs::kNothing));
   WeightsReport report;
   absl::StatusOr<Plan> plan = CompileSpec(spec, flags, &report);
   if (!plan.ok()) return plan.status();

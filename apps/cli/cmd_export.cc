@@ -15,7 +15,7 @@ struct ExportFlags {
 };
 
 absl::Status Export(const RunSpec& spec, const ExportFlags& wanted, CommonFlags flags) {
-  PT_TRY(ApplyCommonFlags(&flags));
+  PT_TRY(ApplyCommonFlags(&flags, Runs::kNothing));
   absl::StatusOr<OpenedTarget> target = OpenTarget(wanted.checkpoint, spec, flags);
   if (!target.ok()) return target.status();
   std::vector<SafetensorsTensor> tensors;

@@ -155,7 +155,7 @@ absl::Status InspectMemoryModel(const RunSpec& spec, const CommonFlags& flags) {
 }
 
 absl::Status Inspect(RunSpec spec, InspectFlags inspect, CommonFlags flags) {
-  PT_TRY(ApplyCommonFlags(&flags));
+  PT_TRY(ApplyCommonFlags(&flags, Runs::kNothing));
   if (inspect.target.empty() == spec.model.name.empty()) {
     return Fail(ExitCode::kUsage, "inspect: one of TARGET and --model is required");
   }

@@ -20,7 +20,7 @@ struct IrFlags {
 };
 
 absl::Status RunIr(const IrFlags& ir, CommonFlags flags) {
-  PT_TRY(ApplyCommonFlags(&flags));
+  PT_TRY(ApplyCommonFlags(&flags, Runs::kNothing));
   if (ir.list) {
     for (const PassInfo& pass : AllPasses()) {
       Say(flags, absl::StrFormat("%-22s %s", pass.name, pass.summary));

@@ -97,9 +97,9 @@ void AddCommonFlags(CLI::App* command, CommonFlags* flags) {
       ->check(CLI::IsMember({"auto", "avx512", "avx2", "sse4", "neon"}));
 }
 
-absl::Status ApplyCommonFlags(CommonFlags* flags) {
+absl::Status ApplyCommonFlags(CommonFlags* flags, Runs runs) {
   if (flags->threads == 0) flags->threads = CoresOfProcess();
-  KeepToStartableThreads(flags);
+  if (runs == Runs::kPlans) KeepToStartableThreads(flags);
   const Isa isa = IsaNamed(flags->isa).value_or(Isa::kAuto);
   return As(ExitCode::kLocked, "--isa " + flags->isa, SetIsa(isa));
 }

@@ -26,9 +26,10 @@ CLI::Validator Within(double min, double max);
 
 // Adds --json, --threads, --seed, --quiet, --isa.
 void AddCommonFlags(CLI::App* command, CommonFlags* flags);
-// Cores to use, fewer where the system starts no more threads, which a line says; caps own kernels
-// at the level asked for.
-absl::Status ApplyCommonFlags(CommonFlags* flags);
+// Cores to use, and caps own kernels at the level asked for. A command that runs a plan has fewer
+// threads where the system starts no more, which a line says.
+enum class Runs { kPlans, kNothing };
+absl::Status ApplyCommonFlags(CommonFlags* flags, Runs runs = Runs::kPlans);
 
 // Adds --model, --width, --resolution, --classes, --input-channels, --batch, --weights, --dropout.
 void AddModelFlags(CLI::App* command, RunSpec* spec, bool model_required);

@@ -24,6 +24,7 @@ absl::Status IoError(const std::string& where, const char* action, int error) {
   const std::string line =
       OneLine(absl::StrCat(where, ": cannot ", action, " (got \"", std::strerror(error), "\")"));
   if (error == ENOENT || error == ENOTDIR) return absl::NotFoundError(line);
+  if (error == ENOMEM) return absl::ResourceExhaustedError(line);
   return absl::UnavailableError(line);
 }
 

@@ -18,7 +18,8 @@ inline constexpr int64_t kMaxDeflateRatio = 1032;
 
 // `<where>: <fact>` as one line.
 // BadData is DATA_LOSS: the content is wrong. IoError is NOT_FOUND where `error` (an errno) says
-// that nothing is there, else UNAVAILABLE: the content could not be read.
+// that nothing is there, RESOURCE_EXHAUSTED where memory is short, else UNAVAILABLE: the content
+// could not be read.
 absl::Status BadData(const std::string& where, const std::string& fact);
 absl::Status IoError(const std::string& where, const char* action, int error);
 

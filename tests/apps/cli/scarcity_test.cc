@@ -88,6 +88,22 @@ TEST_F(ScarcityTest, DoesWithTheThreadsThatItsControlGroupLetsItHave) {
   EXPECT_GE(trained, 8);
 }
 
+// What is compiled may be meant for another machine: no limit of this one changes a plan.
+TEST_F(ScarcityTest, CompilesTheSamePlanWhateverThreadsItMayHave) {
+  const auto compile = [&](const std::string& out, const CommandOptions& options) {
+    const CommandResult result = RunPocketune({"compile", "--model", "small-cnn", "--classes", "3",
+                                               "--threads", "7", "--out", temp_.File(out)},
+                                              options);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_EQ(result.err, "");
+    return ReadBytes(temp_.File(out));
+  };
+  const PidsGroup group;
+  if (group.folder().empty()) GTEST_SKIP() << "this machine grants no control group of processes";
+  ASSERT_TRUE(group.SetMost(1));
+  EXPECT_EQ(compile("few", {.cgroup = group.folder()}), compile("many", {}));
+}
+
 // From where the program itself can just be loaded to where there is enough.
 TEST_F(ScarcityTest, EndsWithOneLineWhereMemoryRunsOutWhereverThatIs) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
