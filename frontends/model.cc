@@ -5,6 +5,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "frontends/weights/fit.h"
 #include "frontends/weights/weights.h"
 
 namespace pocketune {
@@ -21,7 +22,11 @@ absl::Status Load(const std::string& path, ModelSpec* spec, Graph* graph, Weight
   *graph = *std::move(built);
   const absl::Status status = LoadWeights(*graph, *file, report);
   if (status.ok()) return status;
-  return absl::Status(status.code(), path + ": " + std::string(status.message()));
+  std::string message = absl::StrCat(path, ": ", status.message());
+  if (!report->missing.empty() || !report->misshaped.empty()) {
+    absl::StrAppend(&message, "; ", DescribeFile(*file, *spec));
+  }
+  return absl::Status(status.code(), message);
 }
 
 }  // namespace
@@ -69,9 +74,11 @@ Outcome<Model> Model::FromZoo(const ModelSpec& spec, const std::string& weights,
     absl::StatusOr<Graph> graph = BuildModel(*complete);
     if (!graph.ok()) return ToOutcome<Model>(graph.status());
     impl->forward = *std::move(graph);
+    impl->given = GivenWeights::kNone;
   } else {
     const absl::Status status = Load(weights, &impl->spec, &impl->forward, report);
     if (!status.ok()) return ToOutcome<Model>(status);
+    if (report->new_classifier) impl->given = GivenWeights::kAllButClassifier;
   }
   InitializeParams(impl->forward, seed);
   return Model(std::move(impl));
@@ -79,6 +86,7 @@ Outcome<Model> Model::FromZoo(const ModelSpec& spec, const std::string& weights,
 
 const ModelSpec& Model::spec() const { return impl_->spec; }
 Task Model::task() const { return impl_->task; }
+GivenWeights Model::given() const { return impl_->given; }
 Shape Model::image_shape() const {
   return impl_->forward.shape(impl_->forward.FindValue("image", ValueKind::kInput));
 }

@@ -15,6 +15,7 @@ namespace pocketune {
 struct Model::Impl {
   ModelSpec spec;
   Task task = Task::kClassification;
+  GivenWeights given = GivenWeights::kAll;
   Graph forward;  // batch norm as batch_norm_frozen, every parameter with its data
 
   // A model that is not of the zoo.

@@ -21,6 +21,7 @@ absl::StatusOr<OptimizerSpec> OptimizerOf(const TrainSpec& spec) {
   optimizer.kind = *kind;
   optimizer.momentum = spec.momentum;
   optimizer.weight_decay = spec.weight_decay;
+  optimizer.decay_bias_and_norm = spec.decay_bias_and_norm;
   for (const ParamGroupSpec& group : spec.groups) {
     optimizer.groups.push_back({.pattern = group.pattern, .lr_scale = group.lr_scale});
   }

@@ -1,4 +1,7 @@
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
 #include "apps/cli/target.h"
@@ -102,14 +105,46 @@ Json NoAnswer(const std::string& file, const absl::Status& status) {
   return {{"file", file}, {"error", std::string(status.message())}};
 }
 
-absl::Status Infer(const RunSpec& spec, const InferFlags& infer, CommonFlags flags) {
+// How pictures are prepared, and what the classes are called where the target does not say.
+absl::StatusOr<DataSpec> PictureSpec(OpenedTarget* target, const DataSpec& asked,
+                                     const GivenFlags& given) {
+  const bool trained = !target->spec.data.path.empty();
+  if (trained) {
+    PT_TRY(given.CheckSettled({{"--normalize", asked.normalize, target->spec.data.normalize}},
+                              target->name + " was trained on pictures prepared otherwise"));
+  }
+  if (given.Has("--class-names")) {
+    const std::vector<std::string> names = absl::StrSplit(asked.class_names, ',');
+    const auto classes = static_cast<size_t>(target->spec.model.classes);
+    const bool known = !target->class_names.empty() && target->class_names != names;
+    if (known || names.size() != classes) {
+      return Fail(ExitCode::kUsage,
+                  absl::StrCat("--class-names: ", target->name,
+                               known ? " has names of its own" : " has another number of classes",
+                               " (got ", asked.class_names, ", want ",
+                               known ? absl::StrJoin(target->class_names, ",")
+                                     : absl::StrCat(classes, " names"),
+                               ")"));
+    }
+    target->class_names = names;
+  }
+  DataSpec spec = trained ? target->spec.data : asked;
+  if (given.Has("--perturb")) spec.perturb = asked.perturb;
+  return spec;
+}
+
+absl::Status Infer(const RunSpec& spec, const InferFlags& infer, CommonFlags flags,
+                   const GivenFlags& given) {
   PT_TRY(ApplyCommonFlags(&flags));
   absl::StatusOr<OpenedTarget> target =
       OpenTarget(infer.checkpoint, spec, flags, FeedOf(spec, infer, flags));
   if (!target.ok()) return target.status();
+  PT_TRY(CheckModelFlags(*target, spec, given));
+  PT_TRY(CheckAnswers(*target));
   const Shape image = ImageShape(*target->session, "eval");
-  const DataSpec& data_spec = target->what == "model" ? spec.data : target->spec.data;
-  absl::StatusOr<data::Transform> transform = MakeTransform(data_spec, image, false);
+  absl::StatusOr<DataSpec> data_spec = PictureSpec(&*target, spec.data, given);
+  if (!data_spec.ok()) return data_spec.status();
+  absl::StatusOr<data::Transform> transform = MakeTransform(*data_spec, image, false);
   if (!transform.ok()) return transform.status();
   Predictor predictor(&*target, &*transform);
   Json answers = Json::array();
@@ -125,10 +160,15 @@ absl::Status Infer(const RunSpec& spec, const InferFlags& infer, CommonFlags fla
     PT_TRY(predictor.Run());
     for (size_t i = 0; i < count; ++i) {
       const std::string& file = infer.files[first + i];
-      answers.push_back(
-          loaded[i].ok()
-              ? Answer(flags, *target, file, predictor.LogitsOf(static_cast<int64_t>(i)), infer.top)
-              : NoAnswer(file, loaded[i]));
+      if (!loaded[i].ok()) {
+        answers.push_back(NoAnswer(file, loaded[i]));
+        continue;
+      }
+      const std::span<const float> logits = predictor.LogitsOf(static_cast<int64_t>(i));
+      if (!AllFinite(logits)) {
+        return Fail(ExitCode::kNumerics, file + ": the model's answer is not finite");
+      }
+      answers.push_back(Answer(flags, *target, file, logits, infer.top));
     }
   }
   PT_TRY(EmitJson(flags, {{"model", target->spec.model.name},
@@ -154,12 +194,12 @@ void AddInfer(CLI::App& app, Run* run) {
   command->add_option("--top", infer->top, "Guesses a picture (default 3)")
       ->check(CLI::Range(1, 1000));
   AddModelFlags(command, spec.get(), false);
-  AddDataFlags(command, &spec->data);
+  AddPictureFlags(command, &spec->data);
   AddProcessMemoryFlag(command, spec.get());
   AddCommonFlags(command, flags.get());
   command->callback([=] {
     spec->seed = flags->seed;
-    *run = [=] { return Infer(*spec, *infer, *flags); };
+    *run = [=] { return Infer(*spec, *infer, *flags, GivenFlags(command)); };
   });
 }
 

@@ -30,7 +30,7 @@ void AddTrain(CLI::App& app, cli::Run* run) {
     if (!train->resume && spec->model.name.empty()) throw CLI::RequiredError("--model");
     if (!train->resume && spec->data.path.empty()) throw CLI::RequiredError("--data");
     spec->seed = flags->seed;
-    train->given = GivenFlags(*command);
+    train->given = ListGivenFlags(*command);
     *run = [=] { return RunTraining(*spec, *train, *flags); };
   });
 }

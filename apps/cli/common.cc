@@ -145,8 +145,12 @@ void AddTrainFlags(CLI::App* command, RunSpec* spec) {
       ->check(CLI::IsMember({"sgd", "momentum", "nesterov", "adamw"}));
   command->add_option("--momentum", spec->train.momentum, "Momentum (default 0.9)")
       ->check(Within(0.0, 0.9999));
-  command->add_option("--weight-decay", spec->train.weight_decay, "Weight decay (default 0)")
+  command
+      ->add_option("--weight-decay", spec->train.weight_decay,
+                   "Weight decay (default 0); biases and batch norms do not decay")
       ->check(Within(0.0, 10.0));
+  command->add_flag("--decay-bias-and-norm", spec->train.decay_bias_and_norm,
+                    "Biases and batch norms decay as weights do");
   command->add_option("--label-smoothing", spec->train.label_smoothing, "Label smoothing")
       ->check(Within(0.0, 0.99));
   command
@@ -202,13 +206,17 @@ CLI::Option* AddTuningFlag(CLI::App* command, CommonFlags* flags) {
       ->type_name("FILE");
 }
 
-void AddDataFlags(CLI::App* command, DataSpec* spec) {
+void AddPictureFlags(CLI::App* command, DataSpec* spec) {
   command->add_option("--normalize", spec->normalize,
                       "minus_one_one (default), zero_one, imagenet, mnist, or mean,std");
   command->add_option("--perturb", spec->perturb,
                       "Another camera: invert, darken[=GAIN], rotate90|180|270, comma-separated");
   command->add_option("--class-names", spec->class_names,
                       "Names of numbered classes, comma-separated");
+}
+
+void AddDataFlags(CLI::App* command, DataSpec* spec) {
+  AddPictureFlags(command, spec);
   command->add_option("--val-fraction", spec->val_fraction, "Where the data has no val split")
       ->check(Within(0.0, 0.9));
   command->add_option("--test-fraction", spec->test_fraction, "Where the data has no test split")

@@ -36,14 +36,16 @@ void AddModelFlags(CLI::App* command, RunSpec* spec, bool model_required);
 // Adds a flag that takes a number of bytes above 0: "64MiB", "1.5GB", "4096".
 void AddBytesFlag(CLI::App* command, const std::string& name, int64_t* bytes,
                   const std::string& help);
-// Adds --scheme, --optimizer, --momentum, --weight-decay, --label-smoothing, --batch-norm,
-// --micro-batch, --clip-norm, --saved-activations, --memory, --cache, --lr-group.
+// Adds --scheme, --optimizer, --momentum, --weight-decay, --decay-bias-and-norm, --label-smoothing,
+// --batch-norm, --micro-batch, --clip-norm, --saved-activations, --memory, --cache, --lr-group.
 void AddTrainFlags(CLI::App* command, RunSpec* spec);
 // Adds --memory where it bounds the process alone, and no plan is made for it.
 void AddProcessMemoryFlag(CLI::App* command, RunSpec* spec);
 // Adds --tuning.
 CLI::Option* AddTuningFlag(CLI::App* command, CommonFlags* flags);
-// Adds --normalize and --perturb and the rest of the data flags but --data itself.
+// Adds --normalize, --perturb, --class-names.
+void AddPictureFlags(CLI::App* command, DataSpec* spec);
+// Adds these and --val-fraction, --test-fraction, --max-train, --max-eval.
 void AddDataFlags(CLI::App* command, DataSpec* spec);
 
 // An error for a model that does not tell classes apart, which `command` takes alone; nothing for

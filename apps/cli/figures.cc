@@ -95,6 +95,11 @@ std::vector<std::string> FigureLines(const PlanFigures& f) {
   return lines;
 }
 
+std::string BalancedText(const Evaluation& eval) {
+  return absl::StrFormat("balanced accuracy %.1f %%, macro-F1 %.1f %%",
+                         100 * eval.balanced_accuracy(), 100 * eval.macro_f1());
+}
+
 nlohmann::json RunJson(const RunSpec& spec, const CommonFlags& flags, const PlanFigures& figures,
                        const std::vector<double>& step_ms) {
   nlohmann::json json = ToJson(figures);

@@ -7,6 +7,7 @@
 
 #include "apps/cli/common.h"
 #include "apps/cli/measure.h"
+#include "apps/train/evaluator.h"
 #include "pocketune/compiler.h"
 
 namespace pocketune::cli {
@@ -15,6 +16,9 @@ nlohmann::json ToJson(const PlanFigures& figures);
 // What ToJson gave; throws where it is of another kind.
 PlanFigures FiguresFromJson(const nlohmann::json& json);
 std::vector<std::string> FigureLines(const PlanFigures& figures);
+
+// "balanced accuracy 50.0 %, macro-F1 48.7 %".
+std::string BalancedText(const Evaluation& eval);
 
 // The fields that `bench` and `train` share: model, scheme, flags, figures and step times; those of
 // the plan's memory and start are null until AddMeasurement. `process_peak_bytes` is of this

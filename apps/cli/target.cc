@@ -22,6 +22,42 @@ namespace {
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
+constexpr const char* kGivenNames[] = {"all", "all but the classifier", "none"};
+
+// Plans from before this was written down hold what the weights' file gave, if there was one.
+GivenWeights GivenOf(const Json& metadata, const RunSpec& spec) {
+  const Json name = metadata.value("weights_given", Json());
+  for (const GivenWeights given :
+       {GivenWeights::kAll, GivenWeights::kAllButClassifier, GivenWeights::kNone}) {
+    if (name == kGivenNames[static_cast<int>(given)]) return given;
+  }
+  return spec.weights.empty() ? GivenWeights::kNone : GivenWeights::kAll;
+}
+
+// The folder of the run that a file is a part of; empty where it is a part of none.
+fs::path FolderOfRun(const std::string& path) {
+  std::error_code error;
+  const fs::path named = fs::path(path).has_parent_path() ? fs::path(path).parent_path() : ".";
+  for (const fs::path& folder : {named, fs::weakly_canonical(path, error).parent_path()}) {
+    if (!RunFolder::HoldsRun(folder.string()) || !fs::exists(folder / "spec.json", error)) continue;
+    for (const char* name : {"plan.ptplan", "checkpoint-a", "checkpoint-b", "checkpoint-best"}) {
+      if (fs::equivalent(path, folder / name, error)) return folder;
+    }
+  }
+  return {};
+}
+
+// A run's plan has the weights from before the training, and a checkpoint only what has learned.
+absl::Status CheckNoFileOfARun(const std::string& path) {
+  const std::string folder = FolderOfRun(path).string();
+  if (folder.empty()) return absl::OkStatus();
+  return Fail(ExitCode::kUsage,
+              absl::StrCat(path,
+                           ": this file alone does not hold what the run has learned; name "
+                           "the run's folder (got ",
+                           path, ", want ", folder, ")"));
+}
+
 // Fills in what the plan's metadata says of the model and its data.
 absl::Status ReadMetadata(OpenedTarget* target) {
   target->metadata = Json::parse(target->session->metadata(), nullptr, /*allow_exceptions=*/false);
@@ -31,6 +67,7 @@ absl::Status ReadMetadata(OpenedTarget* target) {
   absl::StatusOr<RunSpec> spec = RunSpecFromJson(target->metadata["run"]);
   if (!spec.ok()) return As(ExitCode::kModel, spec.status());
   target->spec = *spec;
+  target->given = GivenOf(target->metadata, target->spec);
   target->class_names = ClassNamesOf(target->session->metadata());
   return absl::OkStatus();
 }
@@ -77,6 +114,7 @@ absl::StatusOr<OpenedTarget> OpenRun(const std::string& path, const CommonFlags&
   absl::StatusOr<std::unique_ptr<RunFolder>> folder = RunFolder::OpenToRead(path);
   if (!folder.ok()) return folder.status();
   OpenedTarget target;
+  target.name = path;
   target.what = "run";
   target.plan_path = (*folder)->plan_path();
   PT_TRY(Admit(feed, flags, &target));
@@ -90,6 +128,8 @@ absl::StatusOr<OpenedTarget> OpenRun(const std::string& path, const CommonFlags&
   if (const absl::StatusOr<Json> spec = (*folder)->ReadSpec(); spec.ok()) {
     const absl::StatusOr<RunSpec> run = RunSpecFromJson(*spec);
     if (run.ok()) target.spec.data.path = run->data.path;
+    const Json fingerprint = spec->value("data_fingerprint", Json());
+    if (fingerprint.is_string()) target.data_fingerprint = fingerprint.get<std::string>();
   }
   target.spec.data.path = FindFromRun(target.spec.data.path, path);
   std::string warning;
@@ -153,6 +193,10 @@ std::vector<std::string> ClassNamesOf(std::string_view metadata) {
   return names;
 }
 
+std::string FingerprintOf(const data::Dataset& dataset) {
+  return absl::StrFormat("%016x", dataset.Fingerprint());
+}
+
 absl::StatusOr<std::unique_ptr<data::Dataset>> OpenRunData(
     RunSpec* spec, const CommonFlags& flags, const std::vector<std::string>& known_classes) {
   absl::StatusOr<std::unique_ptr<data::Dataset>> opened =
@@ -178,7 +222,14 @@ absl::StatusOr<std::unique_ptr<data::Dataset>> OpenRunData(
 absl::StatusOr<Model> LoadModel(const RunSpec& spec, WeightsReport* report) {
   const absl::StatusOr<ModelSpec> known = Complete(spec.model);
   if (!known.ok()) return As(ExitCode::kUsage, known.status());
+  WeightsReport ignored;
+  if (report == nullptr) report = &ignored;
   Outcome<Model> model = Model::FromZoo(spec.model, spec.weights, spec.seed, report);
+  if (model.ok() && spec.model.classes == 0 && report->classes > 0) {
+    ModelSpec of_file = spec.model;
+    of_file.classes = static_cast<int>(std::min<int64_t>(report->classes, INT32_MAX));
+    model = Model::FromZoo(of_file, spec.weights, spec.seed, report);
+  }
   if (!model.ok()) return As(spec.weights.empty() ? ExitCode::kUsage : ExitCode::kModel, model);
   return std::move(model.value());
 }
@@ -187,7 +238,9 @@ absl::StatusOr<Plan> CompileModel(const Model& model, RunSpec spec, const Common
                                   const std::vector<std::string>& class_names, int64_t plan_bytes,
                                   int64_t* smallest) {
   spec.model = model.spec();
-  const Json metadata = {{"run", ToJson(spec)}, {"class_names", class_names}};
+  const Json metadata = {{"run", ToJson(spec)},
+                         {"class_names", class_names},
+                         {"weights_given", kGivenNames[static_cast<int>(model.given())]}};
   const absl::StatusOr<std::unique_ptr<Tuning>> tuning = LoadTuning(flags);
   if (!tuning.ok()) return tuning.status();
   const Target target = {.threads = flags.threads,
@@ -219,7 +272,9 @@ absl::StatusOr<OpenedTarget> OpenTarget(const std::string& path, const RunSpec& 
                                         const CommonFlags& flags, const TargetFeed& feed) {
   std::error_code error;
   if (fs::is_directory(path, error)) return OpenRun(path, flags, feed);
+  PT_TRY(CheckNoFileOfARun(path));
   OpenedTarget target;
+  target.name = path;
   target.plan_path = path;
   TempFile temporary(".ptplan");
   if (fs::exists(path, error)) {
@@ -228,6 +283,7 @@ absl::StatusOr<OpenedTarget> OpenTarget(const std::string& path, const RunSpec& 
     target.what = "model";
     RunSpec named = spec;
     named.model.name = path;
+    named.data = DataSpec();  // what is judged now is not what it was trained on
     const absl::StatusOr<PlanOfChild> plan =
         CompileInChild(named, flags, nullptr, feed.bound, temporary.path());
     if (!plan.ok()) return plan.status();
@@ -241,6 +297,41 @@ absl::StatusOr<OpenedTarget> OpenTarget(const std::string& path, const RunSpec& 
   target.session = *std::move(session);
   PT_TRY(ReadMetadata(&target));
   return target;
+}
+
+absl::Status CheckModelFlags(const OpenedTarget& target, const RunSpec& asked,
+                             const GivenFlags& given) {
+  if (target.what == "model") {
+    return given.CheckSettled({{"--model", asked.model.name, target.name}},
+                              "--checkpoint names another");
+  }
+  if (given.Has("--weights")) {
+    return Fail(ExitCode::kUsage,
+                absl::StrCat("--weights: ", target.name, " has weights of its own (got ",
+                             asked.weights, ", want none)"));
+  }
+  return given.CheckSettled(SettledModelFlags(asked, target.spec),
+                            absl::StrCat(target.name, " was made with another value"));
+}
+
+absl::Status CheckAnswers(const OpenedTarget& target) {
+  if (target.given == GivenWeights::kAll || target.state.step > 0) return absl::OkStatus();
+  const bool all = target.given == GivenWeights::kNone;
+  const std::string random =
+      absl::StrCat(target.name, ": ", all ? "its weights are" : "its classifier is",
+                   " random, and no answer of it means anything");
+  if (target.what == "run") {
+    return Fail(ExitCode::kCheckpoint,
+                random + ": no step was trained yet; continue with --resume");
+  }
+  if (!all) {
+    return Fail(ExitCode::kModel,
+                absl::StrCat(random, ": ", target.spec.weights,
+                             " is for another number of classes; train it first, or ask for that "
+                             "number with --classes"));
+  }
+  if (target.what == "model") return Fail(ExitCode::kUsage, random + ": --weights is required");
+  return Fail(ExitCode::kModel, random + ": compile it with --weights, or name a run's folder");
 }
 
 }  // namespace pocketune::cli

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "apps/cli/common.h"
+#include "apps/cli/given_flags.h"
 #include "apps/cli/memory_bound.h"
 #include "apps/train/run_folder.h"
 #include "apps/train/trainer.h"
@@ -21,11 +22,14 @@ namespace pocketune::cli {
 // A session ready to use, with what is needed to feed it.
 struct OpenedTarget {
   std::unique_ptr<Session> session;
-  RunSpec spec;                          // data preprocessing and model
-  std::vector<std::string> class_names;  // may be empty for a model without a run
-  nlohmann::json metadata;               // of the plan
+  RunSpec spec;                             // data preprocessing and model
+  std::vector<std::string> class_names;     // may be empty for a model without a run
+  nlohmann::json metadata;                  // of the plan
+  GivenWeights given = GivenWeights::kAll;  // what had other than random values before training
   TrainState state;
-  std::string what;  // "run", "plan" or "model"
+  std::string data_fingerprint;  // of a run's pictures (FingerprintOf); empty: not known
+  std::string name;              // as it was asked for
+  std::string what;              // "run", "plan" or "model"
   std::string plan_path;
   data::LoaderSize loader_size = 1;  // of what feeds the session
 };
@@ -46,13 +50,26 @@ absl::StatusOr<std::unique_ptr<Session>> OpenPlan(const std::string& path, int t
 
 // `path` is a run folder or a plan file, or the name of a model that is compiled on the spot with
 // `spec`'s flags. A run is restored to its newest valid checkpoint (kCheckpoint where all are
-// damaged); warnings go to Say. kBudget for a plan that does not fit in the bound beside what feeds
-// it, with the smallest that would do; nothing was allocated then.
+// damaged); warnings go to Say. kUsage for a file of a run's folder: its plan holds the weights
+// from before the training. kBudget for a plan that does not fit in the bound beside what feeds it,
+// with the smallest that would do; nothing was allocated then.
 absl::StatusOr<OpenedTarget> OpenTarget(const std::string& path, const RunSpec& spec,
                                         const CommonFlags& flags, const TargetFeed& feed = {});
 
+// kUsage for a flag that asks for another model than a run or a plan is of.
+absl::Status CheckModelFlags(const OpenedTarget& target, const RunSpec& asked,
+                             const GivenFlags& given);
+
+// An error where the answers mean nothing, because the model or its classifier has random weights:
+// kUsage for a model without --weights, kModel for a plan or weights that lack them, kCheckpoint
+// for a run that did not train a step.
+absl::Status CheckAnswers(const OpenedTarget& target);
+
 // The names of the classes in the metadata of a plan; empty where it has none.
 std::vector<std::string> ClassNamesOf(std::string_view metadata);
+
+// Dataset::Fingerprint as spec.json has it.
+std::string FingerprintOf(const data::Dataset& dataset);
 
 // The pictures that `spec` names. Sets its number of classes where it has none, and a batch of all
 // pictures where there are fewer; says what was found. kUsage for fewer classes than the data has.
@@ -60,8 +77,9 @@ std::vector<std::string> ClassNamesOf(std::string_view metadata);
 absl::StatusOr<std::unique_ptr<data::Dataset>> OpenRunData(
     RunSpec* spec, const CommonFlags& flags, const std::vector<std::string>& known_classes = {});
 
-// The model that `spec` names, with its weights: kUsage for a name or sizes that cannot be, kModel
-// for weights that do not fit. `report` may be null.
+// The model that `spec` names, with its weights, for as many classes as they are where `spec` has
+// none: kUsage for a name or sizes that cannot be, kModel for weights that do not fit. `report` may
+// be null.
 absl::StatusOr<Model> LoadModel(const RunSpec& spec, WeightsReport* report);
 
 // Compiles that model; the plan carries the spec and the names along.

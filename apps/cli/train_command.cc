@@ -140,7 +140,7 @@ class TrainCommand {
                                               "anew in another --out"));
   }
 
-  std::string Fingerprint() const { return absl::StrFormat("%016x", dataset_->Fingerprint()); }
+  std::string Fingerprint() const { return FingerprintOf(*dataset_); }
 
   absl::Status OpenData(const std::vector<std::string>& known_classes = {}) {
     bound_ = FindBound(spec_.memory_bytes, flags_);

@@ -11,7 +11,7 @@
 
 namespace pocketune::cli {
 
-std::vector<GivenFlag> GivenFlags(const CLI::App& command) {
+std::vector<GivenFlag> ListGivenFlags(const CLI::App& command) {
   std::vector<GivenFlag> given;
   for (const CLI::Option* option : command.get_options()) {
     if (option->count() == 0) continue;

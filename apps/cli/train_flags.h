@@ -25,7 +25,7 @@ struct TrainFlags {
 void AddLoopFlags(CLI::App* command, RunSpec* spec, TrainFlags* train);
 
 // The flags that stand in the command line of `command`, which has been parsed.
-std::vector<GivenFlag> GivenFlags(const CLI::App& command);
+std::vector<GivenFlag> ListGivenFlags(const CLI::App& command);
 
 // Flags of `given` that have no effect on training `spec`, a line for each that says why.
 std::vector<std::string> IdleFlags(const RunSpec& spec, const std::vector<GivenFlag>& given,

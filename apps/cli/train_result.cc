@@ -30,7 +30,10 @@ absl::StatusOr<Evaluation> EvaluateAtEnd(const TrainedRun& run, Session& session
   const absl::StatusOr<data::Transform> transform =
       MakeTransform(run.spec.data, ImageShape(session, "train"), false);
   if (!transform.ok()) return transform.status();
-  return Evaluate(session, run.dataset, *transform, split, run.spec.model.batch, run.loader_size);
+  absl::StatusOr<Evaluation> eval =
+      Evaluate(session, run.dataset, *transform, split, run.spec.model.batch, run.loader_size);
+  if (eval.ok()) PT_TRY(CheckFinite(*eval, run.dataset));
+  return eval;
 }
 
 Json CacheJson(const PrefixCacheFigures& cache) {
@@ -88,6 +91,8 @@ Json OutcomeJson(const TrainedRun& run, const Evaluation& eval, data::Split spli
   json["loss_first"] = run.state.loss_first;
   json["loss_last"] = run.state.loss_last;
   json["accuracy"] = eval.accuracy();
+  json["balanced_accuracy"] = eval.balanced_accuracy();
+  json["macro_f1"] = eval.macro_f1();
   json["top5"] = eval.top5();
   json["samples"] = eval.samples;
   json["split"] = data::NameOf(split);
@@ -121,6 +126,7 @@ absl::Status ReportTraining(const TrainedRun& run, std::unique_ptr<Session> sess
   Say(run.flags,
       absl::StrFormat("%s accuracy %.1f %% of %d pictures; %.1f ms a step", data::NameOf(split),
                       100 * eval->accuracy(), eval->samples, Median(run.trainer.step_ms())));
+  Say(run.flags, "each class alike: " + BalancedText(*eval));
   SayPeak(run.flags, json);
   PT_TRY(WriteReportOf(run, json, *eval, layers));
   Say(run.flags,

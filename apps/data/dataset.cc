@@ -177,6 +177,7 @@ Dataset::~Dataset() = default;
 DatasetFormat Dataset::format() const { return contents_->format; }
 const std::vector<std::string>& Dataset::class_names() const { return contents_->class_names; }
 const std::vector<Sample>& Dataset::samples() const { return contents_->samples; }
+bool Dataset::names_split(Split split) const { return contents_->has_split[int(split)]; }
 bool Dataset::in_memory() const { return !contents_->blocks.empty(); }
 
 std::vector<int64_t> Dataset::CountPerClass(Split split) const {

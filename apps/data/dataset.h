@@ -66,6 +66,8 @@ class Dataset {
   // and splits made.
   const std::vector<std::string>& notes() const { return notes_; }
 
+  // Does the data itself name this split? Where it names none, the options made them.
+  bool names_split(Split split) const;
   // True if the pixels are held in memory as u8: decoding is a copy.
   bool in_memory() const;
   // Decodes sample `index` of samples(). Errors: DATA_LOSS for a bad picture, UNAVAILABLE or

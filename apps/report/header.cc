@@ -74,6 +74,9 @@ constexpr Row kRows[] = {
     {"scheme", "Update scheme", Number},
     {"optimizer", "Optimizer", Number},
     {"steps", "Steps", Number},
+    {"accuracy", "Accuracy", Percent},
+    {"balanced_accuracy", "Balanced accuracy: mean over classes", Percent},
+    {"macro_f1", "Macro-F1: mean over classes", Percent},
     {"loss_first", "First loss", Number},
     {"loss_last", "Last loss", Number},
     {"params", "Parameters", Count},
@@ -102,6 +105,9 @@ std::string Header(const Json& figures) {
       absl::StrCat("accuracy on ", TextAt(figures, "samples"), " ", where, " samples");
   if (const Maybe top5 = NumberAt(figures, "top5")) {
     absl::StrAppend(&result, "<br>top five: ", Percent(*top5));
+  }
+  if (const Maybe balanced = NumberAt(figures, "balanced_accuracy")) {
+    absl::StrAppend(&result, "<br>each class alike: ", Percent(*balanced));
   }
   return absl::StrCat(
       "<header>\n<div><p class=\"brand\">pocketune</p>\n<h1>", TextAt(figures, "model"),

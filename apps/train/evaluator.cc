@@ -2,17 +2,25 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
+#include "absl/strings/str_cat.h"
 #include "apps/train/exit_code.h"
 #include "apps/train/prefix_cache.h"
+#include "engine/base/one_line.h"
 
 namespace pocketune {
 namespace {
 
-void Count(std::span<const float> logits, int32_t label, Evaluation* eval) {
-  const std::vector<int> top = TopClasses(logits, 5);
+void Count(std::span<const float> logits, int32_t label, int64_t sample, Evaluation* eval) {
   ++eval->samples;
+  if (!AllFinite(logits)) {
+    if (eval->not_finite++ == 0) eval->first_not_finite = sample;
+    eval->loss = std::numeric_limits<double>::quiet_NaN();
+    return;
+  }
+  const std::vector<int> top = TopClasses(logits, 5);
   if (top[0] == label) ++eval->correct;
   if (std::find(top.begin(), top.end(), label) != top.end()) ++eval->correct_top5;
   ++eval->confusion[label][top[0]];
@@ -20,7 +28,58 @@ void Count(std::span<const float> logits, int32_t label, Evaluation* eval) {
   eval->loss -= std::log(std::max(p[label], 1e-300));
 }
 
+// Of the samples of one class: right ones, all of them, and how many were taken for it.
+struct ClassCounts {
+  int64_t right = 0;
+  int64_t samples = 0;
+  int64_t answers = 0;
+};
+
+// Of each class that has samples.
+std::vector<ClassCounts> CountsOf(const std::vector<std::vector<int64_t>>& confusion) {
+  std::vector<ClassCounts> counts(confusion.size());
+  for (size_t i = 0; i < confusion.size(); ++i) {
+    counts[i].right = confusion[i][i];
+    for (size_t j = 0; j < confusion.size(); ++j) {
+      counts[i].samples += confusion[i][j];
+      counts[i].answers += confusion[j][i];
+    }
+  }
+  std::erase_if(counts, [](const ClassCounts& c) { return c.samples == 0; });
+  return counts;
+}
+
+template <typename Score>
+double MeanOf(const std::vector<ClassCounts>& counts, const Score& score) {
+  double sum = 0;
+  for (const ClassCounts& c : counts) sum += score(c);
+  return counts.empty() ? 0 : sum / static_cast<double>(counts.size());
+}
+
 }  // namespace
+
+double Evaluation::balanced_accuracy() const {
+  return MeanOf(CountsOf(confusion),
+                [](const ClassCounts& c) { return double(c.right) / double(c.samples); });
+}
+
+double Evaluation::macro_f1() const {
+  return MeanOf(CountsOf(confusion), [](const ClassCounts& c) {
+    return 2 * double(c.right) / double(c.samples + c.answers);
+  });
+}
+
+absl::Status CheckFinite(const Evaluation& eval, const data::Dataset& dataset) {
+  if (eval.not_finite == 0) return absl::OkStatus();
+  return Fail(ExitCode::kNumerics,
+              absl::StrCat(OneLine(dataset.samples()[eval.first_not_finite].name),
+                           ": the model's answer is not finite, as for ", eval.not_finite, " of ",
+                           eval.samples, " pictures"));
+}
+
+bool AllFinite(std::span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
+}
 
 Shape ImageShape(const Session& session, std::string_view schedule) {
   for (const PortInfo& port : session.inputs(schedule)) {
@@ -83,7 +142,7 @@ absl::StatusOr<Evaluation> Evaluate(Session& session, const data::Dataset& datas
     PT_TRY(As(ExitCode::kInternal, "eval", session.Read("eval", "logits", logits)));
     for (int64_t i = 0; i < batch; ++i) {
       if (b.weights[i] == 0.0f || b.labels[i] >= classes) continue;
-      Count(std::span(logits).subspan(i * classes, classes), b.labels[i], &eval);
+      Count(std::span(logits).subspan(i * classes, classes), b.labels[i], b.samples[i], &eval);
     }
   }
   if (cache != nullptr) cache->Unbind();

@@ -1,7 +1,6 @@
 #include "apps/train/good_state.h"
 
 #include <algorithm>
-#include <cmath>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -10,10 +9,6 @@
 
 namespace pocketune {
 namespace {
-
-bool AllFinite(std::span<const float> values) {
-  return std::all_of(values.begin(), values.end(), [](float v) { return std::isfinite(v); });
-}
 
 absl::Status RestoreStart(Session& session, TrainState* state) {
   std::vector<float> values;

@@ -37,6 +37,7 @@ constexpr ResumeRule kRules[] = {
     {"--optimizer", OnResume::kFixed, "/train/optimizer"},
     {"--momentum", OnResume::kFixed, "/train/momentum"},
     {"--weight-decay", OnResume::kFixed, "/train/weight_decay"},
+    {"--decay-bias-and-norm", OnResume::kFixed, "/train/decay_bias_and_norm"},
     {"--label-smoothing", OnResume::kFixed, "/train/label_smoothing"},
     {"--batch-norm", OnResume::kFixed, "/train/batch_norm"},
     {"--micro-batch", OnResume::kFixed, "/train/micro_batch"},

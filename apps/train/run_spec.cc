@@ -51,7 +51,7 @@ void Visit(Spec& s, V&& v) {
   v("data", "class_names", s.data.class_names);
 }
 
-// Fields that came later: a spec without them has their defaults.
+// Fields that came later: a spec without them has their defaults, or what was done before them.
 template <class Spec, class V>
 void VisitLater(Spec& s, V&& v) {
   v("train", "memory_bytes", s.memory_bytes);
@@ -59,6 +59,7 @@ void VisitLater(Spec& s, V&& v) {
   v("train", "micro_batch", s.train.micro_batch);
   v("train", "clip_norm", s.train.clip_norm);
   v("train", "saved_bits", s.train.saved_bits);
+  v("train", "decay_bias_and_norm", s.train.decay_bias_and_norm);
 }
 
 // False where the JSON value has another type than the field.
@@ -116,6 +117,7 @@ absl::StatusOr<RunSpec> RunSpecFromJson(const Json& json) {
       if (bad.empty()) bad = std::string(section) + "." + key;
     }
   });
+  spec.train.decay_bias_and_norm = true;  // runs from before there was a choice
   VisitLater(spec, [&](const char* section, const char* key, auto& field) {
     if (!bad.empty() || !json[section].contains(key)) return;
     if (!Take(json[section][key], field)) bad = std::string(section) + "." + key;

@@ -10,10 +10,10 @@
 #include <span>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "engine/base/file_io.h"
 #include "engine/base/math.h"
+#include "engine/base/one_line.h"
 
 namespace pocketune {
 namespace {
@@ -51,7 +51,7 @@ float BfloatToFloat(uint16_t b) {
 
 // `what` may hold names from the file.
 absl::Status Bad(const std::string& path, const std::string& what) {
-  return absl::InvalidArgumentError(absl::StrCat(path, ": ", absl::Utf8SafeCEscape(what)));
+  return absl::InvalidArgumentError(absl::StrCat(path, ": ", OneLine(what)));
 }
 
 bool IsCount(const Json& j) { return j.is_number_unsigned() && j.get<uint64_t>() < (1ull << 40); }
@@ -151,6 +151,7 @@ absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
     if (name == "__metadata__") continue;
     absl::StatusOr<SafetensorsEntry> entry = ParseEntry(path, name, j);
     if (!entry.ok()) return entry.status();
+    file.index_[name] = file.entries_.size();
     file.entries_.push_back(*std::move(entry));
   }
   const absl::Status cover = CheckCover(path, file.entries_, size - file.data_offset_);
@@ -159,10 +160,8 @@ absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
 }
 
 const SafetensorsEntry* SafetensorsFile::Find(const std::string& name) const {
-  for (const SafetensorsEntry& entry : entries_) {
-    if (entry.name == name) return &entry;
-  }
-  return nullptr;
+  const auto found = index_.find(name);
+  return found == index_.end() ? nullptr : &entries_[found->second];
 }
 
 absl::StatusOr<std::vector<float>> SafetensorsFile::Read(const SafetensorsEntry& entry) const {
@@ -171,7 +170,7 @@ absl::StatusOr<std::vector<float>> SafetensorsFile::Read(const SafetensorsEntry&
   in.seekg(data_offset_ + entry.begin);
   if (!in.read(raw.data(), static_cast<std::streamsize>(raw.size()))) {
     return absl::UnavailableError(
-        absl::StrCat(path_, ": reading tensor ", absl::Utf8SafeCEscape(entry.name), " failed"));
+        absl::StrCat(path_, ": reading tensor ", OneLine(entry.name), " failed"));
   }
   const auto convert = [&](auto element, auto to_float) {
     using T = decltype(element);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -36,6 +37,7 @@ class SafetensorsFile {
   std::string path_;
   int64_t data_offset_ = 0;
   std::vector<SafetensorsEntry> entries_;
+  std::unordered_map<std::string, size_t> index_;  // of entries_, by name
 };
 
 struct SafetensorsTensor {

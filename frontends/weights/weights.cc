@@ -1,12 +1,14 @@
 #include "frontends/weights/weights.h"
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <set>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "engine/base/one_line.h"
+#include "frontends/weights/names.h"
 
 namespace pocketune {
 namespace {
@@ -66,6 +68,9 @@ std::vector<float> ToTorch(const Value& param, const std::vector<float>& values)
 
 std::vector<std::string> WeightsReport::Lines() const {
   std::vector<std::string> lines = {absl::StrCat(loaded, " tensors loaded")};
+  if (!left_out.empty()) {
+    lines.push_back(absl::StrCat("their names without \"", OneLine(left_out), "\""));
+  }
   const auto list = [&](const char* what, const std::vector<std::string>& names) {
     if (names.empty()) return;
     const size_t shown = std::min<size_t>(names.size(), 5);
@@ -96,35 +101,101 @@ bool HasFoldedNorm(const SafetensorsFile& file) {
   return bias_of_convolution;
 }
 
+namespace {
+
+// NaN, infinity, or beyond what f32 holds.
+int64_t CountNotFinite(const std::vector<float>& values) {
+  return std::count_if(values.begin(), values.end(), [](float v) { return !std::isfinite(v); });
+}
+
+// Tensors with values that no training gives, in one line.
+class BadValues {
+ public:
+  void Check(const std::string& name, const Value& param, const std::vector<float>& values) {
+    int64_t bad = CountNotFinite(values);
+    const char* what = "values that are not finite";
+    if (bad == 0 && param.role == ParamRole::kNormVar) {
+      bad = std::count_if(values.begin(), values.end(), [](float v) { return v < 0; });
+      what = "variances below 0";
+    }
+    if (bad == 0 || ++tensors_ > 1) return;
+    first_ = absl::StrCat("tensor ", OneLine(name), " has ", what, " (got ", bad, " of ",
+                          values.size(), ", want none)");
+  }
+
+  absl::Status status() const {
+    if (tensors_ == 0) return absl::OkStatus();
+    const int64_t more = tensors_ - 1;
+    return absl::InvalidArgumentError(
+        absl::StrCat(first_, more == 0   ? ""
+                             : more == 1 ? ", and so has 1 more tensor"
+                                         : absl::StrCat(", and so have ", more, " more tensors")));
+  }
+
+ private:
+  int64_t tensors_ = 0;
+  std::string first_;
+};
+
+absl::Status CheckComplete(const WeightsReport& report, size_t params) {
+  const bool missing = report.misshaped.empty();
+  const std::vector<std::string>& names = missing ? report.missing : report.misshaped;
+  if (names.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("weights: ", names.size(), " of ", params, " tensors ",
+                   missing ? "missing" : "of another shape", ", the first is ", names[0]));
+}
+
+}  // namespace
+
+std::vector<std::string> ParamNames(const Graph& graph) {
+  std::vector<std::string> names;
+  for (const Value& value : graph.values) {
+    if (value.kind == ValueKind::kParam) names.push_back(value.name);
+  }
+  return names;
+}
+
+bool SameShape(const Value& param, const SafetensorsEntry& entry) {
+  return WithoutTrailingOnes(entry.shape) == WithoutTrailingOnes(TorchShape(param));
+}
+
 absl::Status LoadWeights(Graph& graph, const SafetensorsFile& file, WeightsReport* report) {
   *report = {};
+  const std::vector<std::string> params = ParamNames(graph);
+  const absl::StatusOr<NameMatch> match = MatchNames(params, file);
+  if (!match.ok()) return match.status();
+  report->left_out = match->left_out;
   std::set<std::string> used;
+  BadValues bad;
   for (Value& value : graph.values) {
     if (value.kind != ValueKind::kParam) continue;
-    const SafetensorsEntry* entry = file.Find(value.name);
-    if (entry == nullptr) {
+    const auto found = match->entries.find(value.name);
+    if (found == match->entries.end()) {
       report->missing.push_back(value.name);
       continue;
     }
-    used.insert(value.name);
-    const std::vector<int64_t> want = TorchShape(value);
-    if (WithoutTrailingOnes(entry->shape) != WithoutTrailingOnes(want)) {
+    const SafetensorsEntry& entry = *found->second;
+    used.insert(entry.name);
+    if (!SameShape(value, entry)) {
       if (value.section == Section::kClassifier) {
         report->new_classifier = true;
+        if (!entry.shape.empty()) report->classes = entry.shape[0];
       } else {
-        report->misshaped.push_back(
-            absl::StrCat(value.name, " (got ", Text(entry->shape), ", want ", Text(want), ")"));
+        report->misshaped.push_back(absl::StrCat(value.name, " (got ", Text(entry.shape), ", want ",
+                                                 Text(TorchShape(value)), ")"));
       }
       continue;
     }
-    absl::StatusOr<std::vector<float>> values = file.Read(*entry);
+    absl::StatusOr<std::vector<float>> values = file.Read(entry);
     if (!values.ok()) return values.status();
+    bad.Check(entry.name, value, *values);
     value.data = std::make_shared<const std::vector<float>>(FromTorch(value, *values));
     ++report->loaded;
   }
   for (const SafetensorsEntry& entry : file.entries()) {
     if (used.count(entry.name) == 0 && !EndsWith(entry.name, "num_batches_tracked")) {
-      report->extra.push_back(absl::Utf8SafeCEscape(entry.name));
+      report->extra.push_back(OneLine(entry.name));
     }
   }
   if (report->new_classifier) {  // its bias goes with its weight
@@ -134,14 +205,9 @@ absl::Status LoadWeights(Graph& graph, const SafetensorsFile& file, WeightsRepor
       }
     }
   }
-  if (!report->missing.empty() || !report->misshaped.empty()) {
-    const bool missing = report->misshaped.empty();
-    const std::vector<std::string>& names = missing ? report->missing : report->misshaped;
-    return absl::InvalidArgumentError(absl::StrCat("weights: ", names.size(), " tensors ",
-                                                   missing ? "are missing" : "have another shape",
-                                                   ", the first is ", names[0]));
-  }
-  return absl::OkStatus();
+  if (absl::Status complete = CheckComplete(*report, params.size()); !complete.ok())
+    return complete;
+  return bad.status();
 }
 
 }  // namespace pocketune

@@ -3,23 +3,22 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdio>
 #include <fstream>
+#include <limits>
 
 #include "frontends/zoo/zoo.h"
-#include "tests/support/temp_folder.h"
+#include "tests/frontends/weights_test_util.h"
 
 namespace pocketune {
 namespace {
 
+using test::Initialized;
+using test::TempPath;
+using test::TensorsOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-// In a folder of this process, which goes at its end.
-std::string TempPath(const std::string& name) {
-  static const test::TempFolder folder;
-  return folder.File(name);
-}
 
 std::string Slurp(const std::string& path) {
   std::ifstream in(path, std::ios::binary);
@@ -28,22 +27,6 @@ std::string Slurp(const std::string& path) {
 
 void Spit(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
-}
-
-std::vector<SafetensorsTensor> TensorsOf(const Graph& graph) {
-  std::vector<SafetensorsTensor> tensors;
-  for (const Value& value : graph.values) {
-    if (value.kind != ValueKind::kParam) continue;
-    tensors.push_back({value.name, TorchShape(value), ToTorch(value, *value.data)});
-  }
-  return tensors;
-}
-
-Graph Initialized(const ModelSpec& spec, uint64_t seed) {
-  absl::StatusOr<Graph> graph = BuildModel(spec);
-  EXPECT_TRUE(graph.ok()) << graph.status();
-  InitializeParams(*graph, seed);
-  return *std::move(graph);
 }
 
 TEST(SafetensorsTest, GivesBackWhatWasWritten) {
@@ -186,6 +169,80 @@ TEST(WeightsTest, NameWhatIsMissingOrOfAnotherShape) {
   EXPECT_THAT(model.message(), HasSubstr("missing, the first is stem.weight"));
   EXPECT_EQ(Model::FromZoo({.name = "resnet8"}, "/no/such/file", 5, nullptr).code(),
             StatusCode::kNotFound);
+}
+
+TEST(WeightsTest, ValuesThatAreNotFiniteAreRefusedAndNamed) {
+  for (const float bad : {NAN, -NAN, INFINITY, -INFINITY}) {
+    std::vector<SafetensorsTensor> tensors = TensorsOf(Initialized({.name = "resnet8"}, 3));
+    tensors[1].values[3] = bad;
+    const std::string path = TempPath("bad.safetensors");
+    ASSERT_TRUE(WriteSafetensors(path, tensors).ok());
+    Outcome<Model> model = Model::FromZoo({.name = "resnet8"}, path, 5, nullptr);
+    EXPECT_EQ(model.code(), StatusCode::kInvalidArgument);
+    EXPECT_EQ(model.message(), path + ": tensor " + tensors[1].name +
+                                   " has values that are not finite (got 1 of 16, want none)");
+    tensors.back().values[0] = bad;
+    tensors.back().values[1] = bad;
+    ASSERT_TRUE(WriteSafetensors(path, tensors).ok());
+    model = Model::FromZoo({.name = "resnet8"}, path, 5, nullptr);
+    EXPECT_THAT(model.message(), HasSubstr("(got 1 of 16, want none), and so has 1 more tensor"));
+  }
+}
+
+TEST(WeightsTest, VariancesBelowZeroAreRefused) {
+  std::vector<SafetensorsTensor> tensors = TensorsOf(Initialized({.name = "small-cnn"}, 3));
+  for (SafetensorsTensor& tensor : tensors) {
+    if (tensor.name == "stem.bn.running_mean") tensor.values[2] = -1;
+    if (tensor.name == "stem.bn.running_var") tensor.values[2] = -1;
+  }
+  const std::string path = TempPath("variance.safetensors");
+  ASSERT_TRUE(WriteSafetensors(path, tensors).ok());
+  EXPECT_THAT(Model::FromZoo({.name = "small-cnn"}, path, 5, nullptr).message(),
+              HasSubstr("tensor stem.bn.running_var has variances below 0 (got 1 of 16"));
+}
+
+TEST(WeightsTest, NumbersBeyondFloatAreNotFinite) {
+  const std::string header = R"({"h":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}})";
+  std::string bytes(8, '\0');
+  bytes[0] = static_cast<char>(header.size());
+  bytes += header;
+  const double huge = std::numeric_limits<double>::max();
+  bytes.append(reinterpret_cast<const char*>(&huge), sizeof huge);
+  const std::string path = TempPath("huge.safetensors");
+  Spit(path, bytes);
+  Graph graph;
+  graph.AddParam("h", Shape{1}, ParamRole::kBias, nullptr);
+  WeightsReport report;
+  EXPECT_THAT(std::string(LoadWeights(graph, *SafetensorsFile::Open(path), &report).message()),
+              HasSubstr("tensor h has values that are not finite"));
+}
+
+TEST(WeightsTest, TheReportSaysWhichParametersHaveGivenValues) {
+  const std::string path = TempPath("given.safetensors");
+  ASSERT_TRUE(WriteSafetensors(path, TensorsOf(Initialized({.name = "resnet8"}, 3))).ok());
+  const auto load = [](const ModelSpec& spec, const std::string& weights, WeightsReport* report) {
+    return Model::FromZoo(spec, weights, 5, report).value().given();
+  };
+  WeightsReport report;
+  EXPECT_EQ(load({.name = "resnet8"}, path, &report), GivenWeights::kAll);
+  EXPECT_EQ(report.classes, 0);
+  EXPECT_EQ(load({.name = "resnet8"}, "", nullptr), GivenWeights::kNone);
+  EXPECT_EQ(load({.name = "resnet8", .classes = 3}, path, &report),
+            GivenWeights::kAllButClassifier);
+  EXPECT_EQ(report.classes, 10);
+}
+
+TEST(SafetensorsTest, MessagesCarryNamesAsTheyAre) {
+  const std::string path = TempPath("quotes.safetensors");
+  Spit(path, "short");
+  EXPECT_EQ(SafetensorsFile::Open(path).status().message(),
+            path + ": not a safetensors file: the header's length is beyond the file");
+  const std::string header = R"({"it's \"é\"\n":{"dtype":"X9","shape":[1],"data_offsets":[0,4]}})";
+  std::string bytes(8, '\0');
+  bytes[0] = static_cast<char>(header.size());
+  Spit(path, bytes + header + "0000");
+  EXPECT_EQ(SafetensorsFile::Open(path).status().message(),
+            path + ": tensor it's \"é\"\\n has an unknown type X9");
 }
 
 TEST(WeightsTest, FoldedFilesBuildFoldedModels) {

@@ -30,7 +30,8 @@ struct TrainSpec {
   std::string scheme = "full";
   std::string optimizer = "momentum";  // sgd | momentum | nesterov | adamw
   double momentum = 0.9;
-  double weight_decay = 0.0;
+  double weight_decay = 0.0;         // of weights
+  bool decay_bias_and_norm = false;  // do biases, and scales and shifts of batch norms, decay too?
   double label_smoothing = 0.0;
   BatchNormMode batch_norm = BatchNormMode::kAuto;
   // Samples that run at a time; gradients are added up over the batch, which is a multiple of it.

@@ -71,10 +71,16 @@ struct WeightsReport {
   std::vector<std::string> extra;      // in the file, not of the model (counters left out)
   std::vector<std::string> misshaped;  // "name (got [..], want [..])"
   bool new_classifier = false;         // the file's has another number of classes: initialised anew
+  int64_t classes = 0;                 // that number, where it has
+  std::string left_out;  // what the file's names have beside the model's, e.g. "module."
 
   // One line each, for a person.
   std::vector<std::string> Lines() const;
 };
+
+// Which parameters a weights file gave their values. What was not given has random values, and
+// answers nothing until it has learned.
+enum class GivenWeights : uint8_t { kAll, kAllButClassifier, kNone };
 
 // Movable. Not thread-safe.
 class Model {
@@ -92,6 +98,7 @@ class Model {
 
   const ModelSpec& spec() const;  // complete: no zeros left
   Task task() const;
+  GivenWeights given() const;
   Shape image_shape() const;  // [N,H,W,C]
 
   struct Impl;

@@ -34,7 +34,9 @@ class TempFileTest : public testing::Test {
 TEST_F(TempFileTest, IsNotHeldUpByWhoeverTakesANameThatCanBeGuessed) {
   const CommandResult result =
       Command(Shell("mkdir $TMPDIR/pocketune-$$.ptplan",
-                    "eval --checkpoint small-cnn --classes 3 --data " + temp_.File("none")))
+                    "eval --checkpoint small-cnn --weights " POCKETUNE_SOURCE_DIR
+                    "/apps/examples/quickstart/small-cnn-fashion.safetensors --data " +
+                        temp_.File("none")))
           .Wait();
   EXPECT_NE(result.exit_code, 6) << result.err;
   EXPECT_NE(result.err.find("none"), std::string::npos) << result.err;  // got as far as the data

@@ -139,6 +139,18 @@ TEST(ReportTest, ShowsTheFiguresOfARun) {
   }
 }
 
+TEST(ReportTest, ShowsWhatAccuracyHidesWhereOneClassIsRare) {
+  ReportInput input = Sample();
+  input.figures["accuracy"] = 0.95;
+  input.figures["balanced_accuracy"] = 0.5;
+  input.figures["macro_f1"] = 0.487;
+  const std::string page = Render(input);
+  ExpectSound(page);
+  EXPECT_THAT(page, HasSubstr("each class alike: 50.0 %"));
+  EXPECT_THAT(page, HasSubstr("mean over classes</dt><dd>50.0 %</dd>"));
+  EXPECT_THAT(page, HasSubstr("mean over classes</dt><dd>48.7 %</dd>"));
+}
+
 TEST(ReportTest, IsWellFormedWithNothingToShow) {
   const std::string page = Render({});
   ExpectSound(page);

@@ -6,6 +6,9 @@
 #include <cmath>
 #include <limits>
 
+#include "apps/train/exit_code.h"
+#include "tests/apps/train/train_test_util.h"
+
 namespace pocketune {
 namespace {
 
@@ -40,6 +43,52 @@ TEST(EvaluatorTest, SharesOfNothingAreZero) {
   eval.correct_top5 = 6;
   EXPECT_EQ(eval.accuracy(), 0.25);
   EXPECT_EQ(eval.top5(), 0.75);
+}
+
+TEST(EvaluatorTest, BalancedAccuracyAndMacroF1CountEachClassAlike) {
+  Evaluation eval;
+  // 133 of one class, 7 of another that is never recognised: 95 % right.
+  eval.confusion = {{133, 0}, {7, 0}};
+  EXPECT_DOUBLE_EQ(eval.balanced_accuracy(), 0.5);
+  EXPECT_DOUBLE_EQ(eval.macro_f1(), 2.0 * 133 / (133 + 140) / 2);
+  eval.confusion = {{5, 3, 2}, {1, 6, 0}, {0, 2, 4}};
+  EXPECT_DOUBLE_EQ(eval.balanced_accuracy(), (5 / 10.0 + 6 / 7.0 + 4 / 6.0) / 3);
+  EXPECT_DOUBLE_EQ(eval.macro_f1(), (10 / 16.0 + 12 / 18.0 + 8 / 12.0) / 3);
+}
+
+TEST(EvaluatorTest, AClassWithoutSamplesDoesNotCount) {
+  Evaluation eval;
+  EXPECT_EQ(eval.balanced_accuracy(), 0);
+  EXPECT_EQ(eval.macro_f1(), 0);
+  // Nothing is of the second class, though two are taken for it; nothing at all is the third.
+  eval.confusion = {{6, 2, 0, 0}, {0, 0, 0, 0}, {0, 0, 0, 0}, {1, 0, 0, 3}};
+  EXPECT_DOUBLE_EQ(eval.balanced_accuracy(), (6 / 8.0 + 3 / 4.0) / 2);
+  EXPECT_DOUBLE_EQ(eval.macro_f1(), (12 / 15.0 + 6 / 7.0) / 2);
+}
+
+TEST(EvaluatorTest, AnswersThatAreNotFiniteAreCountedAndNamed) {
+  test::TinyRun run(test::SmallRun());
+  const data::Transform transform =
+      *MakeTransform(run.spec().data, ImageShape(run.session(), "eval"), false);
+  const auto evaluate = [&] {
+    return *Evaluate(run.session(), run.dataset(), transform, data::Split::kTrain, 4, 1);
+  };
+  const Evaluation good = evaluate();
+  EXPECT_EQ(good.not_finite, 0);
+  EXPECT_TRUE(std::isfinite(good.loss));
+  EXPECT_TRUE(CheckFinite(good, run.dataset()).ok());
+  for (const float bad : {NAN, INFINITY}) {
+    run.Spoil(bad);
+    const Evaluation eval = evaluate();
+    EXPECT_EQ(eval.samples, good.samples);
+    EXPECT_EQ(eval.not_finite, good.samples);
+    EXPECT_EQ(eval.correct, 0);
+    EXPECT_TRUE(std::isnan(eval.loss));
+    const absl::Status status = CheckFinite(eval, run.dataset());
+    EXPECT_EQ(ExitCodeOf(status), ExitCode::kNumerics);
+    const int64_t first = run.dataset().Indices(data::Split::kTrain)[0];
+    EXPECT_EQ(std::string(status.message()).rfind(run.dataset().samples()[first].name, 0), 0u);
+  }
 }
 
 }  // namespace

@@ -29,6 +29,7 @@ RunSpec FullSpec() {
   spec.train.micro_batch = 4;
   spec.train.clip_norm = 1.5;
   spec.train.saved_bits = 16;
+  spec.train.decay_bias_and_norm = true;
   spec.train.scheme = "bias:2";
   spec.train.optimizer = "adamw";
   spec.train.momentum = 0.8;
@@ -83,7 +84,7 @@ TEST(RunSpecTest, EveryFieldGoesThroughJson) {
     }
     ++fields;
   }
-  EXPECT_EQ(fields, 9 + 22 + 4 + 10);  // model, train, groups, data
+  EXPECT_EQ(fields, 9 + 23 + 4 + 10);  // model, train, groups, data
 }
 
 TEST(RunSpecTest, NamesAMissingFieldAndOneOfAWrongType) {
@@ -92,7 +93,8 @@ TEST(RunSpecTest, NamesAMissingFieldAndOneOfAWrongType) {
     for (const auto& [key, value] : good[section].items()) {
       if (key == "batch_norm" || key == "groups") continue;
       const bool came_later = key == "memory_bytes" || key == "cache_bytes" ||
-                              key == "micro_batch" || key == "clip_norm" || key == "saved_bits";
+                              key == "micro_batch" || key == "clip_norm" || key == "saved_bits" ||
+                              key == "decay_bias_and_norm";
       Json missing = good, wrong = good;
       missing[section].erase(key);
       wrong[section][key] = value.is_string() ? Json(1) : Json("one");
@@ -114,6 +116,14 @@ TEST(RunSpecTest, NamesAMissingFieldAndOneOfAWrongType) {
   Json bad = good;
   bad["train"]["groups"] = {{{"pattern", 1}}};
   EXPECT_FALSE(RunSpecFromJson(bad).ok());
+}
+
+TEST(RunSpecTest, BiasesDecayOnInRunsFromBeforeThereWasAChoiceAndInNoOthers) {
+  Json json = ToJson(RunSpec());
+  EXPECT_EQ(json["train"]["decay_bias_and_norm"], false);
+  EXPECT_FALSE(RunSpecFromJson(json)->train.decay_bias_and_norm);
+  json["train"].erase("decay_bias_and_norm");
+  EXPECT_TRUE(RunSpecFromJson(json)->train.decay_bias_and_norm);
 }
 
 TEST(RunSpecTest, TheTransformAugmentsOnlyForTraining) {

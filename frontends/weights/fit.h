@@ -1,0 +1,21 @@
+// Which model of the zoo a file of weights is for.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "frontends/weights/safetensors.h"
+#include "pocketune/model.h"
+
+namespace pocketune {
+
+// The model of the zoo, with width, classes, input channels and, where weights tell it, resolution,
+// whose parameters are all in the file with their shapes. `likely` is tried first, with its own
+// width; of the others the first in the zoo's order, in usual widths.
+std::optional<ModelSpec> FindFit(const SafetensorsFile& file, const ModelSpec& likely);
+
+// What the file holds and what it fits, for the end of a message: "the file has 6 tensors
+// (layers.0.weight [256,768], ...) and fits --model mlp --resolution 16 --classes 3".
+std::string DescribeFile(const SafetensorsFile& file, const ModelSpec& asked);
+
+}  // namespace pocketune
