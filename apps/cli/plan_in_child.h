@@ -24,11 +24,10 @@ struct PlanOfChild {
   Division division;                       // of the bound
 };
 
-// Compiles what `spec` names into the
-// file `path`, whose metadata say all that `spec` does and the names of the data's classes. Under a
-// bound the plan leaves room for what feeds it with `dataset`, which may be null. kBudget where
-// nothing fits, with the smallest bound that would do. Other errors as of LoadModel, MakeTransform,
-// CompileModel and RunInChild.
+// Compiles what `spec` names into the file `path`, whose metadata say all that `spec` does and the
+// names of the data's classes. Under a bound the plan leaves room for what feeds it with `dataset`,
+// which may be null. kBudget where nothing fits, with the smallest bound that would do. Other
+// errors as of LoadModel, MakeTransform, CompileModel and RunInChild.
 absl::StatusOr<PlanOfChild> CompileInChild(const RunSpec& spec, const CommonFlags& flags,
                                            const data::Dataset* dataset, const MemoryBound& bound,
                                            const std::string& path);
