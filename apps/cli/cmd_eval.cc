@@ -75,7 +75,7 @@ absl::Status EvalTarget(const RunSpec& spec, const EvalFlags& eval_flags, Common
       OpenTarget(eval_flags.checkpoint, spec, flags, FeedOf(spec, flags));
   if (!target.ok()) return target.status();
   PT_TRY(CheckModelFlags(*target, spec, given));
-  PT_TRY(CheckAnswers(*target));
+  PT_TRY(CheckAnswers(*target, flags));
   absl::StatusOr<JudgedData> data = OpenJudgedData(*target, spec, eval_flags.split, given, flags);
   if (!data.ok()) return data.status();
   const data::Dataset& dataset = *data->dataset;

@@ -140,7 +140,7 @@ absl::Status Infer(const RunSpec& spec, const InferFlags& infer, CommonFlags fla
       OpenTarget(infer.checkpoint, spec, flags, FeedOf(spec, infer, flags));
   if (!target.ok()) return target.status();
   PT_TRY(CheckModelFlags(*target, spec, given));
-  PT_TRY(CheckAnswers(*target));
+  PT_TRY(CheckAnswers(*target, flags));
   const Shape image = ImageShape(*target->session, "eval");
   absl::StatusOr<DataSpec> data_spec = PictureSpec(&*target, spec.data, given);
   if (!data_spec.ok()) return data_spec.status();

@@ -314,15 +314,15 @@ absl::Status CheckModelFlags(const OpenedTarget& target, const RunSpec& asked,
                             absl::StrCat(target.name, " was made with another value"));
 }
 
-absl::Status CheckAnswers(const OpenedTarget& target) {
+absl::Status CheckAnswers(const OpenedTarget& target, const CommonFlags& flags) {
   if (target.given == GivenWeights::kAll || target.state.step > 0) return absl::OkStatus();
   const bool all = target.given == GivenWeights::kNone;
   const std::string random =
       absl::StrCat(target.name, ": ", all ? "its weights are" : "its classifier is",
                    " random, and no answer of it means anything");
   if (target.what == "run") {
-    return Fail(ExitCode::kCheckpoint,
-                random + ": no step was trained yet; continue with --resume");
+    Warn(flags, random + ": no step of its training has been kept");
+    return absl::OkStatus();
   }
   if (!all) {
     return Fail(ExitCode::kModel,

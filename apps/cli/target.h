@@ -61,9 +61,9 @@ absl::Status CheckModelFlags(const OpenedTarget& target, const RunSpec& asked,
                              const GivenFlags& given);
 
 // An error where the answers mean nothing, because the model or its classifier has random weights:
-// kUsage for a model without --weights, kModel for a plan or weights that lack them, kCheckpoint
-// for a run that did not train a step.
-absl::Status CheckAnswers(const OpenedTarget& target);
+// kUsage for a model without --weights, kModel for a plan or weights that lack them. Warns of a run
+// that has kept no step of its training.
+absl::Status CheckAnswers(const OpenedTarget& target, const CommonFlags& flags);
 
 // The names of the classes in the metadata of a plan; empty where it has none.
 std::vector<std::string> ClassNamesOf(std::string_view metadata);

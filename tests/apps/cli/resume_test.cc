@@ -182,11 +182,9 @@ TEST_F(ResumeTest, ARunThatDivergesAnswersWithNumbersAndGoesOn) {
     const CommandResult trained = RunPocketune(args);
     EXPECT_TRUE(trained.exit_code == 0 || trained.exit_code == 8) << trained.err;
     const CommandResult eval = RunPocketune({"eval", "--checkpoint", out});
-    if (eval.exit_code == 5) {  // no step was good: what the run began with is random
-      EXPECT_EQ(trained.exit_code, 8) << trained.err;
-      EXPECT_THAT(eval.err, HasSubstr("no step was trained yet"));
-    } else {
-      EXPECT_EQ(eval.exit_code, 0) << eval.err;
+    EXPECT_EQ(eval.exit_code, 0) << eval.err;
+    if (trained.exit_code == 8 && !eval.err.empty()) {  // no step was good
+      EXPECT_THAT(eval.err, HasSubstr("its weights are random"));
     }
     EXPECT_THAT(eval.out, Not(HasSubstr("nan")));
     args = {"train", "--resume", "--out", out, "--lr", "0.01", "--epochs", "3"};

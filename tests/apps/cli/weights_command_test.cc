@@ -186,19 +186,24 @@ TEST_F(WeightsCommandTest, AFileOfAnotherModelSaysWhichOneItFits) {
          "and fits --model mlp --resolution 4 --classes 3");
 }
 
-TEST_F(WeightsCommandTest, ARunThatTrainedNoStepYetAnswersNothing) {
-  Args args = Train("w", "started");
-  args = With(args, "--weights", File("w"));
-  args = Plus(args, {"--time-budget", "1e-9s"});
-  const CommandResult stopped = RunPocketune(args);
-  ASSERT_EQ(stopped.exit_code, 0) << stopped.err;
-  EXPECT_EQ(RunPocketune(Of("infer", File("started"))).exit_code, 0);  // its weights were given
-  args.erase(std::find(args.begin(), args.end(), "--weights"),
-             std::find(args.begin(), args.end(), "--weights") + 2);
-  args = With(args, "--out", File("random-run"));
-  ASSERT_EQ(RunPocketune(args).exit_code, 0);
-  Expect(5, Of("infer", File("random-run")), "no step was trained yet");
-  Expect(5, Of("eval", File("random-run")), "no step was trained yet");
+TEST_F(WeightsCommandTest, OfARunThatHasKeptNoStepAWarningSaysThatItIsRandom) {
+  const auto stopped_at_once = [](Args args, const std::string& out) {
+    args = Plus(With(args, "--out", File(out)), {"--time-budget", "1e-9s"});
+    ASSERT_EQ(RunPocketune(args).exit_code, 0);
+  };
+  Args args = Train("w", "");
+  stopped_at_once(args, "started");
+  const auto weights = std::find(args.begin(), args.end(), "--weights");
+  args.erase(weights, weights + 2);
+  stopped_at_once(args, "random-run");
+  for (const char* command : {"infer", "eval"}) {
+    const CommandResult given = RunPocketune(Of(command, File("started")));
+    EXPECT_EQ(given.exit_code, 0);
+    EXPECT_EQ(given.err, "");
+    const CommandResult random = RunPocketune(Of(command, File("random-run")));
+    EXPECT_EQ(random.exit_code, 0);
+    EXPECT_THAT(random.err, HasSubstr("its weights are random"));
+  }
 }
 
 }  // namespace
