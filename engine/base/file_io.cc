@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <string>
 
 #include "engine/base/checksum.h"
@@ -17,6 +18,7 @@ namespace {
 constexpr int64_t kReadBufferBytes = 64 << 10;
 
 Status SystemError(const char* message) { return Status(StatusCode::kUnavailable, message, errno); }
+Status EndsEarly() { return Status(StatusCode::kDataLoss, "the file ends too early"); }
 
 // Calls `call` until no signal interrupts it.
 template <typename Call>
@@ -106,13 +108,21 @@ ReadableFile::~ReadableFile() {
 }
 
 Status ReadableFile::ReadAt(int64_t offset, std::span<uint8_t> out) const {
+  if (fd_ < 0) return CopyAt(offset, out);
   while (!out.empty()) {
     const ssize_t n = Uninterrupted([&] { return pread(fd_, out.data(), out.size(), offset); });
     if (n < 0) return SystemError("reading a file failed");
-    if (n == 0) return Status(StatusCode::kDataLoss, "the file ends too early");
+    if (n == 0) return EndsEarly();
     out = out.subspan(static_cast<size_t>(n));
     offset += n;
   }
+  return OkStatus();
+}
+
+Status ReadableFile::CopyAt(int64_t offset, std::span<uint8_t> out) const {
+  if (out.empty()) return OkStatus();
+  if (offset > bytes_ || static_cast<int64_t>(out.size()) > bytes_ - offset) return EndsEarly();
+  std::memcpy(out.data(), memory_ + offset, out.size());
   return OkStatus();
 }
 

@@ -11,17 +11,20 @@
 
 namespace pocketune {
 
-// A regular file opened for reading; closed on destruction. Reading at an offset is thread-safe.
+// A regular file opened for reading, closed on destruction; or bytes in memory, read as one.
+// Reading at an offset is thread-safe.
 class ReadableFile {
  public:
   // Errors: NOT_FOUND; UNAVAILABLE; INVALID_ARGUMENT where `path` is no regular file.
   static Result<ReadableFile> Open(const char* path);
+  // The bytes stay the caller's and must live as long as this.
+  explicit ReadableFile(std::span<const uint8_t> bytes)
+      : bytes_(static_cast<int64_t>(bytes.size())), memory_(bytes.data()) {}
   ~ReadableFile();
   ReadableFile(ReadableFile&& other) noexcept
-      : fd_(std::exchange(other.fd_, -1)), bytes_(other.bytes_) {}
+      : fd_(std::exchange(other.fd_, -1)), bytes_(other.bytes_), memory_(other.memory_) {}
   ReadableFile& operator=(ReadableFile&&) = delete;
 
-  int fd() const { return fd_; }
   int64_t bytes() const { return bytes_; }  // length when it was opened
 
   // Fills `out` from `offset` on. UNAVAILABLE where reading fails, DATA_LOSS where the file ends
@@ -34,9 +37,11 @@ class ReadableFile {
 
  private:
   ReadableFile(int fd, int64_t bytes) : fd_(fd), bytes_(bytes) {}
+  Status CopyAt(int64_t offset, std::span<uint8_t> out) const;
 
-  int fd_;
+  int fd_ = -1;
   int64_t bytes_;
+  const uint8_t* memory_ = nullptr;  // of the bytes in memory
 };
 
 // The whole file. Errors as above; RESOURCE_EXHAUSTED where it is longer than `max_bytes`.

@@ -45,32 +45,39 @@ Status CheckPlanHeader(const PlanHeader& header, int64_t file_bytes) {
 Result<PlanFile> PlanFile::Open(const char* path) {
   Result<ReadableFile> file = ReadableFile::Open(path);
   if (!file.ok()) return file.status();
+  return Read(std::move(file.value()));
+}
+
+Result<PlanFile> PlanFile::Open(std::span<const uint8_t> bytes) {
+  return Read(ReadableFile(bytes));
+}
+
+Result<PlanFile> PlanFile::Read(ReadableFile file) {
   PlanHeader header;
-  if (file->bytes() < int64_t{sizeof(header)}) {
+  if (file.bytes() < int64_t{sizeof(header)}) {
     return Status(StatusCode::kInvalidArgument, "plan: the file is not a plan");
   }
   PT_RETURN_IF_ERROR(
-      file->ReadAt(0, std::span(reinterpret_cast<uint8_t*>(&header), sizeof(header))));
-  PT_RETURN_IF_ERROR(CheckPlanHeader(header, file->bytes()));
+      file.ReadAt(0, std::span(reinterpret_cast<uint8_t*>(&header), sizeof(header))));
+  PT_RETURN_IF_ERROR(CheckPlanHeader(header, file.bytes()));
 
   const int64_t segment_offset = static_cast<int64_t>(header.segment_offset);
   std::vector<uint8_t> metadata(static_cast<size_t>(segment_offset) - sizeof(header));
-  PT_RETURN_IF_ERROR(file->ReadAt(sizeof(header), metadata));
+  PT_RETURN_IF_ERROR(file.ReadAt(sizeof(header), metadata));
   if (Checksum(metadata.data(), metadata.size()) != header.metadata_checksum) {
     return Damaged("plan: the metadata's checksum is wrong");
   }
   metadata.resize(static_cast<size_t>(header.metadata_bytes));
-  const Result<uint64_t> checksum =
-      file->ChecksumAt(segment_offset, file->bytes() - segment_offset);
+  const Result<uint64_t> checksum = file.ChecksumAt(segment_offset, file.bytes() - segment_offset);
   if (!checksum.ok()) return checksum.status();
   if (checksum.value() != header.segment_checksum) {
     return Damaged("plan: the segment's checksum is wrong");
   }
   PT_RETURN_IF_ERROR(VerifyPlan(metadata, static_cast<int64_t>(header.segment_bytes)));
 
-  Result<Pages> segment = Pages::Allocate(file->bytes() - segment_offset);
+  Result<Pages> segment = Pages::Allocate(file.bytes() - segment_offset);
   if (!segment.ok()) return segment.status();
-  return PlanFile(header, std::move(file.value()), std::move(segment.value()), std::move(metadata));
+  return PlanFile(header, std::move(file), std::move(segment.value()), std::move(metadata));
 }
 
 Status PlanFile::Load(const void* at, int64_t bytes) const {

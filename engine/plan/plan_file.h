@@ -1,4 +1,4 @@
-// An opened plan file: metadata in memory, constants where they are asked for.
+// An opened plan: metadata in memory, constants where they are asked for.
 #pragma once
 
 #include <cstdint>
@@ -27,6 +27,9 @@ class PlanFile {
   // of the constants is resident afterwards. Errors: NOT_FOUND, UNAVAILABLE, RESOURCE_EXHAUSTED,
   // and the above.
   static Result<PlanFile> Open(const char* path);
+  // The same of a plan's bytes in memory, which stay the caller's: they must live as long as this,
+  // and must not be changed. Any alignment.
+  static Result<PlanFile> Open(std::span<const uint8_t> bytes);
 
   const fb::Plan& plan() const { return *fb::GetPlan(metadata_.data()); }
   // Memory for the segment, aligned to kSegmentAlignment: zero but for what Load has brought in.
@@ -43,6 +46,7 @@ class PlanFile {
   }
 
  private:
+  static Result<PlanFile> Read(ReadableFile file);
   PlanFile(const PlanHeader& header, ReadableFile file, Pages segment,
            std::vector<uint8_t> metadata)
       : header_(header),

@@ -184,12 +184,21 @@ std::vector<CheckpointTensor> Session::Impl::Trained() const {
 
 Result<std::unique_ptr<Session>> Session::Open(const char* plan_path,
                                                const SessionOptions& options) {
+  return Make(PlanFile::Open(plan_path), options);
+}
+
+Result<std::unique_ptr<Session>> Session::Open(std::span<const uint8_t> plan,
+                                               const SessionOptions& options) {
+  return Make(PlanFile::Open(plan), options);
+}
+
+Result<std::unique_ptr<Session>> Session::Make(Result<PlanFile> plan,
+                                               const SessionOptions& options) {
   if (options.threads < 1 || options.threads > kMaxThreads) {
     return InvalidArgument("session: the number of threads is out of range");
   }
-  Result<PlanFile> file = PlanFile::Open(plan_path);
-  if (!file.ok()) return file.status();
-  auto impl = std::make_unique<Impl>(options, std::move(file.value()));
+  if (!plan.ok()) return plan.status();
+  auto impl = std::make_unique<Impl>(options, std::move(plan.value()));
   PT_RETURN_IF_ERROR(impl->Build());
   return std::unique_ptr<Session>(new Session(std::move(impl)));
 }
@@ -238,7 +247,9 @@ Status Session::Bind(std::string_view input, const void* data, int64_t bytes) {
     for (Program::Port& port : program->inputs()) {
       if (port.name != input) continue;
       // The plan's verifier has found that all schedules agree on the size.
-      if (port.view.bytes() != bytes) return InvalidArgument("bind: the input has another size");
+      if (data != nullptr && port.view.bytes() != bytes) {
+        return InvalidArgument("bind: the input has another size");
+      }
       port.bound = data;
       found = true;
     }

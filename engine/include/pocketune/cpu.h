@@ -18,12 +18,14 @@ std::span<const KernelInfo> CpuKernels();
 // build were compiled for.
 Status CheckCpu();
 
-// Session::Open with the CPU backend's kernels after those of `options`. Errors: CheckCpu's too.
-inline Result<std::unique_ptr<Session>> OpenCpuSession(const char* plan_path,
-                                                       SessionOptions options = {}) {
+// Session::Open with the CPU backend's kernels after those of `options`. `plan` is the path of a
+// plan file or its bytes in memory. Errors: CheckCpu's too.
+template <typename PathOrBytes>
+Result<std::unique_ptr<Session>> OpenCpuSession(const PathOrBytes& plan,
+                                                SessionOptions options = {}) {
   PT_RETURN_IF_ERROR(CheckCpu());
   options.kernels.push_back(CpuKernels());
-  return Session::Open(plan_path, options);
+  return Session::Open(plan, options);
 }
 
 }  // namespace pocketune

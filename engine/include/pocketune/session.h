@@ -15,6 +15,7 @@
 namespace pocketune {
 
 struct KernelInfo;
+class PlanFile;
 
 struct SessionOptions {
   // Threads of the pool, the caller's included; >= 1. The result's bits do not depend on it. More
@@ -81,6 +82,10 @@ class Session {
   // version; detail = index of the step), RESOURCE_EXHAUSTED (no memory).
   static Result<std::unique_ptr<Session>> Open(const char* plan_path,
                                                const SessionOptions& options);
+  // The same of a plan file's bytes in memory, at any alignment. They are read, not copied: they
+  // stay the caller's, must live as long as the session, and must not be changed.
+  static Result<std::unique_ptr<Session>> Open(std::span<const uint8_t> plan,
+                                               const SessionOptions& options);
   // Verifies the plan, without the memory that a session of it would take. Errors as Open, but that
   // kernels are not looked for.
   static Result<PlanSummary> Summarize(const char* plan_path);
@@ -94,8 +99,8 @@ class Session {
   std::vector<PortInfo> outputs(std::string_view schedule) const;
 
   // Binds `bytes` at `data` to the input of that name in every schedule that has it. The memory
-  // stays the caller's, is read by each following step, and must live that long. Null unbinds.
-  // INVALID_ARGUMENT for an unknown name or a wrong size.
+  // stays the caller's, is read by each following step, and must live that long. Null unbinds,
+  // whatever its size. INVALID_ARGUMENT for an unknown name or a wrong size.
   Status Bind(std::string_view input, const void* data, int64_t bytes);
 
   // One optimisation step on the bound batch: forward, backward, update; writes the mean loss
@@ -176,6 +181,8 @@ class Session {
 
  private:
   struct Impl;
+  static Result<std::unique_ptr<Session>> Make(Result<PlanFile> plan,
+                                               const SessionOptions& options);
   explicit Session(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };

@@ -132,6 +132,23 @@ TEST(FileIoTest, ReadsAtAnOffsetUpToTheEndAndNoFurther) {
   EXPECT_EQ(file.value().ReadAt(91, tail).code(), StatusCode::kDataLoss);
 }
 
+TEST(FileIoTest, ReadsBytesInMemoryAsAFile) {
+  const std::vector<uint8_t> bytes = {1, 2, 3, 4, 5, 6, 7};
+  ReadableFile memory{std::span(bytes)};
+  const ReadableFile file = std::move(memory);
+  EXPECT_EQ(file.bytes(), 7);
+  std::vector<uint8_t> part(4);
+  ASSERT_TRUE(file.ReadAt(3, part).ok());
+  EXPECT_EQ(part, (std::vector<uint8_t>{4, 5, 6, 7}));
+  EXPECT_EQ(file.ReadAt(4, part).code(), StatusCode::kDataLoss);
+  EXPECT_EQ(file.ReadAt(8, std::span(part).first(1)).code(), StatusCode::kDataLoss);
+  EXPECT_TRUE(file.ReadAt(7, {}).ok());
+  const Result<uint64_t> checksum = file.ChecksumAt(1, 5);
+  ASSERT_TRUE(checksum.ok());
+  EXPECT_EQ(checksum.value(), Checksum(bytes.data() + 1, 5));
+  EXPECT_FALSE(file.ChecksumAt(1, 7).ok());
+}
+
 TEST(FileIoTest, ChecksumsAFileAsItsBytes) {
   const test::TempFolder folder;
   const Bytes bytes = Pattern(200003);

@@ -65,6 +65,34 @@ TEST(PlanFileTest, TellsForeignNewAndMissingFilesApart) {
   EXPECT_EQ(OpenCode(folder.File("new")), StatusCode::kUnimplemented);
 }
 
+TEST(PlanFileTest, OpensTheSamePlanFromMemoryAtAnyAlignment) {
+  const test::TempFolder folder;
+  const test::PlanSpec spec = test::TinyPlan();
+  const Bytes bytes = test::BuildPlanFile(spec);
+  test::WriteBytes(folder.File("p"), bytes);
+  const Result<PlanFile> file = PlanFile::Open(folder.File("p").c_str());
+  ASSERT_TRUE(file.ok());
+  Bytes shifted(bytes.size() + 1);
+  std::memcpy(shifted.data() + 1, bytes.data(), bytes.size());
+  const Result<PlanFile> memory = PlanFile::Open(std::span(shifted).subspan(1));
+  ASSERT_TRUE(memory.ok()) << memory.status().message();
+  EXPECT_EQ(memory.value().identity(), file.value().identity());
+  ASSERT_TRUE(memory.value().Load(memory.value().segment(), 8).ok());
+  EXPECT_EQ(std::memcmp(memory.value().segment(), spec.segment.data(), 8), 0);
+}
+
+TEST(PlanFileTest, RefusesEveryTruncationInMemoryAndOneByteMore) {
+  Bytes bytes = test::BuildPlanFile(test::TinyPlan());
+  for (size_t n = 0; n < bytes.size(); ++n) {
+    // On the heap and of that size: a byte read behind it is an error that a sanitizer sees.
+    const Bytes part(bytes.begin(), bytes.begin() + std::ptrdiff_t(n));
+    EXPECT_FALSE(PlanFile::Open(std::span(part)).ok()) << n << " bytes";
+  }
+  bytes.push_back(0);
+  EXPECT_EQ(PlanFile::Open(std::span(bytes)).status().code(), StatusCode::kDataLoss);
+  EXPECT_FALSE(PlanFile::Open(std::span<const uint8_t>()).ok());
+}
+
 TEST(PlanFileTest, RefusesEveryTruncationAndEveryExtension) {
   const test::TempFolder folder;
   Bytes file = test::BuildPlanFile(test::TinyPlan());

@@ -13,6 +13,8 @@
 namespace pocketune {
 namespace {
 
+using test::BindBatch;
+using test::ReferenceOptions;
 using test::TinySession;
 using ::testing::Each;
 using ::testing::ElementsAre;
@@ -110,7 +112,7 @@ TEST(SessionTest, PredictsWithoutLabels) {
   EXPECT_EQ(Logits(*session, "eval"), logits);
   float unread;
   EXPECT_EQ(session->Read("eval", "loss", {&unread, 1}).code(), StatusCode::kFailedPrecondition);
-  ASSERT_TRUE(session->Bind("image", nullptr, int64_t(session.batch().image.size()) * 4).ok());
+  ASSERT_TRUE(session->Bind("image", nullptr, 0).ok());
   EXPECT_EQ(session->Predict().code(), StatusCode::kFailedPrecondition);
 }
 
@@ -186,6 +188,35 @@ TEST(SessionTest, NeedsThePlanFileOnlyToOpen) {
   std::filesystem::remove(session.folder().File("plan"));
   EXPECT_EQ(session.Train(3), kept.Train(3));
   EXPECT_EQ(session.Params(), kept.Params());
+}
+
+TEST(SessionTest, TrainsAPlanInMemoryToTheSameBits) {
+  TinySession from_file;
+  const std::vector<uint8_t> plan = test::BuildPlanFile(test::TinyPlan());
+  Result<std::unique_ptr<Session>> opened = Session::Open(std::span(plan), ReferenceOptions());
+  ASSERT_TRUE(opened.ok()) << opened.status().message();
+  Session& session = *opened.value();
+  ASSERT_TRUE(BindBatch(session, from_file.batch()).ok());
+  for (const float expected : from_file.Train(3)) {
+    float loss = 0;
+    ASSERT_TRUE(session.TrainStep(0.1, &loss).ok());
+    EXPECT_EQ(loss, expected);
+  }
+  // Its checkpoints are those of the same plan in a file.
+  const std::string path = from_file.folder().File("checkpoint");
+  ASSERT_TRUE(session.Save(path.c_str(), "").ok());
+  EXPECT_TRUE(from_file->Restore(path.c_str(), nullptr).ok());
+  std::vector<float> base(test::kTinyClasses * test::kTinyHidden), same(base.size());
+  ASSERT_TRUE(session.ReadBaseParam("fc2.weight", base).ok());
+  ASSERT_TRUE(from_file->ReadBaseParam("fc2.weight", same).ok());
+  EXPECT_EQ(base, same);
+}
+
+TEST(SessionTest, RefusesADamagedPlanInMemory) {
+  std::vector<uint8_t> plan = test::BuildPlanFile(test::TinyPlan());
+  plan[plan.size() / 2] ^= 1;
+  EXPECT_EQ(Session::Open(std::span(plan), ReferenceOptions()).status().code(),
+            StatusCode::kDataLoss);
 }
 
 TEST(SessionTest, WritesOnlyParametersThatLearn) {
