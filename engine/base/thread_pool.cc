@@ -2,12 +2,19 @@
 
 #include <pthread.h>
 #include <pthreadpool.h>
+#ifdef __linux__
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <new>
 
 #include "engine/base/clock.h"
+#include "engine/base/log.h"
 #include "engine/base/thread_probe.h"
 
 // pthreadpool synchronizes in uninstrumented code; tell ThreadSanitizer about both edges of a call.
@@ -32,6 +39,43 @@ namespace pocketune {
 namespace {
 
 constexpr size_t kCacheLine = 64;
+constexpr int kMaxThreads = 1024;
+constexpr int kLowestNice = -20, kHighestNice = 19;
+
+// Of the calling thread; 0 or an errno.
+int SetOwnNice(int nice) {
+#ifdef __linux__
+  const auto id = static_cast<id_t>(syscall(SYS_gettid));
+  return setpriority(PRIO_PROCESS, id, nice) == 0 ? 0 : errno;
+#else
+  return ENOSYS;
+#endif
+}
+
+// What each thread of a pool does once.
+struct NiceCall {
+  int nice;
+  size_t threads;
+  pthread_t caller;
+  std::mutex mutex;
+  std::condition_variable change;
+  size_t here = 0;
+  int error = 0;
+};
+
+// Nobody goes before all have come: no thread takes the call of another.
+void SetNiceOnEach(void* context, size_t) {
+  NiceCall& call = *static_cast<NiceCall*>(context);
+  PT_TSAN_ACQUIRE(&call);
+  const bool is_caller = pthread_equal(pthread_self(), call.caller) != 0;
+  const int error = is_caller ? 0 : SetOwnNice(call.nice);
+  std::unique_lock<std::mutex> lock(call.mutex);
+  if (error != 0) call.error = error;
+  if (++call.here == call.threads) call.change.notify_all();
+  call.change.wait(lock, [&] { return call.here == call.threads; });
+  lock.unlock();
+  PT_TSAN_RELEASE(&call);
+}
 
 }  // namespace
 
@@ -80,6 +124,7 @@ void ThreadPool::RunSlot(void* context, size_t slot_index) {
 }
 
 ThreadPool::ThreadPool(int threads) : threads_(std::max(threads, 1)) {
+  const int wanted = threads_;
   if (threads_ > 1) threads_ = 1 + StartableThreads(threads_ - 1);
   if (threads_ > 1) {
     shares_.reset(new (std::nothrow) Share[static_cast<size_t>(threads_)]);
@@ -87,9 +132,54 @@ ThreadPool::ThreadPool(int threads) : threads_(std::max(threads, 1)) {
     if (pool_ == nullptr) threads_ = 1;
   }
   slots_ = threads_;
+  if (threads_ < wanted) {
+    Log(LogLevel::kWarning, "threads: the system starts no more (got %d, want %d)", threads_,
+        wanted);
+  }
 }
 
 ThreadPool::~ThreadPool() { pthreadpool_destroy(pool_); }
+
+Status ThreadPool::SetNice(int nice) {
+  if (pool_ == nullptr) return OkStatus();
+  NiceCall call{.nice = nice, .threads = static_cast<size_t>(threads_), .caller = pthread_self()};
+  PT_TSAN_RELEASE(&call);
+  pthreadpool_parallelize_1d(pool_, SetNiceOnEach, &call, call.threads, 0);
+  PT_TSAN_ACQUIRE(&call);
+  if (call.error == 0) return OkStatus();
+  const bool denied = call.error == EACCES || call.error == EPERM;
+  return Status(denied ? StatusCode::kPermissionDenied : StatusCode::kUnimplemented,
+                "threads: the nice value cannot be set", call.error);
+}
+
+ThreadPool::Turn::Turn(ThreadPool& pool, int slots) : pool_(pool) {
+  std::unique_lock<std::mutex> lock(pool_.turns_);
+  const uint64_t mine = pool_.asked_++;
+  pool_.turn_ended_.wait(lock, [&] { return pool_.served_ == mine; });
+  pool_.set_slots(slots);
+}
+
+ThreadPool::Turn::~Turn() {
+  {
+    const std::lock_guard<std::mutex> lock(pool_.turns_);
+    ++pool_.served_;
+  }
+  pool_.turn_ended_.notify_all();
+}
+
+Result<std::shared_ptr<ThreadPool>> MakeThreadPool(const ThreadPoolOptions& options) {
+  if (options.threads < 1 || options.threads > kMaxThreads) {
+    return Status(StatusCode::kInvalidArgument, "threads: their number is out of range");
+  }
+  if (options.nice < kLowestNice || options.nice > kHighestNice) {
+    return Status(StatusCode::kInvalidArgument, "threads: the nice value is out of range");
+  }
+  auto pool = std::make_shared<ThreadPool>(options.threads);
+  if (options.nice != 0) PT_RETURN_IF_ERROR(pool->SetNice(options.nice));
+  return pool;
+}
+
+int ThreadsOf(const ThreadPool& pool) { return pool.threads(); }
 
 void ThreadPool::Run(int64_t items, ItemFn item_fn, const void* fn) {
   const int64_t slots = std::min<int64_t>(slots_, items);

@@ -1,10 +1,13 @@
 // One pool for everything: own kernels and XNNPACK share its threads.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 
 #include "engine/base/back_off.h"
+#include "pocketune/thread_pool.h"
 
 struct pthreadpool;
 
@@ -16,7 +19,8 @@ namespace pocketune {
 // So which thread runs an item is not fixed, and what an item computes must not depend on it:
 // results are the same bits for any number of threads as long as items write disjoint outputs.
 // Where other programs keep the cores busy, loops run on the caller's thread alone for a while
-// (BackOff). A loop allocates nothing. One loop at a time; not re-entrant.
+// (BackOff). A loop allocates nothing. One loop at a time; not re-entrant. Who shares the pool with
+// others runs loops in a Turn.
 class ThreadPool {
  public:
   // `threads` >= 1; with 1 no thread is started and loops run inline. Fewer where the system starts
@@ -27,6 +31,23 @@ class ThreadPool {
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   int threads() const { return threads_; }
+
+  // As long as it lives the pool is its owner's. Waits for all who have asked before, so that who
+  // takes turn after turn starves nobody. Allocates nothing. Not re-entrant.
+  class Turn {
+   public:
+    // Loops of this turn have so many slots at most.
+    Turn(ThreadPool& pool, int slots);
+    ~Turn();
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    ThreadPool& pool_;
+  };
+
+  // Gives the pool's own threads, not the caller's, this nice value. Errors as MakeThreadPool.
+  Status SetNice(int nice);
   // For XNNPACK, asked for each run; nullptr where it is to run on the caller's thread alone.
   pthreadpool* raw() { return RunsAlone() ? nullptr : pool_; }
   // Before loops that come after a pause: are they to run on the caller's thread alone?
@@ -45,7 +66,7 @@ class ThreadPool {
   }
 
   // Highest number of items in flight at once. A plan's scratch is sized for a number of slots;
-  // the session caps the pool with set_slots.
+  // the session caps the pool with set_slots, or with its turn.
   int slots() const { return slots_; }
   void set_slots(int slots) { slots_ = slots < threads_ ? slots : threads_; }
 
@@ -63,6 +84,10 @@ class ThreadPool {
   bool alone_ = false;
   int threads_ = 1;
   int slots_ = 1;
+
+  std::mutex turns_;
+  std::condition_variable turn_ended_;
+  uint64_t asked_ = 0, served_ = 0;  // turns
 };
 
 }  // namespace pocketune

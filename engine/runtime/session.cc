@@ -55,8 +55,12 @@ SessionMemory MemoryOf(const fb::Plan& plan) {
 
 // In an order in which each member outlives those that point to it.
 struct Session::Impl {
-  Impl(const SessionOptions& session_options, PlanFile plan_file)
-      : options(session_options), file(std::move(plan_file)), pool(options.threads), states(file) {}
+  Impl(const SessionOptions& session_options, std::shared_ptr<ThreadPool> thread_pool,
+       PlanFile plan_file)
+      : options(session_options),
+        file(std::move(plan_file)),
+        pool(std::move(thread_pool)),
+        states(file) {}
 
   const fb::Plan& plan() const { return file.plan(); }
   Status Build();
@@ -70,7 +74,7 @@ struct Session::Impl {
   const IsaHold isa;
   const SessionOptions options;
   const PlanFile file;
-  ThreadPool pool;
+  const std::shared_ptr<ThreadPool> pool;
   KernelStates states;
   StepPage page;
   Pages arena;
@@ -87,7 +91,6 @@ struct Session::Impl {
 };
 
 Status Session::Impl::Build() {
-  pool.set_slots(plan().slots());
   page.seed = options.seed;
   // Kernels may read, not use, bytes after the last tensor.
   Result<Pages> pages = Pages::Allocate(plan().arena_bytes() + kReadAheadBytes, Pages::Size::kHuge);
@@ -102,8 +105,9 @@ Status Session::Impl::Build() {
                            .arena = arena.data(),
                            .kernels = options.kernels,
                            .states = &states,
-                           .pool = &pool,
+                           .pool = pool.get(),
                            .page = &page};
+  const ThreadPool::Turn turn(*pool, plan().slots());  // kernels may use it to prepare
   for (const fb::Schedule* schedule : *plan().schedules()) {
     Result<std::unique_ptr<Program>> program = Program::Build(machine, *schedule);
     if (!program.ok()) return program.status();
@@ -149,7 +153,10 @@ Status Session::Impl::Run(Program& program, Program::Extent extent) {
   }
   page.faults.store(0, std::memory_order_relaxed);
   const bool timed = profiling && &program == train;
-  program.Run(extent, options.poison, timed ? std::span(times) : std::span<StepSpan>());
+  {
+    const ThreadPool::Turn turn(*pool, plan().slots());
+    program.Run(extent, options.poison, timed ? std::span(times) : std::span<StepSpan>());
+  }
   last = &program;
   last_extent = extent;
   return StatusOfFaults(page.faults.load(std::memory_order_relaxed));
@@ -198,7 +205,9 @@ Result<std::unique_ptr<Session>> Session::Make(Result<PlanFile> plan,
     return InvalidArgument("session: the number of threads is out of range");
   }
   if (!plan.ok()) return plan.status();
-  auto impl = std::make_unique<Impl>(options, std::move(plan.value()));
+  std::shared_ptr<ThreadPool> pool = options.pool;
+  if (pool == nullptr) pool = std::make_shared<ThreadPool>(options.threads);
+  auto impl = std::make_unique<Impl>(options, std::move(pool), std::move(plan.value()));
   PT_RETURN_IF_ERROR(impl->Build());
   return std::unique_ptr<Session>(new Session(std::move(impl)));
 }
@@ -317,7 +326,10 @@ Status Session::ComputePrefix(std::string_view schedule, std::span<uint8_t> rows
     std::memcpy(input.view.data, input.bound, static_cast<size_t>(input.view.bytes()));
   }
   impl_->page.faults.store(0, std::memory_order_relaxed);
-  program.RunPrefix(impl_->options.poison, rows.data());
+  {
+    const ThreadPool::Turn turn(*impl_->pool, impl_->plan().slots());
+    program.RunPrefix(impl_->options.poison, rows.data());
+  }
   impl_->last = nullptr;
   return StatusOfFaults(impl_->page.faults.load(std::memory_order_relaxed));
 }
@@ -332,7 +344,7 @@ Status Session::BindPrefix(std::string_view schedule, std::span<const uint8_t* c
   return OkStatus();
 }
 
-int Session::threads() const { return impl_->pool.threads(); }
+int Session::threads() const { return impl_->pool->threads(); }
 
 uint64_t Session::step() const { return impl_->steps_taken; }
 void Session::set_step(uint64_t step) { impl_->steps_taken = step; }

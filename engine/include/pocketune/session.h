@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "pocketune/status.h"
+#include "pocketune/thread_pool.h"
 #include "pocketune/types.h"
 
 namespace pocketune {
@@ -22,6 +23,9 @@ struct SessionOptions {
   // than the plan was compiled for (SessionMemory::slots) help XNNPACK's steps alone. Fewer are
   // taken where the system starts no more: Session::threads.
   int threads = 1;
+  // Threads that are shared with other sessions (thread_pool.h), in place of a pool of its own;
+  // `threads` says nothing then. While one session runs a step, the others' wait for their turn.
+  std::shared_ptr<ThreadPool> pool = nullptr;
   // Key of the counter-based generator that dropout draws from.
   uint64_t seed = 0;
   // Kernel tables to resolve the plan's kernels in, first match wins: {CpuKernels()} of cpu.h.

@@ -9,6 +9,7 @@
 #include <new>
 
 #include "engine/base/pages.h"
+#include "tests/support/parallel_plan.h"
 #include "tests/support/test_kernels.h"
 #include "tests/support/tiny_session.h"
 #include "tests/support/zoo_session.h"
@@ -90,19 +91,9 @@ TEST(NoAllocationTest, AStepAllocatesNothing) {
   EXPECT_EQ(CountAllocations([] { ::operator delete(::operator new(64)); }), 1);
   EXPECT_GE(CountAllocations([] { EXPECT_TRUE(Pages::Allocate(4096).ok()); }), 1);
 
-  test::PlanSpec spec = test::TinyPlan();
-  for (test::ScheduleSpec& schedule : spec.schedules) {
-    for (test::StepSpec& step : schedule.steps) {
-      if (step.op != "matmul") continue;
-      step.kernel = "test.matmul_parallel";
-      step.scratch_offset = spec.arena_bytes;
-      step.scratch_bytes = 4 * 11 * sizeof(float);
-    }
-  }
-  spec.arena_bytes += 192;
   SessionOptions options = test::ReferenceOptions(2);
   options.kernels.push_back(test::TestKernels());
-  test::TinySession session(options, spec);
+  test::TinySession session(options, test::ParallelPlan());
   ASSERT_TRUE(session.status().ok()) << session.status().message();
   session->set_profiling(true);
   int failed = 0;

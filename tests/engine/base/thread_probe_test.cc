@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
 #include <vector>
 
+#include "engine/base/log.h"
 #include "engine/base/thread_pool.h"
 #include "tests/support/few_threads.h"
 
@@ -39,6 +41,23 @@ TEST(ThreadProbeTest, APoolHasTheThreadsThatTheSystemStartsAndRunsEachItemOnce) 
     pool.ParallelFor(100, [&](int64_t i, int) { ++runs[static_cast<size_t>(i)]; });
     EXPECT_EQ(runs, std::vector<int>(100, 1));
   }
+}
+
+TEST(ThreadProbeTest, APoolWithFewerThreadsThanWantedGivesANotice) {
+  std::vector<std::string> lines;
+  SetLog(
+      [](void* user, LogLevel level, const char* line) {
+        EXPECT_EQ(level, LogLevel::kWarning);
+        static_cast<std::vector<std::string>*>(user)->push_back(line);
+      },
+      &lines);
+  const ThreadPool whole(2);
+  EXPECT_TRUE(lines.empty());
+  const FewThreads few(1);
+  const ThreadPool small(4);
+  SetLog(nullptr, nullptr);
+  const ThreadPool unheard(4);
+  EXPECT_EQ(lines, std::vector<std::string>{"threads: the system starts no more (got 2, want 4)"});
 }
 
 }  // namespace

@@ -2,35 +2,20 @@
 #include <gtest/gtest.h>
 
 #include "backends/api/isa_hold.h"
+#include "tests/support/parallel_plan.h"
 #include "tests/support/test_kernels.h"
 #include "tests/support/tiny_session.h"
 
 namespace pocketune {
 namespace {
 
+using test::ParallelPlan;
 using test::TinySession;
 
 SessionOptions Options(int threads = 1) {
   SessionOptions options = test::ReferenceOptions(threads);
   options.kernels.push_back(test::TestKernels());
   return options;
-}
-
-// Gives all matrix products of both schedules to the parallel kernel, with its scratch behind all
-// else.
-test::PlanSpec ParallelPlan() {
-  test::PlanSpec spec = test::TinyPlan();
-  constexpr int64_t kScratch = 4 * 11 * sizeof(float);
-  for (test::ScheduleSpec& schedule : spec.schedules) {
-    for (test::StepSpec& step : schedule.steps) {
-      if (step.op != "matmul") continue;
-      step.kernel = "test.matmul_parallel";
-      step.scratch_offset = spec.arena_bytes;
-      step.scratch_bytes = kScratch;
-    }
-  }
-  spec.arena_bytes += AlignUp(kScratch);
-  return spec;
 }
 
 test::PlanSpec StatePlan() {
