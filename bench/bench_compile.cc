@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "frontends/model.h"
 #include "frontends/zoo/net_builder.h"
+#include "graph/ir/model.h"
 #include "pocketune/compiler.h"
 
 namespace pocketune {
@@ -44,13 +44,11 @@ struct Pictures {
 
 Model StackOf(int blocks, const Pictures& pictures) {
   Model::Impl impl;
-  impl.spec = {.name = "stack",
-               .resolution = pictures.resolution,
-               .input_channels = kChannels,
-               .classes = 10,
-               .batch = pictures.batch};
-  NetBuilder net(impl.spec, 1e-5);
-  ValueId x = net.Image(impl.spec.resolution, impl.spec.resolution, impl.spec.input_channels);
+  impl.name = "stack";
+  impl.batch = pictures.batch;
+  const ModelSpec spec = {.name = impl.name, .classes = 10, .batch = pictures.batch};
+  NetBuilder net(spec, 1e-5);
+  ValueId x = net.Image(pictures.resolution, pictures.resolution, kChannels);
   for (int i = 0; i < blocks; ++i) {
     net.NextBlock();
     x = Block(net, x, "blocks." + std::to_string(i));

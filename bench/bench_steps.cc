@@ -26,6 +26,7 @@
 #include "nlohmann/json.hpp"
 #include "pocketune/compiler.h"
 #include "pocketune/cpu.h"
+#include "pocketune/zoo.h"
 
 namespace pocketune {
 namespace {
@@ -50,14 +51,14 @@ std::string CompileTo(const Json& setup) {
   spec.name = setup.at("model");
   spec.resolution = setup.at("size");
   spec.batch = setup.at("batch");
-  Outcome<Model> model = Model::FromZoo(spec, setup.at("weights"), 0, nullptr);
+  Outcome<ZooModel> model = BuildZooModel(spec, setup.at("weights"), 0, nullptr);
   if (!model.ok()) return model.message();
   TrainSpec train;
   train.scheme = setup.at("scheme");
   train.optimizer = "sgd";
   Target target;
   target.threads = setup.at("threads");
-  Outcome<Plan> plan = Compile(model.value(), train, target);
+  Outcome<Plan> plan = Compile(model->model, train, target);
   if (!plan.ok()) return plan.message();
   Outcome<bool> written = plan->Write(setup.at("plan"));
   return written.ok() ? "" : written.message();

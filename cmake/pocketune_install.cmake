@@ -33,8 +33,8 @@ install(FILES ${PROJECT_BINARY_DIR}/pocketune-config.cmake
 
 if(POCKETUNE_BUILD_COMPILER)
   pt_install(compiler pocketune_ir pocketune_memory pocketune_passes pocketune_lower
-             pocketune_autodiff pocketune_sparse_bp pocketune_compiler)
-  install(DIRECTORY frontends/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT compiler)
+             pocketune_autodiff pocketune_sparse_bp pocketune_compiler pocketune_frontends)
+  install(DIRECTORY graph/include/ frontends/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT compiler)
 endif()
 if(POCKETUNE_BUILD_APPS)
   install(TARGETS pocketune RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tools)

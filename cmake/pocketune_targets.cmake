@@ -19,6 +19,7 @@ function(pt_library name)
   target_include_directories(${name} ${scope}
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/engine/include>
+    $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/graph/include>
     $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/frontends/include>
     $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
   target_link_libraries(${name} ${scope} ${ARG_DEPS})

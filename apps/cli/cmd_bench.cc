@@ -68,8 +68,8 @@ absl::StatusOr<std::unique_ptr<StepProfile>> StartProfile(const std::string& pla
 
 // A plan in a file, ready for another process.
 struct CompiledPlan {
-  explicit CompiledPlan(Model loaded) : model(std::move(loaded)) {}
-  Model model;
+  explicit CompiledPlan(ZooModel loaded) : zoo(std::move(loaded)) {}
+  ZooModel zoo;
   Plan plan;
   TempFile file{".ptplan"};
   double seconds = 0;  // from reading the model to the written plan
@@ -78,11 +78,11 @@ struct CompiledPlan {
 absl::StatusOr<std::unique_ptr<CompiledPlan>> CompileToFile(RunSpec* spec,
                                                             const CommonFlags& flags) {
   const double begin = NowSeconds();
-  absl::StatusOr<Model> model = LoadModel(*spec, nullptr);
+  absl::StatusOr<ZooModel> model = LoadModel(*spec, nullptr);
   if (!model.ok()) return model.status();
   auto compiled = std::make_unique<CompiledPlan>(*std::move(model));
-  spec->model = compiled->model.spec();
-  absl::StatusOr<Plan> plan = CompileModel(compiled->model, *spec, flags, {}, spec->memory_bytes);
+  spec->model = compiled->zoo.spec;
+  absl::StatusOr<Plan> plan = CompileModel(compiled->zoo, *spec, flags, {}, spec->memory_bytes);
   if (!plan.ok()) return plan.status();
   compiled->plan = *std::move(plan);
   Outcome<bool> written = compiled->plan.Write(compiled->file.path());
@@ -151,7 +151,7 @@ absl::Status Bench(RunSpec spec, const BenchFlags& bench, CommonFlags flags) {
 
   const std::string path = compiled->file.path();
   const int64_t input_bytes = RandomInputs::InputBytes(
-      compiled->model.image_shape(), compiled->model.task() == Task::kReconstruction);
+      compiled->zoo.model.image_shape(), compiled->zoo.model.task() == Task::kReconstruction);
   absl::StatusOr<Measurement> memory = MeasurePlan(path, flags.threads, flags.isa, 3, input_bytes);
   if (!memory.ok()) return memory.status();
 

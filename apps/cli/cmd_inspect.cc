@@ -11,7 +11,7 @@
 #include "apps/cli/target.h"
 #include "engine/base/math.h"
 #include "engine/plan/plan_file.h"
-#include "frontends/model.h"
+#include "graph/ir/model.h"
 #include "graph/lower/plan_text.h"
 #include "graph/memory/memory_report.h"
 #include "sparse_bp/memory_model.h"
@@ -124,11 +124,11 @@ absl::Status InspectPlan(const std::string& path, const InspectFlags& inspect,
 // What a published model says that the scheme's training costs. Its MACs are those of the plan.
 absl::Status InspectMemoryModel(const RunSpec& spec, const CommonFlags& flags) {
   WeightsReport report;
-  absl::StatusOr<Model> model = LoadModel(spec, &report);
+  absl::StatusOr<ZooModel> model = LoadModel(spec, &report);
   if (!model.ok()) return model.status();
   const absl::StatusOr<UpdateScheme> scheme = ParseScheme(spec.train.scheme);
   if (!scheme.ok()) return As(ExitCode::kUsage, scheme.status());
-  Graph forward = model->impl().forward;
+  Graph forward = model->model.impl().forward;
   if (absl::Status status = ApplyScheme(forward, *scheme); !status.ok()) {
     return As(ExitCode::kUsage, status);
   }
@@ -140,11 +140,11 @@ absl::Status InspectMemoryModel(const RunSpec& spec, const CommonFlags& flags) {
       absl::StrFormat("%s under %s, after MCUNetV3, per sample in int8: %s beyond inference\n"
                       "%d weights and %d biases learn beside the classifier\n"
                       "%s MACs forward, %s backward",
-                      model->spec().name, spec.train.scheme, HumanBytes(memory.bytes),
+                      model->spec.name, spec.train.scheme, HumanBytes(memory.bytes),
                       memory.trained_weights, memory.trained_biases,
                       HumanCount(figures.forward_macs), HumanCount(figures.backward_macs)));
-  return EmitJson(flags, {{"model", model->spec().name},
-                          {"resolution", model->spec().resolution},
+  return EmitJson(flags, {{"model", model->spec.name},
+                          {"resolution", model->spec.resolution},
                           {"scheme", spec.train.scheme},
                           {"memory_model", "mcunetv3"},
                           {"extra_memory_bytes", memory.bytes},

@@ -21,7 +21,7 @@
 #include "engine/base/clock.h"
 #include "engine/base/file_io.h"
 #include "engine/base/resident_memory.h"
-#include "frontends/model.h"
+#include "graph/ir/model.h"
 
 namespace pocketune::cli {
 namespace {
@@ -94,14 +94,14 @@ class SearchCommand {
     if (!dataset.ok()) return dataset.status();
     dataset_ = *std::move(dataset);
     WeightsReport report;
-    absl::StatusOr<Model> model = LoadModel(spec_, &report);
+    absl::StatusOr<ZooModel> model = LoadModel(spec_, &report);
     if (!model.ok()) return model.status();
-    model_ = std::make_unique<Model>(*std::move(model));
-    spec_.model = model_->spec();
+    model_ = std::make_unique<ZooModel>(*std::move(model));
+    spec_.model = model_->spec;
     if (!spec_.weights.empty()) {
       for (const std::string& line : report.Lines()) Say(flags_, "weights     " + line);
     }
-    absl::StatusOr<SearchSpace> space = SearchSpace::Of(model_->impl().forward);
+    absl::StatusOr<SearchSpace> space = SearchSpace::Of(model_->model.impl().forward);
     if (!space.ok()) return As(ExitCode::kUsage, space.status());
     space_ = std::make_unique<SearchSpace>(*std::move(space));
     const auto samples = static_cast<int64_t>(dataset_->Indices(data::Split::kTrain).size());
@@ -153,7 +153,7 @@ class SearchCommand {
   // All of this process within the bound: what plans may take, and how the rest is divided.
   absl::Status BoundTrials(TrialOptions* trial) {
     absl::StatusOr<FeedDemand> demand =
-        DemandOf(spec_.data, model_->image_shape(), dataset_.get(), flags_, bound_);
+        DemandOf(spec_.data, model_->model.image_shape(), dataset_.get(), flags_, bound_);
     if (!demand.ok()) return demand.status();
     demand->dataset_bytes += ParamBytes();  // the model is there as long
     const ProcessBudget budget(bound_.bytes, bound_.why, *demand);
@@ -176,7 +176,7 @@ class SearchCommand {
   }
 
   int64_t ParamBytes() const {
-    return CountParams(model_->impl().forward) * int64_t{sizeof(float)};
+    return CountParams(model_->model.impl().forward) * int64_t{sizeof(float)};
   }
 
   absl::Status Analyse() {
@@ -185,7 +185,7 @@ class SearchCommand {
                           .stop_signal = &CatchStopSignals()};
     if (bound_.bytes > 0) PT_TRY(BoundTrials(&trial));
     const Target target = {.threads = flags_.threads, .isa = flags_.isa};
-    runner_ = std::make_unique<TrialRunner>(model_.get(), dataset_.get(), spec_, target, trial);
+    runner_ = std::make_unique<TrialRunner>(&model_->model, dataset_.get(), spec_, target, trial);
     Progress progress(flags_);
     AnalysisOptions options;
     options.max_bytes = search_.extra_memory > 0 ? search_.extra_memory : INT64_MAX;
@@ -314,7 +314,7 @@ class SearchCommand {
   MemoryBound bound_;
   int64_t plan_bytes_ = 0;  // of the bound
   std::unique_ptr<data::Dataset> dataset_;
-  std::unique_ptr<Model> model_;
+  std::unique_ptr<ZooModel> model_;
   std::unique_ptr<SearchSpace> space_;
   std::unique_ptr<Journal> journal_;
   const TempFile plan_{".ptplan"};  // of the trial at hand; outlives the runner

@@ -126,10 +126,10 @@ std::string ParetoSvg(const std::vector<ParetoPoint>& points, const std::string&
 
 absl::Status InspectPareto(const RunSpec& spec, const CommonFlags& flags,
                            const std::string& svg_path) {
-  const absl::StatusOr<Model> model = LoadModel(spec, nullptr);
+  const absl::StatusOr<ZooModel> model = LoadModel(spec, nullptr);
   if (!model.ok()) return model.status();
   const Target target = {.threads = flags.threads, .isa = flags.isa};
-  Outcome<std::vector<ParetoPoint>> points = FindPareto(*model, spec.train, target);
+  Outcome<std::vector<ParetoPoint>> points = FindPareto(model->model, spec.train, target);
   if (!points.ok()) return As(ExitCode::kUsage, points);
   Say(flags, absl::StrFormat("%12s %12s   times by the cost model, not measured", "peak", "step"));
   for (const ParetoPoint& point : points.value()) {
@@ -137,13 +137,13 @@ absl::Status InspectPareto(const RunSpec& spec, const CommonFlags& flags,
                                point.step_cost_ms, HowOf(point)));
   }
   const std::string title =
-      absl::StrFormat("%s, batch %d, %s", spec.model.name, model->spec().batch, spec.train.scheme);
+      absl::StrFormat("%s, batch %d, %s", spec.model.name, model->spec.batch, spec.train.scheme);
   const std::string svg = ParetoSvg(points.value(), title);
   const std::span<const uint8_t> chunk(reinterpret_cast<const uint8_t*>(svg.data()), svg.size());
   PT_TRY(As(ExitCode::kIo, svg_path, WriteFileAtomically(svg_path.c_str(), {&chunk, 1})));
   Say(flags, "wrote " + svg_path);
   return EmitJson(flags, {{"model", spec.model.name},
-                          {"batch", model->spec().batch},
+                          {"batch", model->spec.batch},
                           {"scheme", spec.train.scheme},
                           {"times", "cost model"},
                           {"plans", ToJson(points.value())},

@@ -34,7 +34,7 @@ int64_t CheckpointBytes(const PlanFigures& figures) {
 }
 
 // Nothing fits: how much would.
-absl::Status TooSmall(const Job& job, const Model& model, const ProcessBudget& budget,
+absl::Status TooSmall(const Job& job, const ZooModel& model, const ProcessBudget& budget,
                       int64_t smallest_plan, int64_t checkpoint_bytes) {
   if (checkpoint_bytes == 0) {
     const absl::StatusOr<Plan> free = CompileModel(model, job.spec, job.flags, {}, 0);
@@ -44,8 +44,8 @@ absl::Status TooSmall(const Job& job, const Model& model, const ProcessBudget& b
 }
 
 // The fastest plan beside which everything else fits.
-absl::StatusOr<Plan> CompileWithin(const Job& job, const Model& model, const ProcessBudget& budget,
-                                   Division* division) {
+absl::StatusOr<Plan> CompileWithin(const Job& job, const ZooModel& model,
+                                   const ProcessBudget& budget, Division* division) {
   int64_t checkpoint_bytes = 0, peak = 0;  // known after a plan
   for (int round = 0; round < 2; ++round) {
     const int64_t plan_bytes = budget.PlanBytes(checkpoint_bytes).value_or(1);
@@ -67,10 +67,10 @@ absl::StatusOr<Plan> CompileWithin(const Job& job, const Model& model, const Pro
 // In the child: everything, as text.
 absl::StatusOr<std::string> CompileAsText(const Job& job) {
   WeightsReport report;
-  absl::StatusOr<Model> model = LoadModel(job.spec, &report);
+  absl::StatusOr<ZooModel> model = LoadModel(job.spec, &report);
   if (!model.ok()) return model.status();
   const absl::StatusOr<FeedDemand> demand =
-      DemandOf(job.spec.data, model->image_shape(), job.dataset, job.flags, job.bound);
+      DemandOf(job.spec.data, model->model.image_shape(), job.dataset, job.flags, job.bound);
   if (!demand.ok()) return demand.status();
   Division division = {.loader_threads = demand->threads, .queue_batches = 3};
   const absl::StatusOr<Plan> plan =
@@ -82,7 +82,7 @@ absl::StatusOr<std::string> CompileAsText(const Job& job) {
   const Outcome<bool> written = plan->Write(job.path);
   if (!written.ok()) return As(ExitCode::kIo, written);
   RunSpec complete;
-  complete.model = model->spec();
+  complete.model = model->spec;
   const Json json = {
       {"spec", ::pocketune::ToJson(complete)},
       {"figures", cli::ToJson(plan->figures)},
@@ -114,13 +114,13 @@ absl::StatusOr<PlanOfChild> CompileInChild(const RunSpec& spec, const CommonFlag
                      .division = {division[0], division[1], division[2]}};
 }
 
-absl::StatusOr<PlanFigures> CompileSchemeInChild(const Model& model, const RunSpec& spec,
+absl::StatusOr<PlanFigures> CompileSchemeInChild(const ZooModel& model, const RunSpec& spec,
                                                  const CommonFlags& flags, int64_t plan_bytes,
                                                  const std::string& path) {
   const auto compile = [&]() -> absl::StatusOr<std::string> {
     const TrainSpec& train = spec.train;
     const Target target = {.threads = flags.threads, .isa = flags.isa, .memory_bytes = plan_bytes};
-    const Outcome<Plan> plan = Compile(model, train, target);
+    const Outcome<Plan> plan = Compile(model.model, train, target);
     if (!plan.ok()) {
       const bool too_small = plan.code() == StatusCode::kOutOfRange;
       return As(too_small ? ExitCode::kBudget : ExitCode::kUsage, plan);

@@ -11,6 +11,7 @@
 #include "apps/data/dataset.h"
 #include "apps/train/process_budget.h"
 #include "pocketune/compiler.h"
+#include "pocketune/zoo.h"
 
 namespace pocketune::cli {
 
@@ -34,7 +35,7 @@ absl::StatusOr<PlanOfChild> CompileInChild(const RunSpec& spec, const CommonFlag
 
 // The figures of a loaded model's plan of at most `plan_bytes` (0: any), which goes to the file
 // `path` unless that is empty. kBudget where no plan is so small.
-absl::StatusOr<PlanFigures> CompileSchemeInChild(const Model& model, const RunSpec& spec,
+absl::StatusOr<PlanFigures> CompileSchemeInChild(const ZooModel& model, const RunSpec& spec,
                                                  const CommonFlags& flags, int64_t plan_bytes,
                                                  const std::string& path);
 

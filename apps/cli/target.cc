@@ -219,28 +219,28 @@ absl::StatusOr<std::unique_ptr<data::Dataset>> OpenRunData(
   return opened;
 }
 
-absl::StatusOr<Model> LoadModel(const RunSpec& spec, WeightsReport* report) {
+absl::StatusOr<ZooModel> LoadModel(const RunSpec& spec, WeightsReport* report) {
   const absl::StatusOr<ModelSpec> known = Complete(spec.model);
   if (!known.ok()) return As(ExitCode::kUsage, known.status());
   WeightsReport ignored;
   if (report == nullptr) report = &ignored;
-  Outcome<Model> model = Model::FromZoo(spec.model, spec.weights, spec.seed, report);
+  Outcome<ZooModel> model = BuildZooModel(spec.model, spec.weights, spec.seed, report);
   if (model.ok() && spec.model.classes == 0 && report->classes > 0) {
     ModelSpec of_file = spec.model;
     of_file.classes = static_cast<int>(std::min<int64_t>(report->classes, INT32_MAX));
-    model = Model::FromZoo(of_file, spec.weights, spec.seed, report);
+    model = BuildZooModel(of_file, spec.weights, spec.seed, report);
   }
   if (!model.ok()) return As(spec.weights.empty() ? ExitCode::kUsage : ExitCode::kModel, model);
   return std::move(model.value());
 }
 
-absl::StatusOr<Plan> CompileModel(const Model& model, RunSpec spec, const CommonFlags& flags,
+absl::StatusOr<Plan> CompileModel(const ZooModel& model, RunSpec spec, const CommonFlags& flags,
                                   const std::vector<std::string>& class_names, int64_t plan_bytes,
                                   int64_t* smallest) {
-  spec.model = model.spec();
+  spec.model = model.spec;
   const Json metadata = {{"run", ToJson(spec)},
                          {"class_names", class_names},
-                         {"weights_given", kGivenNames[static_cast<int>(model.given())]}};
+                         {"weights_given", kGivenNames[static_cast<int>(model.given)]}};
   const absl::StatusOr<std::unique_ptr<Tuning>> tuning = LoadTuning(flags);
   if (!tuning.ok()) return tuning.status();
   const Target target = {.threads = flags.threads,
@@ -249,7 +249,7 @@ absl::StatusOr<Plan> CompileModel(const Model& model, RunSpec spec, const Common
                          .memory_bytes = plan_bytes,
                          .cache_bytes = spec.cache_bytes,
                          .tuning = tuning->get()};
-  Outcome<Plan> plan = Compile(model, spec.train, target,
+  Outcome<Plan> plan = Compile(model.model, spec.train, target,
                                metadata.dump(-1, ' ', false, Json::error_handler_t::replace));
   if (!plan.ok()) {
     const bool too_small = plan.code() == StatusCode::kOutOfRange;
@@ -263,7 +263,7 @@ absl::StatusOr<Plan> CompileModel(const Model& model, RunSpec spec, const Common
 
 absl::StatusOr<Plan> CompileSpec(const RunSpec& spec, const CommonFlags& flags,
                                  WeightsReport* report) {
-  absl::StatusOr<Model> model = LoadModel(spec, report);
+  absl::StatusOr<ZooModel> model = LoadModel(spec, report);
   if (!model.ok()) return model.status();
   return CompileModel(*model, spec, flags, {}, spec.memory_bytes);
 }

@@ -80,7 +80,7 @@ absl::StatusOr<std::unique_ptr<data::Dataset>> OpenRunData(
 // The model that `spec` names, with its weights, for as many classes as they are where `spec` has
 // none: kUsage for a name or sizes that cannot be, kModel for weights that do not fit. `report` may
 // be null.
-absl::StatusOr<Model> LoadModel(const RunSpec& spec, WeightsReport* report);
+absl::StatusOr<ZooModel> LoadModel(const RunSpec& spec, WeightsReport* report);
 
 // Compiles that model; the plan carries the spec and the names along.
 absl::StatusOr<Plan> CompileSpec(const RunSpec& spec, const CommonFlags& flags,
@@ -88,7 +88,7 @@ absl::StatusOr<Plan> CompileSpec(const RunSpec& spec, const CommonFlags& flags,
 // Compiles a loaded model for a peak of at most `plan_bytes` (0: any); the plan's metadata says all
 // that `spec` does, and the classes' names. kBudget where no plan is so small; `smallest` then is
 // what the smallest takes (may be null).
-absl::StatusOr<Plan> CompileModel(const Model& model, RunSpec spec, const CommonFlags& flags,
+absl::StatusOr<Plan> CompileModel(const ZooModel& model, RunSpec spec, const CommonFlags& flags,
                                   const std::vector<std::string>& class_names, int64_t plan_bytes,
                                   int64_t* smallest = nullptr);
 

@@ -209,7 +209,7 @@ absl::StatusOr<bool> TrialRunner::Train(Session& session, int64_t steps, double*
 absl::StatusOr<TrialResult> TrialRunner::Evaluate(Session& session) {
   if (options_.bound.has_value()) loader_.reset();
   TrialResult result;
-  const auto classes = static_cast<size_t>(model_->spec().classes);
+  const auto classes = static_cast<size_t>(spec_.model.classes);
   int64_t samples = 0, correct = 0;
   std::vector<float> logits(static_cast<size_t>(spec_.model.batch) * classes);
   const auto count = [&](const data::Batch& batch) -> absl::Status {

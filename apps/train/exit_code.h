@@ -4,7 +4,7 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "pocketune/model.h"
+#include "pocketune/outcome.h"
 #include "pocketune/status.h"
 
 namespace pocketune {

@@ -10,6 +10,7 @@
 #include "apps/data/dataset.h"
 #include "apps/data/transform.h"
 #include "pocketune/compiler.h"
+#include "pocketune/zoo.h"
 
 namespace pocketune {
 

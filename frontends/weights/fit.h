@@ -5,7 +5,7 @@
 #include <string>
 
 #include "frontends/weights/safetensors.h"
-#include "pocketune/model.h"
+#include "pocketune/zoo.h"
 
 namespace pocketune {
 

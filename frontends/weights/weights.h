@@ -7,7 +7,7 @@
 #include "absl/status/status.h"
 #include "frontends/weights/safetensors.h"
 #include "graph/ir/graph.h"
-#include "pocketune/model.h"
+#include "pocketune/zoo.h"
 
 namespace pocketune {
 

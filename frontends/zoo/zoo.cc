@@ -124,16 +124,4 @@ void InitializeParams(Graph& graph, uint64_t seed) {
   }
 }
 
-int64_t CountParams(const Graph& graph) {
-  int64_t count = 0;
-  for (const Value& value : graph.values) {
-    if (value.kind != ValueKind::kParam || value.role == ParamRole::kState ||
-        value.role == ParamRole::kNormMean || value.role == ParamRole::kNormVar) {
-      continue;
-    }
-    count += value.type.shape.elems();
-  }
-  return count;
-}
-
 }  // namespace pocketune

@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "graph/ir/graph.h"
-#include "pocketune/model.h"
+#include "pocketune/zoo.h"
 
 namespace pocketune {
 
@@ -41,8 +41,5 @@ absl::StatusOr<Graph> BuildModel(const ModelSpec& spec);
 // its name, elements in our own layout: weights N(0, 2 / fan_in) (He et al., ICCV 2015), the
 // classifier's N(0, 0.01^2), scales and variances 1, everything else 0.
 void InitializeParams(Graph& graph, uint64_t seed);
-
-// Weights, biases and batch-norm scales and shifts; running statistics are buffers.
-int64_t CountParams(const Graph& graph);
 
 }  // namespace pocketune

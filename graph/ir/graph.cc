@@ -187,6 +187,18 @@ std::vector<TensorType> TypesOf(const Graph& graph, const std::vector<ValueId>& 
   return types;
 }
 
+int64_t CountParams(const Graph& graph) {
+  int64_t count = 0;
+  for (const Value& value : graph.values) {
+    if (value.kind != ValueKind::kParam || value.role == ParamRole::kState ||
+        value.role == ParamRole::kNormMean || value.role == ParamRole::kNormVar) {
+      continue;
+    }
+    count += value.type.shape.elems();
+  }
+  return count;
+}
+
 int64_t MacsOf(const Graph& graph, Phase phase) {
   int64_t macs = 0;
   for (const Node& node : graph.nodes) {

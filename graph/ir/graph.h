@@ -163,6 +163,10 @@ int64_t LearningElems(const Value& param);
 // Types of operands or results, in order.
 std::vector<TensorType> TypesOf(const Graph& graph, const std::vector<ValueId>& ids);
 
+// Elements of weights, biases and batch-norm scales and shifts; running statistics are buffers, and
+// states the optimizer's.
+int64_t CountParams(const Graph& graph);
+
 // Multiply-accumulates of one phase, of convolutions and linear layers alone, for the whole batch.
 int64_t MacsOf(const Graph& graph, Phase phase);
 

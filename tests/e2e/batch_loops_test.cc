@@ -34,11 +34,11 @@ const Case kCases[] = {
 };
 
 Outcome<Plan> CompileWith(const Case& c, int64_t cache_bytes) {
-  const Outcome<Model> model = Model::FromZoo(c.model, "", 1, nullptr);
+  const Outcome<ZooModel> model = BuildZooModel(c.model, "", 1, nullptr);
   EXPECT_TRUE(model.ok()) << model.message();
   TrainSpec train;
   train.scheme = c.scheme;
-  return Compile(model.value(), train, {.threads = 2, .cache_bytes = cache_bytes});
+  return Compile(model->model, train, {.threads = 2, .cache_bytes = cache_bytes});
 }
 
 size_t LoopsOf(const Plan& plan) {

@@ -17,9 +17,9 @@ struct Case {
 };
 
 Outcome<Plan> CompileCase(const Case& c, int64_t memory_bytes) {
-  const Outcome<Model> model = Model::FromZoo(c.model, "", 1, nullptr);
+  const Outcome<ZooModel> model = BuildZooModel(c.model, "", 1, nullptr);
   EXPECT_TRUE(model.ok()) << model.message();
-  return Compile(model.value(), c.train, {.memory_bytes = memory_bytes});
+  return Compile(model->model, c.train, {.memory_bytes = memory_bytes});
 }
 
 std::vector<float> TrainedWith(const Plan& plan, int steps) {

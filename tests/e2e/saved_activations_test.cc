@@ -15,9 +15,9 @@ ModelSpec MobileNet() {
 }
 
 Outcome<Plan> CompileWith(const ModelSpec& spec, int bits, int64_t memory_bytes = 0) {
-  const Outcome<Model> model = Model::FromZoo(spec, "", 1, nullptr);
+  const Outcome<ZooModel> model = BuildZooModel(spec, "", 1, nullptr);
   EXPECT_TRUE(model.ok()) << model.message();
-  return Compile(model.value(), {.saved_bits = bits}, {.memory_bytes = memory_bytes});
+  return Compile(model->model, {.saved_bits = bits}, {.memory_bytes = memory_bytes});
 }
 
 TEST(SavedActivationsTest, FewerBitsNeedASmallerArenaAndSayHowManyAreKeptSo) {

@@ -17,6 +17,7 @@
 #include "graph/passes/pass_manager.h"
 #include "pocketune/compiler.h"
 #include "pocketune/cpu.h"
+#include "pocketune/zoo.h"
 #include "sparse_bp/scheme.h"
 #include "tests/e2e/torch_golden.h"
 #include "tests/support/interpreter.h"
@@ -249,17 +250,17 @@ TEST_P(TorchAgreementTest, HoldsForACompiledPlan) {
   const std::string path = folder.File("model");
   SaveForward(GetParam(), path + ".safetensors");
   WeightsReport report;
-  const auto model = Model::FromZoo(GetParam().spec(), path + ".safetensors", 0, &report);
+  const auto model = BuildZooModel(GetParam().spec(), path + ".safetensors", 0, &report);
   ASSERT_TRUE(model.ok()) << model.message();
   const BatchNormMode mode =
       GetParam().batch_statistics ? BatchNormMode::kTrain : BatchNormMode::kFrozen;
-  const auto plan = Compile(model.value(), {.batch_norm = mode}, {.threads = 2});
+  const auto plan = Compile(model->model, {.batch_norm = mode}, {.threads = 2});
   ASSERT_TRUE(plan.ok()) << plan.message();
   ASSERT_TRUE(plan->Write(path + ".ptplan").ok());
   auto session = OpenCpuSession((path + ".ptplan").c_str(), {.threads = 2});
   ASSERT_TRUE(session.ok()) << session.status().message();
   Comparison comparison(GetParam(), kFloatTolerance);
-  CompareSession(*session.value(), model->image_shape(), comparison);
+  CompareSession(*session.value(), model->model.image_shape(), comparison);
   comparison.Report();
   std::remove((path + ".safetensors").c_str());
   std::remove((path + ".ptplan").c_str());

@@ -16,7 +16,7 @@ using testing::HasSubstr;
 // What the file of a model's weights says to somebody who asks for another.
 std::string Refusal(const ModelSpec& of_file, const ModelSpec& asked) {
   const std::string path = WriteTensors(TensorsOf(Initialized(of_file, 3)));
-  const Outcome<Model> model = Model::FromZoo(asked, path, 5, nullptr);
+  const Outcome<ZooModel> model = BuildZooModel(asked, path, 5, nullptr);
   EXPECT_FALSE(model.ok());
   return model.ok() ? "" : model.message();
 }
@@ -60,14 +60,14 @@ TEST(FitTest, FoldedFilesAndWordsBeforeNamesDoNotHideTheModel) {
   auto tensors =
       TensorsOf(Initialized({.name = "mbv2-w0.35", .classes = 5, .folded_norm = true}, 3));
   for (SafetensorsTensor& tensor : tensors) tensor.name = "module." + tensor.name;
-  const Outcome<Model> model =
-      Model::FromZoo({.name = "resnet8"}, WriteTensors(tensors), 5, nullptr);
+  const Outcome<ZooModel> model =
+      BuildZooModel({.name = "resnet8"}, WriteTensors(tensors), 5, nullptr);
   EXPECT_THAT(model.message(), HasSubstr("fits --model mbv2-w0.35 --classes 5"));
 }
 
 TEST(FitTest, AFileOfNoModelSaysSo) {
   const std::string path = WriteTensors({{"a\n", {2}, {1, 2}}, {"b", {}, {3}}});
-  const Outcome<Model> model = Model::FromZoo({.name = "resnet8"}, path, 5, nullptr);
+  const Outcome<ZooModel> model = BuildZooModel({.name = "resnet8"}, path, 5, nullptr);
   EXPECT_THAT(model.message(),
               HasSubstr("the file has 2 tensors (a\\n [2], b []) and fits no model of the zoo"));
 }

@@ -24,8 +24,8 @@ Tensors Renamed(Tensors tensors, const std::string& before) {
   return tensors;
 }
 
-Outcome<Model> Load(const Tensors& tensors, WeightsReport* report) {
-  return Model::FromZoo(kSpec, WriteTensors(tensors), 5, report);
+Outcome<ZooModel> Load(const Tensors& tensors, WeightsReport* report) {
+  return BuildZooModel(kSpec, WriteTensors(tensors), 5, report);
 }
 
 // Loads the tensors under such names, and whether each parameter has its value.
@@ -89,7 +89,7 @@ TEST(NamesTest, OfTwoModelsInOneFileNoneIsGuessed) {
     both.push_back(std::move(tensor));
   }
   WeightsReport report;
-  const Outcome<Model> model = Load(both, &report);
+  const Outcome<ZooModel> model = Load(both, &report);
   EXPECT_EQ(model.code(), StatusCode::kInvalidArgument);
   EXPECT_THAT(model.message(), HasSubstr("two sets of tensors fit (got ema.* and model.*"));
 }

@@ -8,6 +8,7 @@
 
 #include "frontends/zoo/zoo.h"
 #include "pocketune/compiler.h"
+#include "pocketune/zoo.h"
 #include "sparse_bp/memory_model.h"
 #include "sparse_bp/scheme.h"
 
@@ -117,10 +118,10 @@ TEST(PockEngineSchemeTest, LearnsBiasesAndFirstPointwiseWeightsOfTheLastBlocks) 
 }
 
 PlanFigures FiguresOf(const char* model, const std::string& scheme) {
-  Outcome<Model> built =
-      Model::FromZoo({.name = model, .resolution = 64, .classes = 10}, "", 1, nullptr);
+  Outcome<ZooModel> built =
+      BuildZooModel({.name = model, .resolution = 64, .classes = 10}, "", 1, nullptr);
   EXPECT_TRUE(built.ok()) << built.message();
-  Outcome<Plan> plan = Compile(built.value(), {.scheme = scheme}, {});
+  Outcome<Plan> plan = Compile(built->model, {.scheme = scheme}, {});
   EXPECT_TRUE(plan.ok()) << plan.message();
   return plan->figures;
 }

@@ -148,7 +148,7 @@ TEST(WeightsTest, AClassifierOfOtherClassesIsNewAndSaidSo) {
   const std::string path = TempPath("classes.safetensors");
   ASSERT_TRUE(WriteSafetensors(path, TensorsOf(Initialized({.name = "resnet8"}, 3))).ok());
   WeightsReport report;
-  Outcome<Model> model = Model::FromZoo({.name = "resnet8", .classes = 4}, path, 5, &report);
+  Outcome<ZooModel> model = BuildZooModel({.name = "resnet8", .classes = 4}, path, 5, &report);
   ASSERT_TRUE(model.ok()) << model.message();
   EXPECT_TRUE(report.new_classifier);
   EXPECT_THAT(report.Lines(), testing::Contains(HasSubstr("initialised anew")));
@@ -161,13 +161,13 @@ TEST(WeightsTest, NameWhatIsMissingOrOfAnotherShape) {
   const std::string path = TempPath("shapes.safetensors");
   ASSERT_TRUE(WriteSafetensors(path, tensors).ok());
   WeightsReport report;
-  Outcome<Model> model = Model::FromZoo({.name = "resnet8"}, path, 5, &report);
+  Outcome<ZooModel> model = BuildZooModel({.name = "resnet8"}, path, 5, &report);
   EXPECT_THAT(model.message(), HasSubstr("stem.weight (got [16,3,3], want [16,3,3,3])"));
   tensors.erase(tensors.begin());
   ASSERT_TRUE(WriteSafetensors(path, tensors).ok());
-  model = Model::FromZoo({.name = "resnet8"}, path, 5, &report);
+  model = BuildZooModel({.name = "resnet8"}, path, 5, &report);
   EXPECT_THAT(model.message(), HasSubstr("missing, the first is stem.weight"));
-  EXPECT_EQ(Model::FromZoo({.name = "resnet8"}, "/no/such/file", 5, nullptr).code(),
+  EXPECT_EQ(BuildZooModel({.name = "resnet8"}, "/no/such/file", 5, nullptr).code(),
             StatusCode::kNotFound);
 }
 
@@ -177,14 +177,14 @@ TEST(WeightsTest, ValuesThatAreNotFiniteAreRefusedAndNamed) {
     tensors[1].values[3] = bad;
     const std::string path = TempPath("bad.safetensors");
     ASSERT_TRUE(WriteSafetensors(path, tensors).ok());
-    Outcome<Model> model = Model::FromZoo({.name = "resnet8"}, path, 5, nullptr);
+    Outcome<ZooModel> model = BuildZooModel({.name = "resnet8"}, path, 5, nullptr);
     EXPECT_EQ(model.code(), StatusCode::kInvalidArgument);
     EXPECT_EQ(model.message(), path + ": tensor " + tensors[1].name +
                                    " has values that are not finite (got 1 of 16, want none)");
     tensors.back().values[0] = bad;
     tensors.back().values[1] = bad;
     ASSERT_TRUE(WriteSafetensors(path, tensors).ok());
-    model = Model::FromZoo({.name = "resnet8"}, path, 5, nullptr);
+    model = BuildZooModel({.name = "resnet8"}, path, 5, nullptr);
     EXPECT_THAT(model.message(), HasSubstr("(got 1 of 16, want none), and so has 1 more tensor"));
   }
 }
@@ -197,7 +197,7 @@ TEST(WeightsTest, VariancesBelowZeroAreRefused) {
   }
   const std::string path = TempPath("variance.safetensors");
   ASSERT_TRUE(WriteSafetensors(path, tensors).ok());
-  EXPECT_THAT(Model::FromZoo({.name = "small-cnn"}, path, 5, nullptr).message(),
+  EXPECT_THAT(BuildZooModel({.name = "small-cnn"}, path, 5, nullptr).message(),
               HasSubstr("tensor stem.bn.running_var has variances below 0 (got 1 of 16"));
 }
 
@@ -221,7 +221,7 @@ TEST(WeightsTest, TheReportSaysWhichParametersHaveGivenValues) {
   const std::string path = TempPath("given.safetensors");
   ASSERT_TRUE(WriteSafetensors(path, TensorsOf(Initialized({.name = "resnet8"}, 3))).ok());
   const auto load = [](const ModelSpec& spec, const std::string& weights, WeightsReport* report) {
-    return Model::FromZoo(spec, weights, 5, report).value().given();
+    return BuildZooModel(spec, weights, 5, report).value().given;
   };
   WeightsReport report;
   EXPECT_EQ(load({.name = "resnet8"}, path, &report), GivenWeights::kAll);
@@ -250,9 +250,9 @@ TEST(WeightsTest, FoldedFilesBuildFoldedModels) {
   ASSERT_TRUE(
       WriteSafetensors(path, TensorsOf(Initialized({.name = "mcunet-in0", .folded_norm = true}, 3)))
           .ok());
-  Outcome<Model> model = Model::FromZoo({.name = "mcunet-in0"}, path, 5, nullptr);
+  Outcome<ZooModel> model = BuildZooModel({.name = "mcunet-in0"}, path, 5, nullptr);
   ASSERT_TRUE(model.ok()) << model.message();
-  EXPECT_TRUE(model->spec().folded_norm);
+  EXPECT_TRUE(model->spec.folded_norm);
 }
 
 }  // namespace

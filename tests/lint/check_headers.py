@@ -13,7 +13,8 @@ import sys
 import source_tree
 
 PUBLIC = {"engine/include": ["-fno-exceptions", "-fno-rtti"],
-          "frontends/include": ["-Iengine/include"]}
+          "graph/include": ["-Iengine/include"],
+          "frontends/include": ["-Iengine/include", "-Igraph/include"]}
 # Included once per instruction set, from a source that is: they do not stand alone.
 PER_TARGET = ("-inl.h", "/hwy_common.h")
 

@@ -11,7 +11,7 @@ import tomllib
 import source_tree
 
 INCLUDE = re.compile(r'^[ \t]*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)', re.MULTILINE)
-PUBLIC_ROOTS = ("engine/include", "frontends/include")
+PUBLIC_ROOTS = ("engine/include", "graph/include", "frontends/include")
 UNLIMITED = ("tests", "bench")
 
 

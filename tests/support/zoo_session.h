@@ -13,6 +13,7 @@
 #include "engine/base/rng.h"
 #include "pocketune/compiler.h"
 #include "pocketune/cpu.h"
+#include "pocketune/zoo.h"
 #include "tests/support/temp_folder.h"
 
 namespace pocketune::test {
@@ -20,13 +21,13 @@ namespace pocketune::test {
 // The plan's bytes; labels are 0 to 9.
 inline std::string CompileZooModel(const ModelSpec& model_spec, const std::string& scheme,
                                    int threads, int micro_batch = 0) {
-  Outcome<Model> model = Model::FromZoo(model_spec, "", 1, nullptr);
+  Outcome<ZooModel> model = BuildZooModel(model_spec, "", 1, nullptr);
   EXPECT_TRUE(model.ok()) << model.message();
   if (!model.ok()) return "";
   TrainSpec train;
   train.scheme = scheme;
   train.micro_batch = micro_batch;
-  Outcome<Plan> plan = Compile(model.value(), train, {.threads = threads});
+  Outcome<Plan> plan = Compile(model->model, train, {.threads = threads});
   EXPECT_TRUE(plan.ok()) << plan.message();
   return plan.ok() ? plan->bytes : "";
 }

@@ -2,12 +2,12 @@
 #include <cstdio>
 
 #include "pocketune/compiler.h"
-#include "pocketune/model.h"
+#include "pocketune/zoo.h"
 
 using pocketune::Compile;
-using pocketune::Model;
 using pocketune::Outcome;
 using pocketune::Plan;
+using pocketune::ZooModel;
 
 template <typename T>
 int Fail(const Outcome<T>& outcome) {
@@ -21,10 +21,10 @@ int main(int argc, char** argv) {
     return 2;
   }
   const pocketune::ModelSpec spec{.name = "ds-cnn", .classes = 5, .batch = 4};
-  const Outcome<Model> model = Model::FromZoo(spec, /*weights=*/"", /*seed=*/7, nullptr);
+  const Outcome<ZooModel> model = BuildZooModel(spec, /*weights=*/"", /*seed=*/7, nullptr);
   if (!model.ok()) return Fail(model);
 
-  const Outcome<Plan> plan = Compile(model.value(), {.scheme = "blocks:2"}, {.threads = 2});
+  const Outcome<Plan> plan = Compile(model->model, {.scheme = "blocks:2"}, {.threads = 2});
   if (!plan.ok()) return Fail(plan);
   const Outcome<bool> written = plan.value().Write(argv[1]);
   if (!written.ok()) return Fail(written);

@@ -6,15 +6,16 @@
 #include <string>
 
 #include "apps/search/search_space.h"
-#include "frontends/model.h"
+#include "graph/ir/model.h"
+#include "pocketune/zoo.h"
 
 namespace pocketune::test {
 
 inline Model ModelOf(const std::string& name, int batch = 1) {
-  Outcome<Model> model =
-      Model::FromZoo({.name = name, .classes = 10, .batch = batch}, "", 1, nullptr);
+  Outcome<ZooModel> model =
+      BuildZooModel({.name = name, .classes = 10, .batch = batch}, "", 1, nullptr);
   EXPECT_TRUE(model.ok()) << model.message();
-  return std::move(model.value());
+  return std::move(model->model);
 }
 
 inline SearchSpace SpaceOf(const Model& model) {

@@ -18,17 +18,17 @@ class TrialTest : public testing::Test {
     spec_.model = {.name = "small-cnn", .classes = 3, .batch = 4};
     spec_.data.path = temp_.File("data");
     spec_.lr = 0.02;
-    Outcome<Model> model = Model::FromZoo(spec_.model, "", 1, nullptr);
+    Outcome<ZooModel> model = BuildZooModel(spec_.model, "", 1, nullptr);
     EXPECT_TRUE(model.ok()) << model.message();
-    model_ = std::make_unique<Model>(std::move(model.value()));
-    spec_.model = model_->spec();
+    model_ = std::make_unique<ZooModel>(std::move(model.value()));
+    spec_.model = model_->spec;
     auto dataset = OpenDataset(spec_.data, 1);
     EXPECT_TRUE(dataset.ok()) << dataset.status();
     dataset_ = *std::move(dataset);
   }
 
   TrialRunner Runner(int threads = 1, const std::atomic<int>* stop = nullptr) {
-    return {model_.get(),
+    return {&model_->model,
             dataset_.get(),
             spec_,
             {.threads = threads},
@@ -37,7 +37,7 @@ class TrialTest : public testing::Test {
 
   TempFolder temp_;
   RunSpec spec_;
-  std::unique_ptr<Model> model_;
+  std::unique_ptr<ZooModel> model_;
   std::unique_ptr<data::Dataset> dataset_;
 };
 
@@ -56,9 +56,9 @@ TEST_F(TrialTest, IsTheSameInAnyOrderAndWithAnyThreads) {
 
 TEST_F(TrialTest, KeepingWhatFrozenLayersMakeChangesNoBit) {
   TrialOptions options = {.head_steps = 30, .plan_path = temp_.File("p.ptplan")};
-  TrialRunner with(model_.get(), dataset_.get(), spec_, {.threads = 2}, options);
+  TrialRunner with(&model_->model, dataset_.get(), spec_, {.threads = 2}, options);
   options.cache_prefix = false;
-  TrialRunner without(model_.get(), dataset_.get(), spec_, {.threads = 2}, options);
+  TrialRunner without(&model_->model, dataset_.get(), spec_, {.threads = 2}, options);
   ASSERT_TRUE(with.Prepare().ok());
   ASSERT_TRUE(without.Prepare().ok());
   for (const char* scheme : {"head", "blocks:1", "full"}) {

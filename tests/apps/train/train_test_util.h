@@ -11,6 +11,7 @@
 #include "apps/train/trainer.h"
 #include "pocketune/compiler.h"
 #include "pocketune/cpu.h"
+#include "pocketune/zoo.h"
 #include "tests/support/picture_sets.h"
 #include "tests/support/temp_folder.h"
 
@@ -39,9 +40,9 @@ class TinyRun {
     absl::StatusOr<std::unique_ptr<data::Dataset>> dataset = OpenDataset(spec_.data, spec_.seed);
     EXPECT_TRUE(dataset.ok()) << dataset.status();
     dataset_ = *std::move(dataset);
-    Outcome<Model> model = Model::FromZoo(spec_.model, "", spec_.seed, nullptr);
+    Outcome<ZooModel> model = BuildZooModel(spec_.model, "", spec_.seed, nullptr);
     EXPECT_TRUE(model.ok()) << model.message();
-    Outcome<Plan> plan = Compile(model.value(), spec_.train, {.threads = 2});
+    Outcome<Plan> plan = Compile(model->model, spec_.train, {.threads = 2});
     EXPECT_TRUE(plan.ok()) << plan.message();
     plan_ = std::move(plan.value());
     NewFolder("run");

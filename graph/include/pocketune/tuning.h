@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-#include "pocketune/model.h"
+#include "pocketune/outcome.h"
 
 namespace pocketune {
 

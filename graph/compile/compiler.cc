@@ -1,4 +1,4 @@
-// The one place that orders all stages of a compilation.
+// From what is asked for to a plan: runs the pipeline, chooses, and writes.
 #include "pocketune/compiler.h"
 
 #include <algorithm>
@@ -8,20 +8,19 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "autodiff/autodiff.h"
 #include "backends/cpu/cpu_kernels.h"
 #include "engine/base/clock.h"
 #include "engine/base/file_io.h"
-#include "frontends/auto_scheme.h"
-#include "frontends/micro_batch.h"
-#include "frontends/model.h"
-#include "frontends/training.h"
-#include "frontends/ways.h"
+#include "graph/compile/pipeline.h"
+#include "graph/compile/plan_choice.h"
+#include "graph/compile/training_variants.h"
+#include "graph/ir/model.h"
+#include "graph/ir/outcome_bridge.h"
 #include "graph/lower/plan_writer.h"
 #include "graph/memory/liveness.h"
 #include "graph/memory/memory_report.h"
-#include "graph/passes/pass_manager.h"
-#include "graph/passes/rewrite.h"
+#include "graph/passes/micro_batch.h"
+#include "sparse_bp/auto_scheme.h"
 #include "sparse_bp/scheme.h"
 
 namespace pocketune {
@@ -33,76 +32,6 @@ absl::StatusOr<Isa> ParseIsa(const std::string& text) {
       absl::StrCat("isa: unknown level (got ", text, ", want auto, avx512, avx2, sse4 or neon)"));
 }
 
-// Evaluation drops nothing: dropout is the identity there.
-void RemoveDropout(Graph& graph) {
-  std::vector<bool> keep(graph.nodes.size(), true);
-  Replacer replacer(graph);
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    replacer.Update(graph.nodes[i]);
-    if (graph.nodes[i].op != OpKind::kDropout) continue;
-    keep[i] = false;
-    replacer.Replace(graph.nodes[i].results[0], graph.nodes[i].operands[0]);
-  }
-  graph.Compact(keep);
-}
-
-// `c.forward` starts as the model with the parameters that learn marked.
-absl::Status MakeForward(Compilation& c) {
-  if (c.batch_statistics) {
-    const absl::Status status = RunPasses(c.forward, c.context, {"use_batch_statistics"});
-    if (!status.ok()) return status;
-  }
-  return OptimizeForward(c.forward, c.context);
-}
-
-// `graph`: the model with the parameters that learn marked: statistics that follow the batches must
-// not be folded into it either. Where memory matters, slices of the batch that need less are
-// offered.
-absl::Status MakeEvaluation(Compilation& c, Graph graph) {
-  RemoveDropout(graph);
-  absl::Status status = OptimizeForward(graph, c.context);
-  if (!status.ok()) return status;
-  std::vector<int> numbers = {1};
-  if (c.slices_evaluation) {
-    const std::vector<int> more = SlicesOf(c.model.spec.batch);
-    numbers.insert(numbers.end(), more.begin(), more.end());
-  }
-  const std::vector<bool> all(graph.nodes.size(), true);
-  for (const int slices : numbers) {
-    absl::StatusOr<Graph> eval = slices == 1 ? graph : SlicePrefix(graph, all, slices);
-    if (absl::IsUnimplemented(eval.status())) continue;  // the model mixes samples
-    if (!eval.ok()) return eval.status();
-    const absl::StatusOr<ValueId> loss = AttachLoss(c, *eval, {eval->FindOutput(kPrediction)});
-    if (!loss.ok()) return loss.status();
-    status = PlanGraph(*eval, c.context);
-    if (!status.ok()) return status;
-    c.evals.push_back(*std::move(eval));
-  }
-  return absl::OkStatus();
-}
-
-// All but the training schedule.
-absl::Status MakeSchedules(Compilation& c) {
-  const absl::StatusOr<UpdateScheme> scheme = ParseScheme(c.spec.scheme);
-  if (!scheme.ok()) return scheme.status();
-  c.batch_statistics = c.spec.batch_norm == BatchNormMode::kAuto
-                           ? UsesBatchStatistics(*scheme)
-                           : c.spec.batch_norm == BatchNormMode::kTrain;
-  Graph marked = c.model.forward;
-  absl::Status status = ApplyScheme(marked, *scheme);
-  if (!status.ok()) return status;
-  c.forward = marked;
-  if (c.batch_statistics) {
-    for (Value& value : marked.values) {
-      const bool statistic =
-          value.role == ParamRole::kNormMean || value.role == ParamRole::kNormVar;
-      if (value.kind == ValueKind::kParam && statistic) value.trainable = true;
-    }
-  }
-  status = MakeForward(c);
-  return status.ok() ? MakeEvaluation(c, std::move(marked)) : status;
-}
-
 std::vector<Value> ModelParams(const Graph& graph) {
   std::vector<Value> params;
   for (const Value& value : graph.values) {
@@ -112,7 +41,7 @@ std::vector<Value> ModelParams(const Graph& graph) {
 }
 
 PlanFigures FiguresOf(const Compilation& c, const TrainPlan& plan) {
-  const int64_t batch = c.model.spec.batch;
+  const int64_t batch = c.model.batch;
   const Graph& train = plan.train;
   PlanFigures figures;
   figures.params = CountParams(c.model.forward);
@@ -129,8 +58,8 @@ PlanFigures FiguresOf(const Compilation& c, const TrainPlan& plan) {
   figures.predicted_peak_bytes = plan.sizes.predicted_peak_bytes;
   figures.batch_statistics = c.batch_statistics;
   figures.steps = static_cast<int>(train.nodes.size());
-  figures.micro_batch = MicroBatchOf(plan.slicing.batch, c.model.spec.batch);
-  figures.prefix_micro_batch = MicroBatchOf(plan.slicing.prefix, c.model.spec.batch);
+  figures.micro_batch = MicroBatchOf(plan.slicing.batch, c.model.batch);
+  figures.prefix_micro_batch = MicroBatchOf(plan.slicing.prefix, c.model.batch);
   figures.saved_bits = plan.saved_bits;
   figures.narrowed_activations = plan.narrowed;
   figures.step_cost_ms = plan.step_ns / 1e6;
@@ -168,9 +97,9 @@ absl::Status SetTarget(Compilation& c, KernelChoices* choices) {
 }
 
 // A compilation up to the choice of the training schedule.
-struct Start {
-  Start(const Model::Impl& model, const TrainSpec& spec, const Target& target,
-        const std::string& metadata)
+struct Preparation {
+  Preparation(const Model::Impl& model, const TrainSpec& spec, const Target& target,
+              const std::string& metadata)
       : c{.model = model,
           .spec = spec,
           .target = target,
@@ -179,39 +108,39 @@ struct Start {
               target.memory_bytes > 0 || spec.micro_batch > 0 || spec.saved_bits != kAllBits,
           .chooses = target.memory_bytes > 0,
           .model_params = ModelParams(model.forward)} {}
-  Start(const Start&) = delete;
-  Start& operator=(const Start&) = delete;
+  Preparation(const Preparation&) = delete;
+  Preparation& operator=(const Preparation&) = delete;
 
   absl::Status Run() {
     absl::Status status = SetTarget(c, &choices);
     if (!status.ok()) return status;
-    status = MakeSchedules(c);
+    status = PrepareForward(c);
     if (!status.ok()) return status;
-    absl::StatusOr<Ways> made = Ways::Of(c, c.context);
+    absl::StatusOr<TrainingVariants> made = TrainingVariants::Of(c, c.context);
     if (!made.ok()) return made.status();
-    ways.emplace(*std::move(made));
+    variants.emplace(*std::move(made));
     return absl::OkStatus();
   }
 
   Compilation c;
   KernelChoices choices;
-  std::optional<Ways> ways;
+  std::optional<TrainingVariants> variants;
 };
 
 absl::StatusOr<Plan> CompilePlan(const Model::Impl& model, const TrainSpec& spec,
                                  const Target& target, const std::string& metadata) {
   const double begin = NowSeconds();
-  Start start(model, spec, target, metadata);
-  if (absl::Status status = start.Run(); !status.ok()) return status;
-  Compilation& c = start.c;
+  Preparation preparation(model, spec, target, metadata);
+  if (absl::Status status = preparation.Run(); !status.ok()) return status;
+  Compilation& c = preparation.c;
   Plan plan;
   MemoryTrade trade;
-  const absl::StatusOr<TrainPlan> training = FitTraining(c, *start.ways, &trade);
+  const absl::StatusOr<TrainPlan> training = FitTraining(c, *preparation.variants, &trade);
   if (!training.ok()) return training.status();
   plan.figures = FiguresOf(c, *training);
   plan.figures.memory = std::move(trade);
   if (spec.clip_norm > 0) {
-    const absl::StatusOr<int64_t> bytes = CostOfClipping(c, *start.ways);
+    const absl::StatusOr<int64_t> bytes = CostOfClipping(c, *preparation.variants);
     if (!bytes.ok()) return bytes.status();
     plan.figures.clip_norm_bytes = *bytes;
   }
@@ -256,11 +185,11 @@ absl::StatusOr<Plan> CompileAuto(const Model::Impl& model, const TrainSpec& aske
 absl::StatusOr<std::vector<ParetoPoint>> ParetoOf(const Model::Impl& model, const TrainSpec& spec,
                                                   const Target& target) {
   const std::string metadata = "{}";
-  Start start(model, spec, target, metadata);
-  start.c.slices_evaluation = true;
-  start.c.chooses = true;
-  if (absl::Status status = start.Run(); !status.ok()) return status;
-  return ParetoOf(start.c, *start.ways);
+  Preparation preparation(model, spec, target, metadata);
+  preparation.c.slices_evaluation = true;
+  preparation.c.chooses = true;
+  if (absl::Status status = preparation.Run(); !status.ok()) return status;
+  return ParetoOf(preparation.c, *preparation.variants);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "frontends/auto_scheme.h"
+#include "sparse_bp/auto_scheme.h"
 
 #include <algorithm>
 

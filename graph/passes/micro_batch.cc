@@ -1,4 +1,4 @@
-#include "frontends/micro_batch.h"
+#include "graph/passes/micro_batch.h"
 
 #include <algorithm>
 #include <numeric>
@@ -223,7 +223,19 @@ class BatchSplitter {
   SplitForward split_;
 };
 
+constexpr int kMaxSlices = 16;  // plans and compile times grow with them
+
 }  // namespace
+
+std::vector<int> SlicesOf(int batch) {
+  std::vector<int> numbers;
+  for (int slices = 2; slices <= std::min(batch, kMaxSlices); ++slices) {
+    if (batch % slices == 0) numbers.push_back(slices);
+  }
+  return numbers;
+}
+
+int MicroBatchOf(int slices, int batch) { return slices > 1 ? batch / slices : 0; }
 
 absl::StatusOr<SplitForward> SplitBatch(const Graph& forward, const char* prediction, int slices) {
   const std::vector<bool> all(forward.nodes.size(), true);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "pocketune/model.h"
+#include "pocketune/outcome.h"
 #include "pocketune/tuning.h"
 
 namespace pocketune {

@@ -1,4 +1,4 @@
-#include "frontends/memory_fit.h"
+#include "graph/compile/memory_fit.h"
 
 #include <algorithm>
 #include <utility>

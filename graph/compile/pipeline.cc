@@ -1,4 +1,4 @@
-#include "frontends/training.h"
+#include "graph/compile/pipeline.h"
 
 #include <algorithm>
 #include <utility>
@@ -7,9 +7,10 @@
 #include "autodiff/clip_norm.h"
 #include "autodiff/loss.h"
 #include "autodiff/optimizers.h"
-#include "frontends/micro_batch.h"
 #include "graph/memory/step_cost.h"
+#include "graph/passes/micro_batch.h"
 #include "graph/passes/pass_manager.h"
+#include "sparse_bp/scheme.h"
 
 namespace pocketune {
 namespace {
@@ -28,13 +29,69 @@ absl::StatusOr<OptimizerSpec> OptimizerOf(const TrainSpec& spec) {
   return optimizer;
 }
 
-}  // namespace
-
+// To one prediction, or to those of equal slices of the batch.
 absl::StatusOr<ValueId> AttachLoss(const Compilation& c, Graph& graph,
                                    const std::vector<ValueId>& predictions) {
   return c.model.task == Task::kReconstruction
              ? AttachSquaredLoss(graph, predictions)
              : AttachClassificationLoss(graph, predictions, c.spec.label_smoothing);
+}
+
+// `c.forward` starts as the model with the parameters that learn marked.
+absl::Status MakeForward(Compilation& c) {
+  if (c.batch_statistics) {
+    const absl::Status status = RunPasses(c.forward, c.context, {"use_batch_statistics"});
+    if (!status.ok()) return status;
+  }
+  return OptimizeForward(c.forward, c.context);
+}
+
+// `graph`: the model with the parameters that learn marked, statistics that follow the batches
+// among them.
+absl::Status MakeEvaluation(Compilation& c, Graph graph) {
+  absl::Status status = RunPasses(graph, c.context, {"remove_dropout"});
+  if (status.ok()) status = OptimizeForward(graph, c.context);
+  if (!status.ok()) return status;
+  std::vector<int> numbers = {1};
+  if (c.slices_evaluation) {
+    const std::vector<int> more = SlicesOf(c.model.batch);
+    numbers.insert(numbers.end(), more.begin(), more.end());
+  }
+  const std::vector<bool> all(graph.nodes.size(), true);
+  for (const int slices : numbers) {
+    absl::StatusOr<Graph> eval = slices == 1 ? graph : SlicePrefix(graph, all, slices);
+    if (absl::IsUnimplemented(eval.status())) continue;  // the model mixes samples
+    if (!eval.ok()) return eval.status();
+    const absl::StatusOr<ValueId> loss = AttachLoss(c, *eval, {eval->FindOutput(kPrediction)});
+    if (!loss.ok()) return loss.status();
+    status = PlanGraph(*eval, c.context);
+    if (!status.ok()) return status;
+    c.evals.push_back(*std::move(eval));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status PrepareForward(Compilation& c) {
+  const absl::StatusOr<UpdateScheme> scheme = ParseScheme(c.spec.scheme);
+  if (!scheme.ok()) return scheme.status();
+  c.batch_statistics = c.spec.batch_norm == BatchNormMode::kAuto
+                           ? UsesBatchStatistics(*scheme)
+                           : c.spec.batch_norm == BatchNormMode::kTrain;
+  Graph marked = c.model.forward;
+  absl::Status status = ApplyScheme(marked, *scheme);
+  if (!status.ok()) return status;
+  c.forward = marked;
+  if (c.batch_statistics) {
+    for (Value& value : marked.values) {
+      const bool statistic =
+          value.role == ParamRole::kNormMean || value.role == ParamRole::kNormVar;
+      if (value.kind == ValueKind::kParam && statistic) value.trainable = true;
+    }
+  }
+  status = MakeForward(c);
+  return status.ok() ? MakeEvaluation(c, std::move(marked)) : status;
 }
 
 absl::StatusOr<Training> MakeTraining(const Compilation& c, PassContext& context,
@@ -88,7 +145,7 @@ absl::StatusOr<Training> NarrowTraining(Training training, PassContext& context,
 }
 
 PlanSpec PlanSpecOf(const Compilation& c, const TrainPlan& plan) {
-  return {.name = c.model.spec.name,
+  return {.name = c.model.name,
           .metadata_json = c.metadata,
           .slots = c.context.slots,
           .isa = c.context.isa,

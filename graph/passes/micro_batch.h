@@ -8,6 +8,11 @@
 
 namespace pocketune {
 
+// Numbers of equal slices, above one, in which a batch may run.
+std::vector<int> SlicesOf(int batch);
+// Samples of one slice; 0 where there is but one.
+int MicroBatchOf(int slices, int batch);
+
 // A forward graph that runs once per slice of the batch, over the same parameters.
 struct SplitForward {
   Graph graph;                       // stage kForward; inputs as they were; no outputs

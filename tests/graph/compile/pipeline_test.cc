@@ -1,4 +1,4 @@
-#include "frontends/training.h"
+#include "graph/compile/pipeline.h"
 
 #include <gtest/gtest.h>
 
@@ -8,6 +8,7 @@
 #include "engine/plan/plan_file.h"
 #include "graph/lower/plan_text.h"
 #include "pocketune/compiler.h"
+#include "pocketune/zoo.h"
 #include "tests/support/temp_folder.h"
 
 namespace pocketune {
@@ -16,8 +17,8 @@ namespace {
 // Of each parameter that learns, by name.
 std::map<std::string, double> DecayOf(const TrainSpec& spec) {
   const test::TempFolder temp;
-  const Outcome<Model> model = Model::FromZoo({.name = "small-cnn"}, "", 1, nullptr);
-  const Outcome<Plan> plan = Compile(model.value(), spec, {});
+  const Outcome<ZooModel> model = BuildZooModel({.name = "small-cnn"}, "", 1, nullptr);
+  const Outcome<Plan> plan = Compile(model->model, spec, {});
   EXPECT_TRUE(plan.ok()) << plan.message();
   EXPECT_TRUE(plan.value().Write(temp.File("plan")).ok());
   Result<PlanFile> file = PlanFile::Open(temp.File("plan").c_str());

@@ -1,4 +1,4 @@
-#include "frontends/auto_scheme.h"
+#include "sparse_bp/auto_scheme.h"
 
 #include <gtest/gtest.h>
 
@@ -8,14 +8,15 @@
 #include <utility>
 #include <vector>
 
-#include "frontends/model.h"
+#include "graph/ir/model.h"
 #include "pocketune/compiler.h"
+#include "pocketune/zoo.h"
 
 namespace pocketune {
 namespace {
 
 Model ResNet8() {
-  return std::move(Model::FromZoo({.name = "resnet8", .batch = 4}, "", 1, nullptr).value());
+  return std::move(BuildZooModel({.name = "resnet8", .batch = 4}, "", 1, nullptr)->model);
 }
 
 // What RichestScheme returns where just the schemes in `fit` fit.

@@ -6,6 +6,7 @@
 
 #include "backends/cpu/cpu_kernels.h"
 #include "pocketune/compiler.h"
+#include "pocketune/zoo.h"
 
 namespace pocketune {
 namespace {
@@ -23,8 +24,8 @@ Tuning Example() {
 }
 
 Outcome<Plan> CompileWith(const Tuning& tuning, int threads) {
-  const Outcome<Model> model = Model::FromZoo({.name = "small-cnn"}, "", 1, nullptr);
-  return Compile(model.value(), {.scheme = "head"}, {.threads = threads, .tuning = &tuning});
+  const Outcome<ZooModel> model = BuildZooModel({.name = "small-cnn"}, "", 1, nullptr);
+  return Compile(model->model, {.scheme = "head"}, {.threads = threads, .tuning = &tuning});
 }
 
 TEST(TuningTest, ComesBackFromItsText) {
@@ -90,8 +91,8 @@ TEST(TuningTest, HoldsForItsInstructionSetAndThreads) {
 }
 
 TEST(TuningTest, ATableThatSaysNothingOfAModelChangesNothing) {
-  const Outcome<Model> model = Model::FromZoo({.name = "small-cnn"}, "", 1, nullptr);
-  const Outcome<Plan> plain = Compile(model.value(), {.scheme = "head"}, {.threads = 2});
+  const Outcome<ZooModel> model = BuildZooModel({.name = "small-cnn"}, "", 1, nullptr);
+  const Outcome<Plan> plain = Compile(model->model, {.scheme = "head"}, {.threads = 2});
   const Outcome<Plan> tuned = CompileWith(Example(), 2);
   ASSERT_TRUE(plain.ok() && tuned.ok());
   EXPECT_TRUE(plain.value().bytes == tuned.value().bytes);

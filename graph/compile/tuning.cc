@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/file_io.h"
-#include "frontends/model.h"
 #include "nlohmann/json.hpp"
 
 namespace pocketune {

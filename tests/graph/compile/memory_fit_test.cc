@@ -1,5 +1,5 @@
 // Memory as an input of compilation, on random models: what is promised about budgets.
-#include "frontends/memory_fit.h"
+#include "graph/compile/memory_fit.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -8,7 +8,7 @@
 #include <string>
 
 #include "engine/base/rng.h"
-#include "frontends/model.h"
+#include "graph/ir/model.h"
 #include "graph/ir/verifier.h"
 #include "graph/passes/pass_manager.h"
 #include "pocketune/compiler.h"
@@ -24,8 +24,8 @@ Model RandomModel(uint64_t seed) {
   impl.forward = random.Take();
   PassContext context;
   EXPECT_TRUE(RunPasses(impl.forward, context, {"dce"}).ok());
-  impl.spec.name = impl.forward.name;
-  impl.spec.batch = static_cast<int>(impl.forward.shape(0)[0]);
+  impl.name = impl.forward.name;
+  impl.batch = static_cast<int>(impl.forward.shape(0)[0]);
   EXPECT_TRUE(Verify(impl.forward).ok()) << Verify(impl.forward);
   return Model::Impl::Wrap(std::move(impl));
 }

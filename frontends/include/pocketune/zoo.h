@@ -1,0 +1,71 @@
+// The models that come with pocketune, and their weights.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "pocketune/model.h"
+#include "pocketune/outcome.h"
+
+namespace pocketune {
+
+// What to build. Zeros stand for the model's defaults.
+struct ModelSpec {
+  std::string name;
+  double width = 0.0;  // multiplies channels, where the model has a width; (0, 4]
+  int resolution = 0;  // of square inputs, pixels; models with another shape ignore it
+  int input_channels = 0;
+  int classes = 0;
+  int batch = 1;
+  // Convolutions with a bias instead of a batch norm: the form of weights that were folded.
+  bool folded_norm = false;
+  double dropout = 0.0;  // rate before the classifier, [0, 1)
+};
+
+// A model of the zoo, for listings.
+struct ModelListing {
+  std::string name;
+  std::string summary;
+  ModelSpec defaults;
+  int height = 0;
+  int width = 0;
+  int64_t params = 0;        // weights, biases, two per batch-norm channel
+  int64_t forward_macs = 0;  // per sample, convolutions and linear layers alone
+};
+std::vector<ModelListing> ListModels();
+
+// What a weights file gave a model and what it did not.
+struct WeightsReport {
+  int loaded = 0;
+  std::vector<std::string> missing;    // of the model, not in the file
+  std::vector<std::string> extra;      // in the file, not of the model (counters left out)
+  std::vector<std::string> misshaped;  // "name (got [..], want [..])"
+  bool new_classifier = false;         // the file's has another number of classes: initialised anew
+  int64_t classes = 0;                 // that number, where it has
+  std::string left_out;  // what the file's names have beside the model's, e.g. "module."
+
+  // One line each, for a person.
+  std::vector<std::string> Lines() const;
+};
+
+// Which parameters a weights file gave their values. What was not given has random values, and
+// answers nothing until it has learned.
+enum class GivenWeights : uint8_t { kAll, kAllButClassifier, kNone };
+
+// A model of the zoo, built.
+struct ZooModel {
+  Model model;
+  ModelSpec spec;  // complete: no zeros left
+  GivenWeights given = GivenWeights::kNone;
+};
+
+// Builds a model of the zoo. With `weights` (a safetensors file under PyTorch's names and layouts;
+// empty: none) its values are loaded, and `folded_norm` follows the file; parameters that the file
+// does not give a value, and all without a file, are initialised from `seed`. Errors: NOT_FOUND for
+// an unknown model or file, INVALID_ARGUMENT for bad sizes or weights, UNAVAILABLE where reading
+// failed. `report` may be null.
+Outcome<ZooModel> BuildZooModel(const ModelSpec& spec, const std::string& weights, uint64_t seed,
+                                WeightsReport* report);
+
+}  // namespace pocketune
