@@ -20,7 +20,8 @@ endfunction()
 # Whoever includes the public headers needs the language level.
 target_compile_features(pocketune_base PUBLIC cxx_std_20)
 pt_install(runtime pocketune_base pocketune_ops pocketune_backend_api pocketune_plan_schema
-           pocketune_checkpoint_schema pocketune_plan pocketune_runtime pocketune_cpu)
+           pocketune_checkpoint_schema pocketune_plan pocketune_runtime pocketune_train
+           pocketune_cpu)
 install(DIRECTORY engine/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT runtime)
 configure_package_config_file(
   cmake/pocketune-config.cmake.in ${PROJECT_BINARY_DIR}/pocketune-config.cmake

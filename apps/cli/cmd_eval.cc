@@ -7,6 +7,7 @@
 #include "apps/cli/figures.h"
 #include "apps/cli/skipped.h"
 #include "apps/cli/target.h"
+#include "apps/train/evaluator.h"
 #include "apps/train/process_budget.h"
 #include "engine/base/resident_memory.h"
 
@@ -31,8 +32,8 @@ Json PerClass(const Evaluation& eval, const std::vector<std::string>& names) {
   return shares;
 }
 
-void SayEvaluation(const CommonFlags& flags, const std::string& split, const Evaluation& eval,
-                   const std::vector<std::string>& names) {
+void SayEvaluation(const CommonFlags& flags, const std::string& split,
+                   const PictureEvaluation& eval, const std::vector<std::string>& names) {
   Say(flags, absl::StrFormat("%s accuracy %.1f %% of %d pictures, top-5 %.1f %%, loss %.4f", split,
                              100 * eval.accuracy(), eval.samples, 100 * eval.top5(), eval.loss));
   Say(flags, "each class alike: " + BalancedText(eval));
@@ -82,8 +83,8 @@ absl::Status EvalTarget(const RunSpec& spec, const EvalFlags& eval_flags, Common
   const Shape image = ImageShape(*target->session, "eval");
   absl::StatusOr<data::Transform> transform = MakeTransform(data->spec, image, false);
   if (!transform.ok()) return transform.status();
-  absl::StatusOr<Evaluation> eval =
-      Evaluate(*target->session, dataset, *transform, data->split, image[0], target->loader_size);
+  absl::StatusOr<PictureEvaluation> eval =
+      Evaluate(*target->session, dataset, *transform, data->split, target->loader_size);
   if (!eval.ok()) return eval.status();
   PT_TRY(CheckFinite(*eval, dataset));
   SayEvaluation(flags, data->what, *eval, dataset.class_names());

@@ -7,6 +7,7 @@
 #include "apps/cli/target.h"
 #include "apps/data/decode_bytes.h"
 #include "apps/data/image.h"
+#include "apps/train/evaluator.h"
 #include "engine/base/resident_memory.h"
 
 namespace pocketune::cli {

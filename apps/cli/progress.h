@@ -5,7 +5,7 @@
 #include <string>
 
 #include "apps/cli/common.h"
-#include "apps/train/trainer.h"
+#include "pocketune/train.h"
 
 namespace pocketune::cli {
 

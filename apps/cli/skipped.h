@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "apps/cli/common.h"
-#include "apps/data/loader.h"
+#include "apps/data/dataset_source.h"
 
 namespace pocketune::cli {
 

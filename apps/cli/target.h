@@ -14,8 +14,8 @@
 #include "apps/cli/given_flags.h"
 #include "apps/cli/memory_bound.h"
 #include "apps/train/run_folder.h"
-#include "apps/train/trainer.h"
 #include "pocketune/session.h"
+#include "pocketune/train.h"
 
 namespace pocketune::cli {
 
@@ -31,7 +31,7 @@ struct OpenedTarget {
   std::string name;              // as it was asked for
   std::string what;              // "run", "plan" or "model"
   std::string plan_path;
-  data::LoaderSize loader_size = 1;  // of what feeds the session
+  LoaderSize loader_size = 1;  // of what feeds the session
 };
 
 // What a target is opened for.

@@ -21,6 +21,8 @@
 #include "apps/cli/train_dry_run.h"
 #include "apps/cli/train_result.h"
 #include "apps/train/run_folder.h"
+#include "apps/train/run_trainer.h"
+#include "apps/train/state_json.h"
 #include "engine/base/clock.h"
 #include "graph/ir/graph.h"
 
@@ -263,14 +265,14 @@ class TrainCommand {
     options.stop_signal = &CatchStopSignals();
     options.prefix_cache.where = train_.prefix_cache;
     options.prefix_cache.memory_bytes = CacheBudget();
-    Trainer trainer(session_.get(), dataset_.get(), spec_, folder_.get(), listener, options);
+    RunTrainer trainer(session_.get(), dataset_.get(), spec_, folder_.get(), listener, options);
     const double begin = NowSeconds();
     absl::StatusOr<TrainEnd> end = trainer.Run(&state_);
     const double train_seconds = NowSeconds() - begin;
     const std::vector<data::SkippedSample> skipped = trainer.Skipped();
     for (const std::string& reason : ReasonsOf(skipped)) progress.Note("skipped: " + reason);
     if (!end.ok()) return end.status();
-    if (*end == TrainEnd::kSignal) {
+    if (*end == TrainEnd::kStopped) {
       return StoppedBySignal(absl::StrCat("stopped by a signal after step ", state_.step,
                                           "; saved, continue with --resume"));
     }
@@ -293,7 +295,7 @@ class TrainCommand {
 
   // Bytes for the prefix cache in memory: what a small device can spare.
   static int64_t CacheBudget() {
-    return std::min<int64_t>(PrefixCacheOptions().memory_bytes,
+    return std::min<int64_t>(RowCacheOptions().memory_bytes,
                              int64_t{sysconf(_SC_PHYS_PAGES)} * sysconf(_SC_PAGESIZE) / 8);
   }
 

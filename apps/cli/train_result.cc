@@ -11,6 +11,7 @@
 #include "apps/cli/random_inputs.h"
 #include "apps/cli/skipped.h"
 #include "apps/report/report.h"
+#include "apps/train/evaluator.h"
 #include "engine/base/median.h"
 #include "engine/base/resident_memory.h"
 
@@ -25,18 +26,18 @@ data::Split SplitToJudgeBy(const data::Dataset& dataset) {
   return has(data::Split::kVal) ? data::Split::kVal : data::Split::kTrain;
 }
 
-absl::StatusOr<Evaluation> EvaluateAtEnd(const TrainedRun& run, Session& session,
-                                         data::Split split) {
+absl::StatusOr<PictureEvaluation> EvaluateAtEnd(const TrainedRun& run, Session& session,
+                                                data::Split split) {
   const absl::StatusOr<data::Transform> transform =
       MakeTransform(run.spec.data, ImageShape(session, "train"), false);
   if (!transform.ok()) return transform.status();
-  absl::StatusOr<Evaluation> eval =
-      Evaluate(session, run.dataset, *transform, split, run.spec.model.batch, run.loader_size);
+  absl::StatusOr<PictureEvaluation> eval =
+      Evaluate(session, run.dataset, *transform, split, run.loader_size);
   if (eval.ok()) PT_TRY(CheckFinite(*eval, run.dataset));
   return eval;
 }
 
-Json CacheJson(const PrefixCacheFigures& cache) {
+Json CacheJson(const RowCacheFigures& cache) {
   return {{"where", cache.bytes == 0 ? "off"
                     : cache.in_file  ? "file"
                                      : "memory"},
@@ -113,7 +114,7 @@ Json OutcomeJson(const TrainedRun& run, const Evaluation& eval, data::Split spli
 
 absl::Status ReportTraining(const TrainedRun& run, std::unique_ptr<Session> session) {
   const data::Split split = SplitToJudgeBy(run.dataset);
-  const absl::StatusOr<Evaluation> eval = EvaluateAtEnd(run, *session, split);
+  const absl::StatusOr<PictureEvaluation> eval = EvaluateAtEnd(run, *session, split);
   if (!eval.ok()) return eval.status();
   std::vector<data::SkippedSample> skipped = run.skipped;
   data::AddSkipped(eval->skipped, &skipped);

@@ -8,9 +8,9 @@
 #include "absl/status/status.h"
 #include "apps/cli/common.h"
 #include "apps/data/dataset.h"
-#include "apps/data/loader.h"
+#include "apps/data/dataset_source.h"
 #include "apps/train/run_folder.h"
-#include "apps/train/trainer.h"
+#include "apps/train/run_trainer.h"
 #include "pocketune/session.h"
 
 namespace pocketune::cli {
@@ -21,10 +21,10 @@ struct TrainedRun {
   const CommonFlags& flags;
   const nlohmann::json& figures;  // of the compiler
   const TrainState& state;
-  const Trainer& trainer;
+  const RunTrainer& trainer;
   const data::Dataset& dataset;
   const RunFolder& folder;
-  data::LoaderSize loader_size;
+  LoaderSize loader_size;
   double train_seconds = 0.0;
   std::vector<data::SkippedSample> skipped;  // of training and validation; they have been said
 };

@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "apps/data/loader.h"
-#include "apps/train/prefix_cache.h"
+#include "apps/data/dataset_source.h"
 #include "apps/train/process_budget.h"
 #include "apps/train/run_spec.h"
 #include "pocketune/compiler.h"
 #include "pocketune/session.h"
+#include "pocketune/train.h"
 
 namespace pocketune {
 
@@ -72,21 +72,20 @@ class TrialRunner {
   absl::StatusOr<Plan> CompilePlan(const std::string& scheme) const;
   absl::StatusOr<PlanFigures> WritePlan(const std::string& scheme) const;
   absl::StatusOr<std::unique_ptr<Session>> Open(const std::string& scheme);
-  absl::Status MakeLoader();
+  absl::Status MakeSources();
   // For decoded pictures: half of what a bound leaves for caches, which is enough for each alike.
   int64_t PictureBytes() const {
-    const int64_t bytes = data::LoaderOptions().cache_bytes;
+    const int64_t bytes = data::DatasetSourceOptions().cache_bytes;
     return options_.bound.has_value() ? std::min(bytes, division_.cache_bytes / 2) : bytes;
   }
-  using OnBatch = std::function<absl::Status(const data::Batch&)>;
-  absl::Status ForEachOfValidation(const OnBatch& fn) const;
+  LoaderSize loader_size() const { return {division_.loader_threads, division_.queue_batches}; }
+  TrainerOptions OptionsOf(bool caches) const;
   // False where a number was not finite.
   absl::StatusOr<bool> Train(Session& session, int64_t steps, double* step_ms);
-  absl::StatusOr<std::unique_ptr<PrefixCache>> FillCache(Session& session) const;
-  absl::StatusOr<std::unique_ptr<PrefixCache>> CacheFrom(Session& session, int64_t step);
+  absl::StatusOr<bool> TrainTimed(Trainer& trainer, double* step_ms);
+  absl::StatusOr<bool> TrainToTheEnd(Trainer& trainer) const;
+  absl::StatusOr<bool> Explain(const Status& status, const Trainer& trainer) const;
   absl::StatusOr<TrialResult> Evaluate(Session& session);
-  absl::Status BindImages(Session& session, const data::Batch& batch) const;
-  absl::Status BindLabels(Session& session, const data::Batch& batch) const;
   bool Stopped() const {
     return options_.stop_signal != nullptr && options_.stop_signal->load() != 0;
   }
@@ -96,12 +95,10 @@ class TrialRunner {
   RunSpec spec_;
   Target target_;
   TrialOptions options_;
-  std::unique_ptr<data::Transform> transform_;       // of training
-  std::unique_ptr<data::Transform> eval_transform_;  // of validation
-  Division division_;                                // of the plan at hand
-  std::shared_ptr<data::PictureCache> pictures_;
-  std::unique_ptr<data::BatchLoader> loader_;
-  std::vector<data::Batch> validation_;  // all of it, without a bound
+  Division division_;  // of the plan at hand
+  // Their decoded pictures stay for the next trial where memory is not bounded.
+  std::unique_ptr<data::DatasetSource> pictures_;  // of training
+  std::unique_ptr<data::DatasetSource> validation_;
   std::vector<Values> head_;
 };
 

@@ -1,9 +1,7 @@
 #include "apps/train/exit_code.h"
 
-#include <cstring>
-
 #include "absl/strings/cord.h"
-#include "absl/strings/str_cat.h"
+#include "engine/base/status_text.h"
 
 namespace pocketune {
 namespace {
@@ -26,13 +24,8 @@ absl::Status As(ExitCode code, absl::Status status) {
 absl::Status As(ExitCode code, const std::string& where, const Status& status) {
   if (status.ok()) return absl::OkStatus();
   if (status.code() == StatusCode::kResourceExhausted) code = ExitCode::kLocked;
-  std::string text = absl::StrCat(where, ": ", status.message());
-  if (status.code() == StatusCode::kUnavailable && status.detail() != 0) {
-    absl::StrAppend(&text, ": ", std::strerror(status.detail()));
-  } else if (status.detail() != 0) {
-    absl::StrAppend(&text, " (", status.detail(), ")");
-  }
-  return As(code, absl::Status(static_cast<absl::StatusCode>(status.code()), text));
+  return As(code,
+            absl::Status(static_cast<absl::StatusCode>(status.code()), TextOf(where, status)));
 }
 
 ExitCode ExitCodeOf(const absl::Status& status) {

@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "apps/train/exit_code.h"
-#include "apps/train/trainer.h"
 
 namespace pocketune {
 namespace {

@@ -8,10 +8,9 @@
 
 #include "absl/status/statusor.h"
 #include "apps/train/run_spec.h"
+#include "pocketune/train.h"
 
 namespace pocketune {
-
-struct TrainState;
 
 enum class OnResume : uint8_t {
   kObeyed,     // changes the run from here on

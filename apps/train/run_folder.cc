@@ -11,7 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "apps/train/exit_code.h"
-#include "apps/train/trainer.h"
+#include "apps/train/state_json.h"
 #include "engine/base/file_io.h"
 
 namespace pocketune {

@@ -12,11 +12,9 @@
 #include "apps/train/run_spec.h"
 #include "pocketune/checkpoint.h"
 #include "pocketune/session.h"
+#include "pocketune/train.h"
 
 namespace pocketune {
-
-struct TrainState;
-struct EpochEvent;
 
 // One process at a time trains in a folder; any number may read. All errors carry exit codes.
 class RunFolder {

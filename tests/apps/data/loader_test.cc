@@ -1,5 +1,3 @@
-#include "apps/data/loader.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -12,6 +10,7 @@
 #include <utility>
 
 #include "tests/apps/data/data_test_util.h"
+#include "tests/apps/data/picture_loader.h"
 #include "tests/support/few_threads.h"
 
 namespace pocketune::data {
@@ -39,34 +38,34 @@ std::unique_ptr<Dataset> OpenAllTraining(const std::string& path) {
   return *std::move(dataset);
 }
 
-LoaderOptions TrainOptions(int64_t batch, int threads = 2) {
-  LoaderOptions options;
-  options.batch = batch;
-  options.seed = 9;
-  options.threads = threads;
+PictureOptions TrainOptions(int64_t batch, int threads = 2) {
+  PictureOptions options;
+  options.loader.batch = batch;
+  options.loader.seed = 9;
+  options.loader.size.threads = threads;
   return options;
 }
 
-std::unique_ptr<BatchLoader> MakeLoader(const Dataset& dataset, const LoaderOptions& options) {
-  absl::StatusOr<std::unique_ptr<BatchLoader>> loader =
-      BatchLoader::Create(&dataset, MakeTransform(), options);
+std::unique_ptr<PictureLoader> MakeLoader(const Dataset& dataset, const PictureOptions& options) {
+  absl::StatusOr<std::unique_ptr<PictureLoader>> loader =
+      PictureLoader::Create(&dataset, MakeTransform(), options);
   EXPECT_TRUE(loader.ok()) << loader.status();
   return *std::move(loader);
 }
 
 // Copies of the next `n` batches, or fewer at the end.
-std::vector<Batch> Take(BatchLoader* loader, int n) {
-  std::vector<Batch> batches;
+std::vector<PictureBatch> Take(PictureLoader* loader, int n) {
+  std::vector<PictureBatch> batches;
   while (int(batches.size()) < n) {
-    const absl::StatusOr<const Batch*> batch = loader->Next();
+    absl::StatusOr<std::unique_ptr<PictureBatch>> batch = loader->Next();
     EXPECT_TRUE(batch.ok()) << batch.status();
     if (!batch.ok() || *batch == nullptr) break;
-    batches.push_back(**batch);
+    batches.push_back(std::move(**batch));
   }
   return batches;
 }
 
-void ExpectSame(const std::vector<Batch>& a, const std::vector<Batch>& b) {
+void ExpectSame(const std::vector<PictureBatch>& a, const std::vector<PictureBatch>& b) {
   ASSERT_EQ(a.size(), b.size());
   for (size_t i = 0; i < a.size(); ++i) {
     EXPECT_EQ(a[i].epoch, b[i].epoch);
@@ -90,12 +89,12 @@ TEST_F(LoaderTest, GivesTheSameBatchesForAnyNumberOfThreadsQueueAndCache) {
   Break("bee/003.jpg");
   const auto dataset = OpenAllTraining(dir_.path());
   const int n = 3 * 4 + 1;
-  const std::vector<Batch> want = Take(MakeLoader(*dataset, TrainOptions(11, 1)).get(), n);
+  const std::vector<PictureBatch> want = Take(MakeLoader(*dataset, TrainOptions(11, 1)).get(), n);
   ASSERT_THAT(want, SizeIs(n));
   for (int threads : {1, 2, 3}) {
-    LoaderOptions options = TrainOptions(11, threads);
-    options.queue_batches = threads + 1;
-    options.cache_bytes = threads == 1 ? 0 : 10 * 11 * 7 * 3;  // none, or ten pictures
+    PictureOptions options = TrainOptions(11, threads);
+    options.loader.size.queue_batches = threads + 1;
+    options.source.cache_bytes = threads == 1 ? 0 : 10 * 11 * 7 * 3;  // none, or ten pictures
     const auto loader = MakeLoader(*dataset, options);
     ExpectSame(Take(loader.get(), n), want);
     EXPECT_THAT(loader->skipped(), SizeIs(1));
@@ -105,29 +104,57 @@ TEST_F(LoaderTest, GivesTheSameBatchesForAnyNumberOfThreadsQueueAndCache) {
 TEST_F(LoaderTest, SharesPicturesWithAnotherLoader) {
   Break("bee/003.jpg");
   const auto dataset = OpenAllTraining(dir_.path());
-  const std::vector<Batch> want = Take(MakeLoader(*dataset, TrainOptions(11)).get(), 3);
-  LoaderOptions options = LoaderOptions::Eval(Split::kTrain, 13);
-  options.tolerate_bad = true;
-  options.pictures = std::make_shared<PictureCache>(dataset->samples().size(), int64_t{1} << 20);
-  Take(MakeLoader(*dataset, options).get(), 3);
+  const std::vector<PictureBatch> want = Take(MakeLoader(*dataset, TrainOptions(11)).get(), 3);
+  const auto source = std::make_shared<DatasetSource>(
+      dataset.get(), MakeTransform(), Split::kTrain,
+      DatasetSourceOptions{.cache_bytes = int64_t{1} << 20, .keeps_all = true});
+  PictureOptions options = PictureOptions::Eval(Split::kTrain, 13);
+  options.loader.tolerate_bad = true;
+  Take(PictureLoader::Create(source, MakeTransform(), options)->get(), 3);
   // Only what the cache holds can be read now.
   for (const Sample& sample : dataset->samples()) Break(sample.name);
-  LoaderOptions training = TrainOptions(11);
-  training.pictures = options.pictures;
-  ExpectSame(Take(MakeLoader(*dataset, training).get(), 3), want);
+  ExpectSame(Take(PictureLoader::Create(source, MakeTransform(), TrainOptions(11))->get(), 3),
+             want);
 }
 
-TEST_F(LoaderTest, SaysHowEachPictureWasAugmentedAndDoesTheSameOnDemand) {
+TEST_F(LoaderTest, AugmentsEachPictureAsTheTransformSays) {
   const auto dataset = OpenAllTraining(dir_.path());
-  const Batch batch = Take(MakeLoader(*dataset, TrainOptions(8)).get(), 1)[0];
-  const int64_t elems = 11 * 7 * 3;
+  const PictureBatch batch = Take(MakeLoader(*dataset, TrainOptions(8)).get(), 1)[0];
+  const Transform transform = MakeTransform();
+  const int64_t elems = transform.elems();
   for (int i = 0; i < 8; ++i) {
-    LoaderOptions options = LoaderOptions::Eval(Split::kTrain, 1);
-    options.samples = {batch.samples[i]};
-    options.augmentation = batch.augmentations[i];
-    const Batch one = Take(MakeLoader(*dataset, options).get(), 1)[0];
-    EXPECT_TRUE(std::equal(one.images.begin(), one.images.end(), batch.images.begin() + i * elems));
+    Image image;
+    TransformScratch scratch;
+    std::vector<uint8_t> prepared(elems);
+    std::vector<float> one(elems);
+    ASSERT_TRUE(dataset->DecodeImage(batch.samples[i], transform.decode_hint(), &image).ok());
+    transform.Prepare(image, &scratch, prepared);
+    transform.Finish(prepared, batch.augmentations[i], one);
+    EXPECT_TRUE(std::equal(one.begin(), one.end(), batch.images.begin() + i * elems));
   }
+}
+
+TEST_F(LoaderTest, DoesTheSameOnDemandAsInTraining) {
+  const auto dataset = OpenAllTraining(dir_.path());
+  TransformOptions flips = MakeTransform().options();
+  flips.crop_padding = 0;
+  const Transform transform = *Transform::Create(flips);
+  const auto source = std::make_shared<DatasetSource>(dataset.get(), transform, Split::kTrain);
+  EXPECT_EQ(source->Variants(), 2);
+  const PictureBatch batch =
+      Take(PictureLoader::Create(source, transform, TrainOptions(8))->get(), 1)[0];
+  std::set<int> seen;
+  for (int i = 0; i < 8; ++i) {
+    PictureOptions options = PictureOptions::Eval(Split::kTrain, 1);
+    options.loader.samples = {batch.samples[i]};
+    options.loader.variant =
+        source->VariantOf(batch.samples[i], {.training = true, .seed = 9, .epoch = 0});
+    seen.insert(options.loader.variant);
+    const PictureBatch one = Take(PictureLoader::Create(source, transform, options)->get(), 1)[0];
+    EXPECT_TRUE(std::equal(one.images.begin(), one.images.end(),
+                           batch.images.begin() + i * transform.elems()));
+  }
+  EXPECT_EQ(seen.size(), 2u);
 }
 
 TEST_F(LoaderTest, SeesEverySampleOncePerEpochInAnotherOrder) {
@@ -138,7 +165,7 @@ TEST_F(LoaderTest, SeesEverySampleOncePerEpochInAnotherOrder) {
   std::vector<std::vector<int64_t>> orders;
   for (int epoch = 0; epoch < 2; ++epoch) {
     orders.emplace_back();
-    for (const Batch& batch : Take(loader.get(), 5)) {
+    for (const PictureBatch& batch : Take(loader.get(), 5)) {
       EXPECT_EQ(batch.epoch, epoch);
       for (int64_t s : batch.samples) {
         if (s >= 0) orders.back().push_back(s);
@@ -153,8 +180,8 @@ TEST_F(LoaderTest, SeesEverySampleOncePerEpochInAnotherOrder) {
 
 TEST_F(LoaderTest, PadsTheShortBatchWithWeightZeroOrDropsIt) {
   const auto dataset = OpenAllTraining(dir_.path());
-  LoaderOptions options = TrainOptions(17);
-  const Batch last = Take(MakeLoader(*dataset, options).get(), 3)[2];
+  PictureOptions options = TrainOptions(17);
+  const PictureBatch last = Take(MakeLoader(*dataset, options).get(), 3)[2];
   for (int i = 0; i < 17; ++i) {
     EXPECT_EQ(last.weights[i], i < 5 ? 1.f : 0.f);
     EXPECT_EQ(last.samples[i] >= 0, i < 5);
@@ -164,11 +191,11 @@ TEST_F(LoaderTest, PadsTheShortBatchWithWeightZeroOrDropsIt) {
                           [](float v) { return v == 0; }));
   EXPECT_THAT(std::vector<int32_t>(last.labels.begin() + 5, last.labels.end()), ::testing::Each(0));
 
-  options.drop_last = true;
+  options.loader.drop_last = true;
   const auto dropping = MakeLoader(*dataset, options);
   EXPECT_EQ(dropping->batches_per_epoch(), 2);
   EXPECT_EQ(dropping->samples_per_epoch(), 34);
-  for (const Batch& batch : Take(dropping.get(), 5)) {
+  for (const PictureBatch& batch : Take(dropping.get(), 5)) {
     EXPECT_THAT(batch.weights, ::testing::Each(1.f));
   }
 }
@@ -176,7 +203,7 @@ TEST_F(LoaderTest, PadsTheShortBatchWithWeightZeroOrDropsIt) {
 TEST_F(LoaderTest, ContinuesAnywhereAsAnUninterruptedRun) {
   Break("cat/001.jpg");
   const auto dataset = OpenAllTraining(dir_.path());
-  const std::vector<Batch> all = Take(MakeLoader(*dataset, TrainOptions(11)).get(), 12);
+  const std::vector<PictureBatch> all = Take(MakeLoader(*dataset, TrainOptions(11)).get(), 12);
   for (int from : {0, 1, 3, 4, 7, 11}) {
     const auto loader = MakeLoader(*dataset, TrainOptions(11, 3));
     Take(loader.get(), 2);  // some other place first
@@ -192,11 +219,11 @@ TEST_F(LoaderTest, ContinuesAnywhereAsAnUninterruptedRun) {
 TEST_F(LoaderTest, EvaluatesInTheOrderOfTheDataOnce) {
   Break("ant/002.jpg");
   const auto dataset = OpenAllTraining(dir_.path());
-  const auto loader = MakeLoader(*dataset, LoaderOptions::Eval(Split::kTrain, 10));
-  const std::vector<Batch> batches = Take(loader.get(), 100);
+  const auto loader = MakeLoader(*dataset, PictureOptions::Eval(Split::kTrain, 10));
+  const std::vector<PictureBatch> batches = Take(loader.get(), 100);
   ASSERT_THAT(batches, SizeIs(4));
   std::vector<int64_t> samples;
-  for (const Batch& batch : batches) {
+  for (const PictureBatch& batch : batches) {
     samples.insert(samples.end(), batch.samples.begin(), batch.samples.end());
   }
   // Number 2 is bad, the last of the four batches is one short.
@@ -210,11 +237,11 @@ TEST_F(LoaderTest, EvaluatesInTheOrderOfTheDataOnce) {
 
 TEST_F(LoaderTest, ReplacesABadPictureByTheNextGoodOneOfTheEpoch) {
   const auto dataset = OpenAllTraining(dir_.path());
-  const std::vector<Batch> good = Take(MakeLoader(*dataset, TrainOptions(39)).get(), 1);
+  const std::vector<PictureBatch> good = Take(MakeLoader(*dataset, TrainOptions(39)).get(), 1);
   const int64_t bad = good[0].samples[20];
   Break(dataset->samples()[bad].name);
   const auto loader = MakeLoader(*dataset, TrainOptions(39));
-  const std::vector<Batch> got = Take(loader.get(), 3);
+  const std::vector<PictureBatch> got = Take(loader.get(), 3);
   std::vector<int64_t> want = good[0].samples;
   want[20] = want[21];
   EXPECT_EQ(got[0].samples, want);
@@ -255,11 +282,11 @@ TEST_F(LoaderTest, NeverStopsForASingleBadPicture) {
 
 TEST_F(LoaderTest, ToleratesAnyNumberOfBadPicturesWhereAsked) {
   const std::unique_ptr<Dataset> dataset = OpenAllTraining(dir_.path());
-  LoaderOptions options = LoaderOptions::Eval(Split::kTrain, 2);
-  options.samples = {7, 3, 5};
-  options.tolerate_bad = true;
-  for (const int64_t sample : options.samples) Break(dataset->samples()[sample].name);
-  std::unique_ptr<BatchLoader> loader = MakeLoader(*dataset, options);
+  PictureOptions options = PictureOptions::Eval(Split::kTrain, 2);
+  options.loader.samples = {7, 3, 5};
+  options.loader.tolerate_bad = true;
+  for (const int64_t sample : options.loader.samples) Break(dataset->samples()[sample].name);
+  std::unique_ptr<PictureLoader> loader = MakeLoader(*dataset, options);
   EXPECT_THAT(Take(loader.get(), 9), SizeIs(2));
   EXPECT_THAT(loader->skipped(), SizeIs(3));
 }
@@ -267,12 +294,15 @@ TEST_F(LoaderTest, ToleratesAnyNumberOfBadPicturesWhereAsked) {
 TEST_F(LoaderTest, GivesTheSameBatchesWithoutPicturesWhereTheBadOnesAreKnown) {
   const std::unique_ptr<Dataset> dataset = OpenAllTraining(dir_.path());
   Break(dataset->samples()[20].name);
-  std::unique_ptr<BatchLoader> loading = MakeLoader(*dataset, TrainOptions(4));
-  LoaderOptions options = TrainOptions(4);
-  const std::map<int64_t, std::string> bad = {{20, "broken"}};
-  options.known_bad = bad;
-  std::unique_ptr<BatchLoader> loader = MakeLoader(*dataset, options);
-  const std::vector<Batch> want = Take(loading.get(), 25), got = Take(loader.get(), 25);
+  const auto source =
+      std::make_shared<DatasetSource>(dataset.get(), MakeTransform(), Split::kTrain);
+  std::unique_ptr<PictureLoader> loading =
+      *PictureLoader::Create(source, MakeTransform(), TrainOptions(4));
+  PictureOptions options = TrainOptions(4);
+  options.loader.left_out = "image";
+  options.loader.known_bad = {20};
+  std::unique_ptr<PictureLoader> loader = *PictureLoader::Create(source, MakeTransform(), options);
+  const std::vector<PictureBatch> want = Take(loading.get(), 25), got = Take(loader.get(), 25);
   for (size_t i = 0; i < want.size(); ++i) {
     EXPECT_EQ(got[i].samples, want[i].samples) << i;
     EXPECT_EQ(got[i].labels, want[i].labels) << i;
@@ -280,7 +310,8 @@ TEST_F(LoaderTest, GivesTheSameBatchesWithoutPicturesWhereTheBadOnesAreKnown) {
     EXPECT_THAT(got[i].images, IsEmpty());
   }
   ASSERT_THAT(loader->skipped(), SizeIs(1));
-  EXPECT_EQ(loader->skipped()[0].reason, "broken");
+  EXPECT_EQ(loader->skipped()[0].sample, 20);
+  EXPECT_EQ(loader->skipped()[0].reason, loading->skipped()[0].reason);
 }
 
 TEST(LoaderErrorTest, StopsWhereNoPictureIsGood) {
@@ -311,7 +342,7 @@ TEST_F(LoaderTest, ReadsCachedPicturesFromMemory) {
 
 TEST_F(LoaderTest, TakesMoreThreadsThanThereAreCoresAndStartsNoMoreThanServe) {
   const auto dataset = OpenAllTraining(dir_.path());
-  const std::vector<Batch> want = Take(MakeLoader(*dataset, TrainOptions(11, 1)).get(), 5);
+  const std::vector<PictureBatch> want = Take(MakeLoader(*dataset, TrainOptions(11, 1)).get(), 5);
   for (int threads : {64, 65, 255, 100'000}) {
     SCOPED_TRACE(threads);
     const auto loader = MakeLoader(*dataset, TrainOptions(11, threads));
@@ -324,7 +355,7 @@ TEST_F(LoaderTest, LoadsTheSameWithTheThreadsThatTheSystemStartsAndWithNone) {
   Break("bee/003.jpg");
   const auto dataset = OpenAllTraining(dir_.path());
   const int n = 3 * 4 + 1;
-  const std::vector<Batch> want = Take(MakeLoader(*dataset, TrainOptions(11, 1)).get(), n);
+  const std::vector<PictureBatch> want = Take(MakeLoader(*dataset, TrainOptions(11, 1)).get(), n);
   for (int limit : {0, 1, 2}) {
     SCOPED_TRACE(limit);
     const test::FewThreads few(limit);
@@ -379,19 +410,19 @@ TEST(LoaderMemoryDeathTest, SaysThatMemoryIsShortWhereAThreadHasTooLittle) {
 
 TEST_F(LoaderTest, RefusesBadOptions) {
   const auto dataset = OpenAllTraining(dir_.path());
-  const auto error_of = [&](const LoaderOptions& options) {
-    return BatchLoader::Create(dataset.get(), MakeTransform(), options).status().code();
+  const auto error_of = [&](const PictureOptions& options) {
+    return PictureLoader::Create(dataset.get(), MakeTransform(), options).status().code();
   };
-  LoaderOptions options = TrainOptions(0);
+  PictureOptions options = TrainOptions(0);
   EXPECT_EQ(error_of(options), absl::StatusCode::kInvalidArgument);
   options = TrainOptions(5, 0);
   EXPECT_EQ(error_of(options), absl::StatusCode::kInvalidArgument);
   options = TrainOptions(int64_t{1} << 60);
   EXPECT_EQ(error_of(options), absl::StatusCode::kInvalidArgument);
   options = TrainOptions(40);
-  options.drop_last = true;
+  options.loader.drop_last = true;
   EXPECT_EQ(error_of(options), absl::StatusCode::kFailedPrecondition);
-  EXPECT_EQ(error_of(LoaderOptions::Eval(Split::kVal, 5)), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(error_of(PictureOptions::Eval(Split::kVal, 5)), absl::StatusCode::kFailedPrecondition);
 }
 
 TEST(LoaderShutdownTest, StopsWhileBatchesAreBeingFilled) {
@@ -414,10 +445,10 @@ TEST(LoaderInMemoryTest, DeliversTinyBatchesOfIdx) {
   options.height = 4;
   options.width = 3;
   options.channels = 1;
-  LoaderOptions eval = LoaderOptions::Eval(Split::kTrain, 2);
-  const auto loader = BatchLoader::Create(dataset.get(), *Transform::Create(options), eval);
+  PictureOptions eval = PictureOptions::Eval(Split::kTrain, 2);
+  const auto loader = PictureLoader::Create(dataset.get(), *Transform::Create(options), eval);
   ASSERT_TRUE(loader.ok());
-  const std::vector<Batch> batches = Take(loader->get(), 9);
+  const std::vector<PictureBatch> batches = Take(loader->get(), 9);
   ASSERT_THAT(batches, SizeIs(3));
   EXPECT_THAT(batches[1].labels, ElementsAre(2, 0));
   const Bytes pixels = Noise(60, 4);

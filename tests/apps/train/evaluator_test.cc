@@ -71,15 +71,15 @@ TEST(EvaluatorTest, AnswersThatAreNotFiniteAreCountedAndNamed) {
   const data::Transform transform =
       *MakeTransform(run.spec().data, ImageShape(run.session(), "eval"), false);
   const auto evaluate = [&] {
-    return *Evaluate(run.session(), run.dataset(), transform, data::Split::kTrain, 4, 1);
+    return *Evaluate(run.session(), run.dataset(), transform, data::Split::kTrain, 1);
   };
-  const Evaluation good = evaluate();
+  const PictureEvaluation good = evaluate();
   EXPECT_EQ(good.not_finite, 0);
   EXPECT_TRUE(std::isfinite(good.loss));
   EXPECT_TRUE(CheckFinite(good, run.dataset()).ok());
   for (const float bad : {NAN, INFINITY}) {
     run.Spoil(bad);
-    const Evaluation eval = evaluate();
+    const PictureEvaluation eval = evaluate();
     EXPECT_EQ(eval.samples, good.samples);
     EXPECT_EQ(eval.not_finite, good.samples);
     EXPECT_EQ(eval.correct, 0);

@@ -1,4 +1,4 @@
-#include "apps/train/good_state.h"
+#include "engine/train/good_state.h"
 
 #include <gtest/gtest.h>
 
@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/train/exit_code.h"
+#include "engine/train/evaluator.h"
 #include "tests/apps/train/train_test_util.h"
 
 namespace pocketune::test {
@@ -13,7 +14,7 @@ namespace {
 
 constexpr float kHuge = 3e38F;  // finite, and what is made of it is not
 
-absl::StatusOr<bool> Yes() { return true; }
+Result<bool> Yes() { return true; }
 
 class GoodStateTest : public ::testing::Test {
  protected:
@@ -30,17 +31,19 @@ class GoodStateTest : public ::testing::Test {
     Save(step);
     return run_.Values();
   }
-  absl::StatusOr<bool> Answers() {
+  Result<bool> Answers() {
     const absl::StatusOr<data::Transform> transform =
-        MakeTransform(run_.spec().data, ImageShape(run_.session(), "eval"), false);
-    return AnswersABatch(run_.session(), run_.dataset(), *transform, data::Split::kVal, 4);
+        MakeTransform(run_.spec().data, {4, 28, 28, 1}, false);
+    data::DatasetSource pictures(&run_.dataset(), *transform, data::Split::kVal);
+    return AnswersABatch(run_.session(), pictures, nullptr);
   }
-  absl::StatusOr<GoodState> RestoreAnswering() {
+  Result<GoodState> RestoreAnswering() {
     return RestoreGood(
-        run_.folder(), run_.session(), [this] { return Answers(); }, &run_.state());
+        store_, run_.session(), [this] { return Answers(); }, &run_.state());
   }
 
   TinyRun run_;
+  RunFolderStore store_{&run_.folder(), &run_.dataset().class_names()};
 };
 
 TEST_F(GoodStateTest, NamesTheFirstTensorThatIsNotFinite) {
@@ -92,7 +95,7 @@ TEST_F(GoodStateTest, TheStartIsLeftWhereNothingAnswers) {
   SaveWith(kHuge, 1);
   SaveWith(std::numeric_limits<float>::quiet_NaN(), 2);
   EXPECT_EQ(RestoreGood(
-                run_.folder(), run_.session(), [] { return false; }, &run_.state())
+                store_, run_.session(), []() -> Result<bool> { return false; }, &run_.state())
                 .value(),
             GoodState::kStart);
   EXPECT_EQ(run_.Values(), start);
@@ -102,8 +105,7 @@ TEST_F(GoodStateTest, TheStartIsLeftWhereNothingAnswers) {
 
 TEST_F(GoodStateTest, WhatIsNotFiniteIsNotEvenAsked) {
   SaveWith(std::numeric_limits<float>::quiet_NaN(), 1);
-  EXPECT_EQ(RestoreGood(run_.folder(), run_.session(), Yes, &run_.state()).value(),
-            GoodState::kStart);
+  EXPECT_EQ(RestoreGood(store_, run_.session(), Yes, &run_.state()).value(), GoodState::kStart);
 }
 
 TEST_F(GoodStateTest, DamagedCheckpointsAreAnErrorAsEver) {
@@ -112,7 +114,8 @@ TEST_F(GoodStateTest, DamagedCheckpointsAreAnErrorAsEver) {
   for (const char* name : {"/checkpoint-a", "/checkpoint-b"}) {
     WriteBytes(run_.folder().path() + name, {1, 2, 3});
   }
-  EXPECT_EQ(ExitCodeOf(RestoreAnswering().status()), ExitCode::kCheckpoint);
+  EXPECT_FALSE(RestoreAnswering().ok());
+  EXPECT_EQ(ExitCodeOf(store_.error()), ExitCode::kCheckpoint);
 }
 
 }  // namespace

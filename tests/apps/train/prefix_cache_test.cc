@@ -1,5 +1,3 @@
-#include "apps/train/prefix_cache.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,6 +5,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "engine/train/row_cache.h"
 #include "tests/apps/train/train_test_util.h"
 #include "tests/support/file_size_limit.h"
 
@@ -113,7 +112,7 @@ TEST_F(PrefixCacheTest, AStoppedRunResumesToTheSameBits) {
       listener.on_step = [&](const StepEvent& event) {
         if (event.step == stop) signal = 15;
       };
-      EXPECT_EQ(run.Train(listener, options).value(), TrainEnd::kSignal);
+      EXPECT_EQ(run.Train(listener, options).value(), TrainEnd::kStopped);
       run.NewSession();
       ASSERT_TRUE(run.folder().Restore(run.session(), &run.state(), nullptr).ok());
     }
@@ -263,10 +262,10 @@ TEST_F(PrefixCacheTest, CroppedPicturesAreCachedForValidationAlone) {
 }
 
 TEST(PrefixCachePaysTest, WhereARowSavesMoreThanItsReadingCosts) {
-  EXPECT_FALSE(PrefixCache::Pays({}));
-  EXPECT_TRUE(PrefixCache::Pays({.row_bytes = 5120, .macs = 300'000'000, .rest_macs = 10'000}));
-  EXPECT_FALSE(PrefixCache::Pays({.row_bytes = 400'000, .macs = 100'000, .rest_macs = 10'000}));
-  EXPECT_FALSE(PrefixCache::Pays({.row_bytes = 100, .macs = 1'000'000, .rest_macs = 100'000'000}));
+  EXPECT_FALSE(RowCache::Pays({}));
+  EXPECT_TRUE(RowCache::Pays({.row_bytes = 5120, .macs = 300'000'000, .rest_macs = 10'000}));
+  EXPECT_FALSE(RowCache::Pays({.row_bytes = 400'000, .macs = 100'000, .rest_macs = 10'000}));
+  EXPECT_FALSE(RowCache::Pays({.row_bytes = 100, .macs = 1'000'000, .rest_macs = 100'000'000}));
 }
 
 }  // namespace

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "apps/train/exit_code.h"
-#include "apps/train/trainer.h"
 
 namespace pocketune {
 namespace {

@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "apps/train/exit_code.h"
-#include "apps/train/trainer.h"
+#include "apps/train/state_json.h"
 
 namespace pocketune {
 namespace {

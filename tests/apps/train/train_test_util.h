@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "apps/train/run_folder.h"
-#include "apps/train/trainer.h"
+#include "apps/train/run_trainer.h"
+#include "apps/train/state_json.h"
 #include "pocketune/compiler.h"
 #include "pocketune/cpu.h"
 #include "pocketune/zoo.h"
@@ -70,7 +71,7 @@ class TinyRun {
 
   absl::StatusOr<TrainEnd> Train(const TrainListener& listener = {},
                                  const TrainerOptions& options = {}) {
-    Trainer trainer(session_.get(), dataset_.get(), spec_, folder_.get(), listener, options);
+    RunTrainer trainer(session_.get(), dataset_.get(), spec_, folder_.get(), listener, options);
     return trainer.Run(&state_);
   }
 

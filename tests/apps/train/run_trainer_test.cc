@@ -1,4 +1,4 @@
-#include "apps/train/trainer.h"
+#include "apps/train/run_trainer.h"
 
 #include <gtest/gtest.h>
 
@@ -10,6 +10,7 @@
 #include <tuple>
 #include <vector>
 
+#include "apps/train/evaluator.h"
 #include "apps/train/exit_code.h"
 #include "tests/apps/train/train_test_util.h"
 
@@ -172,7 +173,7 @@ TEST(TrainerTest, AStopBehindACheckpointSavesNoSecondOne) {
   listener.on_epoch = [&](const EpochEvent&) { signal = 15; };
   TrainerOptions options;
   options.stop_signal = &signal;
-  while (run.Train(listener, options).value() == TrainEnd::kSignal) {
+  while (run.Train(listener, options).value() == TrainEnd::kStopped) {
     run.NewSession();
     ASSERT_TRUE(run.folder().Restore(run.session(), &run.state(), nullptr).ok());
     signal = 0;
@@ -202,7 +203,7 @@ TEST(TrainerTest, ASignalledRunResumesToTheSameBits) {
     };
     const absl::StatusOr<TrainEnd> end = run.Train(listener, options);
     ASSERT_TRUE(end.ok()) << end.status();
-    EXPECT_EQ(*end, TrainEnd::kSignal);
+    EXPECT_EQ(*end, TrainEnd::kStopped);
     run.NewSession();
     ASSERT_TRUE(run.folder().Restore(run.session(), &run.state(), nullptr).ok());
     EXPECT_EQ(run.state().step, stop);
@@ -280,8 +281,7 @@ class NothingBadIsSavedTest : public ::testing::TestWithParam<std::tuple<SavePla
       run.NewSession();
       ASSERT_TRUE(run.session().Restore((run.folder().path() + name).c_str(), nullptr).ok());
       EXPECT_EQ(run.session().FindNotFinite(), "") << name;
-      const auto eval =
-          Evaluate(run.session(), run.dataset(), *transform, data::Split::kTrain, 4, 1);
+      const auto eval = Evaluate(run.session(), run.dataset(), *transform, data::Split::kTrain, 1);
       ASSERT_TRUE(eval.ok()) << eval.status();
       EXPECT_TRUE(std::isfinite(eval->loss)) << name;
     }
@@ -304,7 +304,7 @@ TEST_P(NothingBadIsSavedTest, WhereAStepSpoilsTheWeights) {
   options.stop_signal = &signal;
   const absl::StatusOr<TrainEnd> end = run.Train(listener, options);
   ASSERT_TRUE(end.ok()) << end.status();
-  EXPECT_EQ(*end, place.signal ? TrainEnd::kSignal : TrainEnd::kFinished);
+  EXPECT_EQ(*end, place.signal ? TrainEnd::kStopped : TrainEnd::kFinished);
   EXPECT_EQ(run.state().rollbacks, 1);
   EXPECT_EQ(run.state().lr_factor, 0.5);
   ExpectGoodGenerations(run);

@@ -1,6 +1,4 @@
-#include "apps/train/best_epoch.h"
-
-#include "apps/train/trainer.h"
+#include "engine/train/best_epoch.h"
 
 namespace pocketune {
 
@@ -8,7 +6,7 @@ bool IsBest(const Evaluation& eval, const TrainState& state) {
   if (state.best_epoch < 0) return true;
   if (state.best_loss < 0) return eval.accuracy() >= state.best_accuracy;
   const bool lower_loss = eval.loss < state.best_loss;
-  if (eval.samples < kFewValidationPictures) return lower_loss;
+  if (eval.samples < kFewValidationSamples) return lower_loss;
   if (eval.accuracy() != state.best_accuracy) return eval.accuracy() > state.best_accuracy;
   return lower_loss;
 }

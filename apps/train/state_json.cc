@@ -1,6 +1,6 @@
-#include <nlohmann/json.hpp>
+#include "apps/train/state_json.h"
 
-#include "apps/train/trainer.h"
+#include <nlohmann/json.hpp>
 
 namespace pocketune {
 namespace {

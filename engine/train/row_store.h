@@ -6,8 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "pocketune/status.h"
 
 namespace pocketune {
 
@@ -17,7 +16,8 @@ struct RowStoreSpec {
   uint64_t identity = 0;
   int64_t row_bytes = 0;
   int64_t rows = 0;
-  std::vector<uint64_t> keys;  // one per row; for files
+  std::vector<uint64_t> keys;    // one per row; for files
+  const char* what = "samples";  // what rows are made of, for notices
 };
 
 // One thread at a time.
@@ -25,21 +25,20 @@ class RowStore {
  public:
   virtual ~RowStore() = default;
   // RESOURCE_EXHAUSTED where there is no memory.
-  static absl::StatusOr<std::unique_ptr<RowStore>> InMemory(const RowStoreSpec& spec);
+  static Result<std::unique_ptr<RowStore>> InMemory(const RowStoreSpec& spec);
   // Opens or makes the file, takes the disk space of all rows, and holds a lock on it. What is not
   // usable in it is dropped, and `notice`, else empty, says so. Errors, after which a file that was
-  // not one of ours is as it was: UNAVAILABLE (no space, cannot be opened), FAILED_PRECONDITION
-  // (another process has it, or it is no such file).
-  static absl::StatusOr<std::unique_ptr<RowStore>> InFile(const std::string& path,
-                                                          const RowStoreSpec& spec,
-                                                          std::string* notice);
+  // not one of ours is as it was: UNAVAILABLE (no space, cannot be opened; detail = errno),
+  // FAILED_PRECONDITION (another process has it, or it is no such file).
+  static Result<std::unique_ptr<RowStore>> InFile(const std::string& path, const RowStoreSpec& spec,
+                                                  std::string* notice);
 
   virtual bool Has(int64_t row) const = 0;
   // `data` has row_bytes. UNAVAILABLE where writing failed.
-  virtual absl::Status Put(int64_t row, const uint8_t* data) = 0;
+  virtual Status Put(int64_t row, const uint8_t* data) = 0;
   // A row that is there: in the store's memory, or in `buffer` of row_bytes. DATA_LOSS where its
   // checksum is wrong, UNAVAILABLE where it cannot be read.
-  virtual absl::StatusOr<const uint8_t*> Get(int64_t row, uint8_t* buffer) const = 0;
+  virtual Result<const uint8_t*> Get(int64_t row, uint8_t* buffer) const = 0;
   // Forgets all rows.
   virtual void Clear() = 0;
   // Deletes the file. No other call may follow.

@@ -1,4 +1,4 @@
-#include "apps/train/row_store.h"
+#include "engine/train/row_store.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,7 +18,11 @@ constexpr int64_t kRows = 5;
 constexpr int64_t kRowBytes = 1000;
 
 RowStoreSpec Spec() {
-  return {.identity = 7, .row_bytes = kRowBytes, .rows = kRows, .keys = {10, 11, 12, 13, 14}};
+  return {.identity = 7,
+          .row_bytes = kRowBytes,
+          .rows = kRows,
+          .keys = {10, 11, 12, 13, 14},
+          .what = "pictures"};
 }
 
 std::vector<uint8_t> Row(int64_t row) {
@@ -30,9 +34,9 @@ std::vector<uint8_t> Row(int64_t row) {
 class RowFileTest : public ::testing::Test {
  protected:
   std::unique_ptr<RowStore> Open(const RowStoreSpec& spec = Spec()) {
-    absl::StatusOr<std::unique_ptr<RowStore>> store = RowStore::InFile(path_, spec, &notice_);
-    EXPECT_TRUE(store.ok()) << store.status();
-    return store.ok() ? *std::move(store) : nullptr;
+    Result<std::unique_ptr<RowStore>> store = RowStore::InFile(path_, spec, &notice_);
+    EXPECT_TRUE(store.ok()) << store.status().message();
+    return store.ok() ? std::move(store).value() : nullptr;
   }
 
   void Fill() {
@@ -47,9 +51,9 @@ class RowFileTest : public ::testing::Test {
     for (int64_t i = 0; i < kRows; ++i) {
       if (!store.Has(i)) continue;
       rows.push_back(i);
-      const absl::StatusOr<const uint8_t*> row = store.Get(i, buffer.data());
-      EXPECT_TRUE(row.ok()) << row.status();
-      EXPECT_TRUE(row.ok() && std::equal(*row, *row + kRowBytes, Row(i).data())) << i;
+      const Result<const uint8_t*> row = store.Get(i, buffer.data());
+      EXPECT_TRUE(row.ok()) << row.status().message();
+      EXPECT_TRUE(row.ok() && std::equal(row.value(), row.value() + kRowBytes, Row(i).data())) << i;
     }
     return rows;
   }
@@ -66,15 +70,15 @@ class RowFileTest : public ::testing::Test {
 };
 
 TEST(RowMemoryTest, GivesBackWhatWasPut) {
-  absl::StatusOr<std::unique_ptr<RowStore>> store = RowStore::InMemory(Spec());
+  Result<std::unique_ptr<RowStore>> store = RowStore::InMemory(Spec());
   ASSERT_TRUE(store.ok());
-  EXPECT_FALSE((*store)->Has(3));
-  ASSERT_TRUE((*store)->Put(3, Row(3).data()).ok());
-  EXPECT_TRUE((*store)->Has(3));
+  EXPECT_FALSE(store.value()->Has(3));
+  ASSERT_TRUE(store.value()->Put(3, Row(3).data()).ok());
+  EXPECT_TRUE(store.value()->Has(3));
   const std::vector<uint8_t> want = Row(3);
-  EXPECT_TRUE(std::equal(want.begin(), want.end(), (*store)->Get(3, nullptr).value()));
-  (*store)->Clear();
-  EXPECT_FALSE((*store)->Has(3));
+  EXPECT_TRUE(std::equal(want.begin(), want.end(), store.value()->Get(3, nullptr).value()));
+  store.value()->Clear();
+  EXPECT_FALSE(store.value()->Has(3));
 }
 
 TEST_F(RowFileTest, FindsItsRowsAgain) {
@@ -128,9 +132,9 @@ TEST_F(RowFileTest, NeverGivesARowThatWasDamagedLater) {
   file.put('x');
   file.close();
   std::vector<uint8_t> buffer(kRowBytes);
-  EXPECT_EQ(store->Get(4, buffer.data()).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(store->Get(4, buffer.data()).status().code(), StatusCode::kDataLoss);
   std::filesystem::resize_file(path_, 100);
-  EXPECT_EQ(store->Get(3, buffer.data()).status().code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ(store->Get(3, buffer.data()).status().code(), StatusCode::kDataLoss);
 }
 
 TEST_F(RowFileTest, LeavesOtherFilesAlone) {
@@ -138,7 +142,7 @@ TEST_F(RowFileTest, LeavesOtherFilesAlone) {
     const std::vector<uint8_t> bytes(text.begin(), text.end());
     WriteBytes(path_, bytes);
     EXPECT_EQ(RowStore::InFile(path_, Spec(), &notice_).status().code(),
-              absl::StatusCode::kFailedPrecondition);
+              StatusCode::kFailedPrecondition);
     EXPECT_EQ(ReadBytes(path_), bytes);
   }
   EXPECT_FALSE(RowStore::InFile(folder_.path(), Spec(), &notice_).ok());
@@ -148,13 +152,12 @@ TEST_F(RowFileTest, LeavesOtherFilesAlone) {
 TEST_F(RowFileTest, IsHeldByOneRun) {
   const std::unique_ptr<RowStore> store = Open();
   EXPECT_EQ(RowStore::InFile(path_, Spec(), &notice_).status().code(),
-            absl::StatusCode::kFailedPrecondition);
+            StatusCode::kFailedPrecondition);
 }
 
 TEST_F(RowFileTest, TakesItsSpaceAtOnceAndLeavesNothingWhereThereIsNone) {
   const FileSizeLimit limit(RowFileBytes(kRows, kRowBytes) - 1);
-  EXPECT_EQ(RowStore::InFile(path_, Spec(), &notice_).status().code(),
-            absl::StatusCode::kUnavailable);
+  EXPECT_EQ(RowStore::InFile(path_, Spec(), &notice_).status().code(), StatusCode::kUnavailable);
   EXPECT_FALSE(std::filesystem::exists(path_));
 }
 

@@ -1,10 +1,8 @@
-#include "apps/train/best_epoch.h"
+#include "engine/train/best_epoch.h"
 
 #include <gtest/gtest.h>
 
 #include <string>
-
-#include "apps/train/trainer.h"
 
 namespace pocketune {
 namespace {
@@ -48,8 +46,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"FewPicturesLowerLoss", Found(48, 12, 0.69), true},
                       Case{"FewPicturesHigherLoss", Found(48, 47, 0.71), false},
                       Case{"FewPicturesEqualLoss", Found(48, 48, 0.7), false},
-                      Case{"OneLessThanEnough", Found(kFewValidationPictures - 1, 49, 0.71), false},
-                      Case{"JustEnough", Found(kFewValidationPictures, 49, 0.71), true}),
+                      Case{"OneLessThanEnough", Found(kFewValidationSamples - 1, 49, 0.71), false},
+                      Case{"JustEnough", Found(kFewValidationSamples, 49, 0.71), true}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(BestEpochTest, TheFirstIsBest) { EXPECT_TRUE(IsBest(Found(10, 0, 9.0), TrainState())); }

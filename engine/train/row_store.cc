@@ -1,4 +1,4 @@
-#include "apps/train/row_store.h"
+#include "engine/train/row_store.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -9,8 +9,6 @@
 #include <cstring>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "apps/train/exit_code.h"
 #include "engine/base/checksum.h"
 #include "engine/base/math.h"
 #include "engine/base/pages.h"
@@ -47,8 +45,8 @@ uint64_t ChecksumOf(uint64_t key, int64_t row, const uint8_t* data, int64_t byte
   return stream.Value() == 0 ? 1 : stream.Value();
 }
 
-absl::Status Unavailable(const std::string& path, const char* action, int error) {
-  return absl::UnavailableError(absl::StrCat(path, ": cannot ", action, ": ", strerror(error)));
+Status Unavailable(const char* message, int error) {
+  return Status(StatusCode::kUnavailable, message, error);
 }
 
 class MemoryRows final : public RowStore {
@@ -57,12 +55,12 @@ class MemoryRows final : public RowStore {
       : pages_(std::move(pages)), row_bytes_(spec.row_bytes), has_(spec.rows) {}
 
   bool Has(int64_t row) const override { return has_[row]; }
-  absl::Status Put(int64_t row, const uint8_t* data) override {
+  Status Put(int64_t row, const uint8_t* data) override {
     std::memcpy(pages_.data() + row * row_bytes_, data, row_bytes_);
     has_[row] = true;
-    return absl::OkStatus();
+    return OkStatus();
   }
-  absl::StatusOr<const uint8_t*> Get(int64_t row, uint8_t* /*buffer*/) const override {
+  Result<const uint8_t*> Get(int64_t row, uint8_t* /*buffer*/) const override {
     return pages_.data() + row * row_bytes_;
   }
   void Clear() override { has_.assign(has_.size(), false); }
@@ -81,18 +79,18 @@ class FileRows final : public RowStore {
   ~FileRows() override { close(fd_); }
 
   // What is in the file, or a new one.
-  absl::Status Load(std::string* notice) {
+  Status Load(std::string* notice) {
     const Header want = MakeHeader();
     Header header;
     struct stat info;
-    if (fstat(fd_, &info) != 0) return Unavailable(path_, "read", errno);
+    if (fstat(fd_, &info) != 0) return Unavailable("cannot read", errno);
     if (!S_ISREG(info.st_mode)) return NotOurs();
     if (info.st_size == 0) return Begin();
     if (info.st_size < int64_t{sizeof(header)}) return NotOurs();
-    PT_TRY(ReadAt(0, &header, sizeof(header)));
+    PT_RETURN_IF_ERROR(ReadAt(0, &header, sizeof(header)));
     if (header.magic != kMagic) return NotOurs();
     if (std::memcmp(&header, &want, sizeof(header)) != 0) {
-      *notice = path_ + ": of another model, other weights or other pictures; begun anew";
+      *notice = path_ + ": of another model, other weights or other " + spec_.what + "; begun anew";
       return Begin();
     }
     if (info.st_size != RowFileBytes(spec_.rows, spec_.row_bytes)) {
@@ -104,20 +102,20 @@ class FileRows final : public RowStore {
 
   bool Has(int64_t row) const override { return entries_[row].checksum != 0; }
 
-  absl::Status Put(int64_t row, const uint8_t* data) override {
+  Status Put(int64_t row, const uint8_t* data) override {
     const uint64_t key = spec_.keys[row];
     const Entry entry = {key, ChecksumOf(key, row, data, spec_.row_bytes)};
-    PT_TRY(WriteAt(OffsetOf(row), data, spec_.row_bytes));
-    PT_TRY(WriteAt(EntryOffset(row), &entry, sizeof(entry)));
+    PT_RETURN_IF_ERROR(WriteAt(OffsetOf(row), data, spec_.row_bytes));
+    PT_RETURN_IF_ERROR(WriteAt(EntryOffset(row), &entry, sizeof(entry)));
     entries_[row] = entry;
-    return absl::OkStatus();
+    return OkStatus();
   }
 
-  absl::StatusOr<const uint8_t*> Get(int64_t row, uint8_t* buffer) const override {
-    PT_TRY(ReadAt(OffsetOf(row), buffer, spec_.row_bytes));
+  Result<const uint8_t*> Get(int64_t row, uint8_t* buffer) const override {
+    PT_RETURN_IF_ERROR(ReadAt(OffsetOf(row), buffer, spec_.row_bytes));
     const Entry& entry = entries_[row];
     if (ChecksumOf(entry.key, row, buffer, spec_.row_bytes) != entry.checksum) {
-      return absl::DataLossError(absl::StrCat(path_, ": row ", row, " is damaged"));
+      return Status(StatusCode::kDataLoss, "a row is damaged", static_cast<int32_t>(row));
     }
     return buffer;
   }
@@ -139,29 +137,29 @@ class FileRows final : public RowStore {
     return int64_t{sizeof(Header)} + row * int64_t{sizeof(Entry)};
   }
 
-  absl::Status NotOurs() const {
-    return absl::FailedPreconditionError(path_ + ": is no prefix cache, and stays as it is");
+  Status NotOurs() const {
+    return Status(StatusCode::kFailedPrecondition, "is no prefix cache, and stays as it is");
   }
 
   // An empty file of full length: the space is taken now, so that no later write lacks it.
-  absl::Status Begin() {
+  Status Begin() {
     const Header header = MakeHeader();
     int error = ftruncate(fd_, 0) == 0 ? 0 : errno;
     if (error == 0) {
-      if (absl::Status s = WriteAt(0, &header, sizeof(header)); !s.ok()) {
+      if (Status s = WriteAt(0, &header, sizeof(header)); !s.ok()) {
         Remove();
         return s;
       }
       error = posix_fallocate(fd_, 0, RowFileBytes(spec_.rows, spec_.row_bytes));
     }
-    if (error == 0) return absl::OkStatus();
+    if (error == 0) return OkStatus();
     Remove();
-    return Unavailable(path_, "make room", error);
+    return Unavailable("cannot make room", error);
   }
 
-  absl::Status LoadRows(std::string* notice) {
+  Status LoadRows(std::string* notice) {
     std::vector<Entry> found(entries_.size());
-    PT_TRY(ReadAt(EntryOffset(0), found.data(), int64_t(found.size() * sizeof(Entry))));
+    PT_RETURN_IF_ERROR(ReadAt(EntryOffset(0), found.data(), int64_t(found.size() * sizeof(Entry))));
     std::vector<uint8_t> buffer(spec_.row_bytes);
     int64_t changed = 0, damaged = 0;
     for (int64_t row = 0; row < spec_.rows; ++row) {
@@ -176,32 +174,32 @@ class FileRows final : public RowStore {
       ++damaged;
     }
     if (changed + damaged > 0) {
-      *notice = absl::StrCat(path_, ": ", changed, " pictures have changed and ", damaged,
-                             " rows are damaged; computed anew");
+      *notice = path_ + ": " + std::to_string(changed) + " " + spec_.what + " have changed and " +
+                std::to_string(damaged) + " rows are damaged; computed anew";
     }
-    return absl::OkStatus();
+    return OkStatus();
   }
 
-  absl::Status ReadAt(int64_t offset, void* out, int64_t bytes) const {
+  Status ReadAt(int64_t offset, void* out, int64_t bytes) const {
     for (int64_t done = 0; done < bytes;) {
       const ssize_t n = pread(fd_, static_cast<char*>(out) + done, bytes - done, offset + done);
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return Unavailable(path_, "read", errno);
-      if (n == 0) return absl::DataLossError(path_ + ": ends early");
+      if (n < 0) return Unavailable("cannot read", errno);
+      if (n == 0) return Status(StatusCode::kDataLoss, "ends early");
       done += n;
     }
-    return absl::OkStatus();
+    return OkStatus();
   }
 
-  absl::Status WriteAt(int64_t offset, const void* data, int64_t bytes) const {
+  Status WriteAt(int64_t offset, const void* data, int64_t bytes) const {
     for (int64_t done = 0; done < bytes;) {
       const ssize_t n =
           pwrite(fd_, static_cast<const char*>(data) + done, bytes - done, offset + done);
       if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) return Unavailable(path_, "write", n < 0 ? errno : ENOSPC);
+      if (n <= 0) return Unavailable("cannot write", n < 0 ? errno : ENOSPC);
       done += n;
     }
-    return absl::OkStatus();
+    return OkStatus();
   }
 
   const std::string path_;
@@ -216,24 +214,23 @@ int64_t RowFileBytes(int64_t rows, int64_t row_bytes) {
   return DataOffset(rows) + rows * row_bytes;
 }
 
-absl::StatusOr<std::unique_ptr<RowStore>> RowStore::InMemory(const RowStoreSpec& spec) {
+Result<std::unique_ptr<RowStore>> RowStore::InMemory(const RowStoreSpec& spec) {
   Result<Pages> pages = Pages::Allocate(spec.rows * spec.row_bytes);
-  if (!pages.ok()) return absl::ResourceExhaustedError(pages.status().message());
-  return std::make_unique<MemoryRows>(std::move(pages.value()), spec);
+  if (!pages.ok()) return pages.status();
+  return std::unique_ptr<RowStore>(new MemoryRows(std::move(pages.value()), spec));
 }
 
-absl::StatusOr<std::unique_ptr<RowStore>> RowStore::InFile(const std::string& path,
-                                                           const RowStoreSpec& spec,
-                                                           std::string* notice) {
+Result<std::unique_ptr<RowStore>> RowStore::InFile(const std::string& path,
+                                                   const RowStoreSpec& spec, std::string* notice) {
   notice->clear();
   const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
-  if (fd < 0) return Unavailable(path, "open", errno);
+  if (fd < 0) return Unavailable("cannot open", errno);
   auto rows = std::make_unique<FileRows>(path, fd, spec);
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    return absl::FailedPreconditionError(path + ": another run has it");
+    return Status(StatusCode::kFailedPrecondition, "another run has it");
   }
-  PT_TRY(rows->Load(notice));
-  return rows;
+  PT_RETURN_IF_ERROR(rows->Load(notice));
+  return std::unique_ptr<RowStore>(std::move(rows));
 }
 
 }  // namespace pocketune

@@ -1,4 +1,4 @@
-#include "apps/train/lr_schedule.h"
+#include "pocketune/lr_schedule.h"
 
 #include <gtest/gtest.h>
 
@@ -59,8 +59,9 @@ TEST(LrScheduleTest, TakesARunShorterThanItsWarmUp) {
 }
 
 TEST(LrScheduleTest, RefusesAnUnknownName) {
-  EXPECT_EQ(ParseLrKind("cosin").status().message(),
-            "--lr-schedule: unknown schedule (got cosin, want constant, step, cosine or linear)");
+  EXPECT_EQ(ParseLrKind("cosin").status().code(), StatusCode::kInvalidArgument);
+  EXPECT_STREQ(ParseLrKind("cosin").status().message(),
+               "unknown schedule (want constant, step, cosine or linear)");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "apps/train/lr_schedule.h"
+#include "pocketune/lr_schedule.h"
 
 #include <algorithm>
 #include <cmath>
@@ -27,13 +27,13 @@ double LrSchedule::At(int64_t step) const {
   return base;
 }
 
-absl::StatusOr<LrSchedule::Kind> ParseLrKind(const std::string& text) {
+Result<LrSchedule::Kind> ParseLrKind(std::string_view text) {
   if (text == "constant") return LrSchedule::Kind::kConstant;
   if (text == "step") return LrSchedule::Kind::kStep;
   if (text == "cosine") return LrSchedule::Kind::kCosine;
   if (text == "linear") return LrSchedule::Kind::kLinear;
-  return absl::InvalidArgumentError("--lr-schedule: unknown schedule (got " + text +
-                                    ", want constant, step, cosine or linear)");
+  return Status(StatusCode::kInvalidArgument,
+                "unknown schedule (want constant, step, cosine or linear)");
 }
 
 }  // namespace pocketune

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <string_view>
 
-#include "absl/status/statusor.h"
+#include "pocketune/status.h"
 
 namespace pocketune {
 
+// How the rate goes from the first step of a training to its last. A plain value; any thread.
 struct LrSchedule {
   enum class Kind : uint8_t { kConstant, kStep, kCosine, kLinear };
 
@@ -24,7 +25,7 @@ struct LrSchedule {
   double At(int64_t step) const;
 };
 
-// "constant", "step", "cosine", "linear".
-absl::StatusOr<LrSchedule::Kind> ParseLrKind(const std::string& text);
+// "constant", "step", "cosine", "linear"; INVALID_ARGUMENT for other names.
+Result<LrSchedule::Kind> ParseLrKind(std::string_view text);
 
 }  // namespace pocketune

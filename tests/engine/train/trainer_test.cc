@@ -1,0 +1,320 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <thread>
+
+#include "pocketune/train.h"
+#include "tests/engine/train/tiny_samples.h"
+
+namespace pocketune::test {
+namespace {
+
+constexpr int64_t kCount = 23;  // samples: 4 batches an epoch
+constexpr int64_t kPerEpoch = 4;
+
+TrainingSpec Spec() { return {.lr = 0.05, .epochs = 5}; }
+
+class TrainerTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<Trainer> Make(TinySession& session, TrainStore* store,
+                                const TrainingSpec& spec = Spec(), TrainListener listener = {},
+                                const TrainerOptions& options = {}) {
+    Result<std::unique_ptr<Trainer>> made = Trainer::Create(
+        &*session, &samples_, &validation_, store, spec, std::move(listener), options);
+    EXPECT_TRUE(made.ok()) << made.status().message();
+    return made.ok() ? std::move(made).value() : nullptr;
+  }
+
+  // What an uninterrupted training ends with.
+  std::vector<float> Uninterrupted(const TrainingSpec& spec = Spec()) {
+    TinySession session;
+    MemoryStore store;
+    EXPECT_EQ(Make(session, &store, spec)->Run().value(), TrainEnd::kFinished);
+    return session.Params();
+  }
+
+  static void Spoil(TinySession& session) {
+    const std::vector<float> values(kTinyClasses, INFINITY);
+    ASSERT_TRUE(session->WriteParam("fc2.bias", values).ok());
+  }
+
+  TinySamples samples_{kCount};
+  TinySamples validation_{11, 4};
+  TinySession session_;
+  MemoryStore store_;
+};
+
+TEST_F(TrainerTest, LearnsFromMemoryAndTellsItsListener) {
+  int64_t steps = 0;
+  std::vector<EpochEvent> epochs;
+  TrainListener listener;
+  listener.on_step = [&](const StepEvent& event) {
+    EXPECT_EQ(event.step, ++steps);
+    EXPECT_EQ(event.epoch, (steps - 1) / kPerEpoch);
+  };
+  listener.on_epoch = [&](const EpochEvent& event) { epochs.push_back(event); };
+  const auto trainer = Make(session_, &store_, Spec(), listener);
+  EXPECT_EQ(trainer->batch(), kTinySamples);
+  EXPECT_EQ(trainer->steps_per_epoch(), kPerEpoch);
+  EXPECT_EQ(trainer->total_steps(), 5 * kPerEpoch);
+  EXPECT_EQ(trainer->Run().value(), TrainEnd::kFinished);
+  EXPECT_EQ(steps, 5 * kPerEpoch);
+  ASSERT_EQ(epochs.size(), 5u);
+  EXPECT_TRUE(epochs[4].validated);
+  EXPECT_LT(epochs[4].val_loss, 0.8 * epochs[0].val_loss);
+  EXPECT_TRUE(trainer->state().done);
+  EXPECT_EQ(trainer->step_ms().size(), static_cast<size_t>(steps));
+}
+
+TEST_F(TrainerTest, StopsFromACallbackAndGoesOnToTheSameBits) {
+  const std::vector<float> want = Uninterrupted();
+  Trainer* running = nullptr;
+  TrainListener listener;
+  listener.on_step = [&](const StepEvent& event) {
+    if (event.step == 6) running->Stop();
+  };
+  const auto trainer = Make(session_, &store_, Spec(), listener);
+  running = trainer.get();
+  EXPECT_EQ(trainer->Run().value(), TrainEnd::kStopped);
+  EXPECT_EQ(trainer->state().step, 6);
+  // The session is the caller's now: nothing of the training is bound.
+  EXPECT_EQ(session_->Predict().code(), StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(BindBatch(*session_, session_.batch()).ok());
+  EXPECT_TRUE(session_->Predict().ok());
+  EXPECT_EQ(trainer->Run().value(), TrainEnd::kFinished);
+  EXPECT_EQ(session_.Params(), want);
+}
+
+TEST_F(TrainerTest, AnotherProcessGoesOnToTheSameBits) {
+  const std::vector<float> want = Uninterrupted();
+  TempFolder folder;
+  for (const int64_t stop : {3, 4, 13}) {
+    TinySession session;
+    FolderStore store(folder.path());
+    Trainer* running = nullptr;
+    TrainListener listener;
+    listener.on_step = [&](const StepEvent& event) {
+      if (event.step == stop) running->Stop();
+    };
+    const auto trainer = Make(session, &store, Spec(), listener);
+    running = trainer.get();
+    const Status restored = trainer->Restore();
+    EXPECT_EQ(restored.code(), stop == 3 ? StatusCode::kNotFound : StatusCode::kOk);
+    EXPECT_EQ(trainer->Run().value(), TrainEnd::kStopped);
+    EXPECT_EQ(trainer->state().step, stop);
+  }
+  FolderStore store(folder.path());
+  const auto trainer = Make(session_, &store);
+  ASSERT_TRUE(trainer->Restore().ok());
+  EXPECT_EQ(trainer->Run().value(), TrainEnd::kFinished);
+  EXPECT_EQ(session_.Params(), want);
+}
+
+TEST_F(TrainerTest, AStopBreaksAValidationOffWhichIsDoneLater) {
+  const std::vector<float> want = Uninterrupted();
+  Trainer* running = nullptr;
+  std::vector<EpochEvent> epochs;
+  TrainListener listener;
+  listener.on_epoch = [&](const EpochEvent& event) { epochs.push_back(event); };
+  listener.on_step = [&](const StepEvent& event) {
+    if (event.step % kPerEpoch == 0) running->Stop();
+  };
+  const auto trainer = Make(session_, &store_, Spec(), listener);
+  running = trainer.get();
+  for (int64_t epoch = 1; epoch <= 5; ++epoch) {
+    EXPECT_EQ(trainer->Run().value(), TrainEnd::kStopped);
+    EXPECT_EQ(trainer->state().step, epoch * kPerEpoch);
+    EXPECT_EQ(epochs.size(), static_cast<size_t>(epoch - 1));
+    EXPECT_FALSE(trainer->state().done);
+  }
+  EXPECT_EQ(trainer->Run().value(), TrainEnd::kFinished);
+  EXPECT_EQ(epochs.size(), 5u);
+  EXPECT_EQ(session_.Params(), want);
+}
+
+TEST_F(TrainerTest, RestsWhileItIsPausedAndTheSessionPredicts) {
+  const std::vector<float> want = Uninterrupted();
+  Trainer* running = nullptr;
+  TrainListener listener;
+  listener.on_step = [&](const StepEvent& event) {
+    if (event.step == 5) running->Pause();
+  };
+  const auto trainer = Make(session_, &store_, Spec(), listener);
+  running = trainer.get();
+  std::atomic<bool> ended{false};
+  std::thread thread([&] {
+    EXPECT_EQ(trainer->Run().value(), TrainEnd::kFinished);
+    ended = true;
+  });
+  while (!trainer->resting()) std::this_thread::yield();
+  EXPECT_EQ(trainer->state().step, 5);
+  EXPECT_FALSE(ended);
+  EXPECT_TRUE(BindBatch(*session_, session_.batch()).ok());
+  EXPECT_TRUE(session_->Predict().ok());
+  trainer->Resume();
+  thread.join();
+  EXPECT_EQ(session_.Params(), want);
+}
+
+TEST_F(TrainerTest, AStopFromAnotherThreadEndsAPauseToo) {
+  const auto trainer = Make(session_, &store_);
+  trainer->Pause();
+  std::thread thread([&] { EXPECT_EQ(trainer->Run().value(), TrainEnd::kStopped); });
+  while (!trainer->resting()) std::this_thread::yield();
+  trainer->Stop();
+  thread.join();
+  EXPECT_EQ(trainer->state().step, 0);
+}
+
+TEST_F(TrainerTest, GoesStepByStepToTheSameBits) {
+  const std::vector<float> want = Uninterrupted();
+  const auto trainer = Make(session_, &store_);
+  int64_t calls = 0;
+  for (;; ++calls) {
+    const Result<std::optional<TrainEnd>> end = trainer->Step();
+    ASSERT_TRUE(end.ok()) << end.status().message();
+    if (end.value().has_value()) break;
+  }
+  EXPECT_EQ(calls + 1, 5 * kPerEpoch);
+  EXPECT_EQ(session_.Params(), want);
+}
+
+TEST_F(TrainerTest, RollsBackOnceAndGoesOnAtHalfTheRate) {
+  bool spoiled = false;
+  std::string notes;
+  TrainListener listener;
+  listener.on_step = [&](const StepEvent& event) {
+    if (event.step != 6 || spoiled) return;
+    spoiled = true;
+    Spoil(session_);
+  };
+  listener.on_note = [&](const std::string& note) { notes += note; };
+  const auto trainer = Make(session_, &store_, Spec(), listener);
+  EXPECT_EQ(trainer->Run().value(), TrainEnd::kFinished);
+  EXPECT_EQ(trainer->state().lr_factor, 0.5);
+  EXPECT_NE(notes.find("at step 7: rolled back to step 4"), std::string::npos) << notes;
+  EXPECT_EQ(session_->FindNotFinite(), "");
+}
+
+TEST_F(TrainerTest, WithoutAStoreTheFirstNumberThatIsNotFiniteEndsIt) {
+  TrainListener listener;
+  listener.on_step = [&](const StepEvent& event) {
+    if (event.step == 6) Spoil(session_);
+  };
+  const auto trainer = Make(session_, nullptr, Spec(), listener);
+  EXPECT_EQ(trainer->Run().status().code(), StatusCode::kAborted);
+  EXPECT_EQ(trainer->fault().part, TrainFault::Part::kGuard);
+  EXPECT_EQ(trainer->fault().step, 7);
+  EXPECT_NE(trainer->fault().text.find("not finite"), std::string::npos);
+}
+
+TEST_F(TrainerTest, GivesUpAfterThreeHalvingsAtTheLastGoodState) {
+  const std::vector<float> start = session_.Params();
+  TrainListener listener;
+  listener.on_step = [&](const StepEvent&) { Spoil(session_); };
+  const auto trainer = Make(session_, &store_, Spec(), listener);
+  EXPECT_EQ(trainer->Run().status().code(), StatusCode::kAborted);
+  EXPECT_EQ(trainer->state().rollbacks, kRollbacks);
+  EXPECT_EQ(trainer->state().lr_factor, 0.125);
+  EXPECT_EQ(session_.Params(), start);
+}
+
+TEST_F(TrainerTest, SaysWhoseFaultAnErrorIs) {
+  samples_.broken = 17;
+  auto trainer = Make(session_, &store_);
+  EXPECT_EQ(trainer->Run().status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(trainer->fault().part, TrainFault::Part::kSource);
+  EXPECT_EQ(trainer->fault().source, &samples_);
+  EXPECT_EQ(trainer->fault().sample, 17);
+  samples_.broken = -1;
+  EXPECT_EQ(trainer->Run().value(), TrainEnd::kFinished);  // the disk is back
+
+  samples_.labels()[3] = 9;
+  TinySession other;
+  trainer = Make(other, nullptr);
+  EXPECT_EQ(trainer->Run().status().code(), StatusCode::kOutOfRange);
+  EXPECT_EQ(trainer->fault().part, TrainFault::Part::kStep);
+
+  FolderStore nowhere("/nowhere/at/all");
+  samples_.labels()[3] = 0;
+  trainer = Make(other, &nowhere);
+  EXPECT_FALSE(trainer->Run().ok());
+  EXPECT_EQ(trainer->fault().part, TrainFault::Part::kStore);
+}
+
+TEST_F(TrainerTest, TellsOfBadSamplesOfTrainingAndValidationOnce) {
+  samples_.bad = {5};
+  validation_.bad = {2};
+  const auto trainer = Make(session_, &store_);
+  ASSERT_TRUE(trainer->Run().ok());
+  const std::vector<BadSample> bad = trainer->bad_samples();
+  ASSERT_EQ(bad.size(), 2u);
+  for (const BadSample& sample : bad) {
+    EXPECT_EQ(sample.sample, sample.source == &samples_ ? 5 : 2);
+  }
+  EXPECT_NE(bad[0].source, bad[1].source);
+}
+
+TEST_F(TrainerTest, StopsEarlyAndKeepsTheBestEpoch) {
+  TrainingSpec spec = Spec();
+  spec.epochs = 50;
+  spec.patience = 2;
+  std::vector<float> best;
+  TrainListener listener;
+  listener.on_step = [&](const StepEvent& event) {
+    if (event.epoch < 2) return;
+    const std::vector<float> bias(kTinyClasses, 30.0f * static_cast<float>(event.epoch));
+    const std::vector<float> weight(kTinyClasses * kTinyHidden, 0.0f);
+    ASSERT_TRUE(session_->WriteParam("fc2.bias", bias).ok());
+    ASSERT_TRUE(session_->WriteParam("fc2.weight", weight).ok());
+  };
+  listener.on_epoch = [&](const EpochEvent& event) {
+    if (event.best) best = session_.Params();
+  };
+  const auto trainer = Make(session_, &store_, spec, listener);
+  EXPECT_EQ(trainer->Run().value(), TrainEnd::kEarlyStopped);
+  EXPECT_EQ(trainer->state().best_epoch, 1);
+  EXPECT_EQ(session_.Params(), best);
+}
+
+TEST_F(TrainerTest, StopsWithinItsTimeBudgetAndGoesOn) {
+  TrainerOptions options;
+  options.time_budget_seconds = 1e-9;
+  EXPECT_EQ(Make(session_, &store_, Spec(), {}, options)->Run().value(), TrainEnd::kTimeBudget);
+  const auto trainer = Make(session_, &store_);
+  ASSERT_TRUE(trainer->Restore().ok());
+  EXPECT_EQ(trainer->Run().value(), TrainEnd::kFinished);
+  EXPECT_EQ(session_.Params(), Uninterrupted());
+}
+
+TEST_F(TrainerTest, RowsOfFrozenLayersChangeNoBit) {
+  ASSERT_GT(session_->prefix("train").row_bytes, 0);
+  const std::vector<float> want = Uninterrupted();
+  TempFolder folder;
+  std::string notes;
+  TrainListener listener;
+  listener.on_note = [&](const std::string& note) { notes += note + "\n"; };
+  TrainerOptions options;
+  options.prefix_cache.where = folder.File("rows");  // the source has no checksums: in memory
+  const auto trainer = Make(session_, &store_, Spec(), listener, options);
+  EXPECT_EQ(trainer->Run().value(), TrainEnd::kFinished);
+  EXPECT_EQ(session_.Params(), want);
+  EXPECT_GT(trainer->prefix_cache().bytes, 0);
+  EXPECT_NE(notes.find("23 train samples"), std::string::npos) << notes;
+}
+
+TEST_F(TrainerTest, RefusesSpecsAndSourcesThatCannotBe) {
+  const auto code = [&](SampleSource* samples, const TrainingSpec& spec) {
+    return Trainer::Create(&*session_, samples, nullptr, nullptr, spec).status().code();
+  };
+  TinySamples none(0);
+  EXPECT_EQ(code(&none, Spec()), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(code(nullptr, Spec()), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(code(&samples_, {.lr = 0}), StatusCode::kInvalidArgument);
+  EXPECT_EQ(code(&samples_, {.lr = NAN}), StatusCode::kInvalidArgument);
+  EXPECT_EQ(code(&samples_, {.epochs = -1}), StatusCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace pocketune::test
