@@ -4,25 +4,30 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <new>
+
 namespace pocketune {
-namespace {
 
-XXH3_state_t* StateOf(void* state) { return static_cast<XXH3_state_t*>(state); }
+struct ChecksumState {
+  static_assert(sizeof(XXH3_state_t) <= ChecksumStream::kStateBytes);
+  static_assert(alignof(XXH3_state_t) <= ChecksumStream::kStateAlignment);
 
-}  // namespace
+  static XXH3_state_t* Of(ChecksumStream& stream) {
+    return std::launder(reinterpret_cast<XXH3_state_t*>(stream.state_));
+  }
+  static const XXH3_state_t* Of(const ChecksumStream& stream) {
+    return std::launder(reinterpret_cast<const XXH3_state_t*>(stream.state_));
+  }
+};
 
 uint64_t Checksum(const void* data, size_t bytes) { return XXH3_64bits(data, bytes); }
 
-ChecksumStream::ChecksumStream() : state_(XXH3_createState()) {
-  XXH3_64bits_reset(StateOf(state_.get()));
-}
+ChecksumStream::ChecksumStream() { XXH3_64bits_reset(new (state_) XXH3_state_t{}); }
 
 void ChecksumStream::Add(const void* data, size_t bytes) {
-  XXH3_64bits_update(StateOf(state_.get()), data, bytes);
+  XXH3_64bits_update(ChecksumState::Of(*this), data, bytes);
 }
 
-uint64_t ChecksumStream::Value() const { return XXH3_64bits_digest(StateOf(state_.get())); }
-
-void ChecksumStream::Free::operator()(void* state) const { XXH3_freeState(StateOf(state)); }
+uint64_t ChecksumStream::Value() const { return XXH3_64bits_digest(ChecksumState::Of(*this)); }
 
 }  // namespace pocketune

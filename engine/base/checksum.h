@@ -3,13 +3,12 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 
 namespace pocketune {
 
 uint64_t Checksum(const void* data, size_t bytes);
 
-// The same of bytes that come in pieces.
+// The same of bytes that come in pieces. Takes no memory but its own.
 class ChecksumStream {
  public:
   ChecksumStream();
@@ -17,10 +16,10 @@ class ChecksumStream {
   uint64_t Value() const;
 
  private:
-  struct Free {
-    void operator()(void* state) const;
-  };
-  std::unique_ptr<void, Free> state_;
+  // Of the library's state, whose size checksum.cc checks.
+  static constexpr size_t kStateBytes = 576, kStateAlignment = 64;
+  friend struct ChecksumState;
+  alignas(kStateAlignment) unsigned char state_[kStateBytes];
 };
 
 }  // namespace pocketune

@@ -199,14 +199,16 @@ Result<CheckpointInfo> ReadCheckpoint(const char* path, uint64_t plan_identity,
   }
   PT_RETURN_IF_ERROR(CheckTensors(checkpoint, tensors, header.value().data_bytes));
 
+  // All that takes memory comes before the values: nothing is changed where there is too little.
+  const auto& user = *checkpoint.user();
+  CheckpointInfo info = {plan_identity, header.value().generation, checkpoint.step(),
+                         std::string(reinterpret_cast<const char*>(user.data()), user.size())};
   const uint8_t* data = bytes + header.value().data_offset - sizeof(CheckpointHeader);
   for (const CheckpointTensor& tensor : tensors) {
     std::memcpy(tensor.values.data(), data, tensor.values.size_bytes());
     data += AlignUp(BytesOf(tensor));
   }
-  const auto& user = *checkpoint.user();
-  return CheckpointInfo{plan_identity, header.value().generation, checkpoint.step(),
-                        std::string(reinterpret_cast<const char*>(user.data()), user.size())};
+  return info;
 }
 
 }  // namespace pocketune

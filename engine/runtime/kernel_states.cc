@@ -42,7 +42,9 @@ std::string KeyOf(const KernelInfo& kernel, const KernelQuery& query, const Kern
 
 KernelStates::~KernelStates() {
   for (const Owned& owned : owned_) {
-    if (owned.kernel->release != nullptr) owned.kernel->release(owned.state);
+    if (owned.state != nullptr && owned.kernel->release != nullptr) {
+      owned.kernel->release(owned.state);
+    }
   }
 }
 
@@ -70,9 +72,11 @@ Result<void*> KernelStates::Get(const KernelInfo& kernel, const KernelQuery& que
   prepare.operands = operands;
   prepare.results = results;
   prepare.scratch = nullptr;
-  PT_RETURN_IF_ERROR(kernel.prepare(prepare, &entry->second));
-  owned_.push_back({&kernel, entry->second});
-  return entry->second;
+  // Its place first: a state that there is no memory to remember would be lost.
+  Owned& owned = owned_.emplace_back(Owned{&kernel, nullptr});
+  PT_RETURN_IF_ERROR(kernel.prepare(prepare, &owned.state));
+  entry->second = owned.state;
+  return owned.state;
 }
 
 }  // namespace pocketune

@@ -2,7 +2,7 @@
 """Checks that headers compile on their own: check_headers.py COMPILER [GENERATED]
 
 A public header sees the public include folders alone; those of the runtime side also have to do
-without exceptions and RTTI. With GENERATED, the folder of generated headers, the private headers are
+without exceptions and RTTI, and that of the C interface is C99, too. With GENERATED, the folder of generated headers, the private headers are
 checked instead.
 """
 import concurrent.futures
@@ -15,13 +15,14 @@ import source_tree
 PUBLIC = {"engine/include": ["-fno-exceptions", "-fno-rtti"],
           "graph/include": ["-Iengine/include"],
           "frontends/include": ["-Iengine/include", "-Igraph/include"]}
+C_HEADERS = ("engine/include/pocketune.h",)
 # Included once per instruction set, from a source that is: they do not stand alone.
 PER_TARGET = ("-inl.h", "/hwy_common.h")
 
 
-def compile_alone(compiler, folder, header, flags):
-    command = [compiler, "-std=c++20", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c++",
-               f"-I{folder}", *flags, "-"]
+def compile_alone(compiler, folder, header, flags, language=("-x", "c++", "-std=c++20")):
+    command = [compiler, *language, "-Wall", "-Wextra", "-Werror", "-fsyntax-only", f"-I{folder}",
+               *flags, "-"]
     name = os.path.relpath(header, folder)
     # Twice: it must also guard itself.
     source = f'#include "{name}"\n' * 2
@@ -33,8 +34,10 @@ def compile_alone(compiler, folder, header, flags):
 
 
 def public_jobs():
-    return [(folder, header, flags) for folder, flags in PUBLIC.items()
+    jobs = [(folder, header, flags) for folder, flags in PUBLIC.items()
             for header in source_tree.files((".h",), (folder,))]
+    c99 = ("-x", "c", "-std=c99", "-pedantic")
+    return jobs + [("engine/include", header, [], c99) for header in C_HEADERS]
 
 
 def private_jobs(generated):

@@ -6,6 +6,7 @@ import unittest
 
 import check_baseline
 import check_defs
+import check_exports
 import check_layers
 import check_lengths
 import check_symbols
@@ -96,6 +97,29 @@ class SymbolsTest(unittest.TestCase):
         for name in ("_Znwm", "_ZnamSt11align_val_t", "malloc", "mmap"):
             self.assertRegex(name, check_symbols.ALLOCATES)
         self.assertNotRegex("_ZdlPvm", check_symbols.ALLOCATES)
+
+
+class ExportsTest(unittest.TestCase):
+    HEADER = "PTN_API uint32_t ptn_a(void);\nPTN_API ptn_status ptn_b(int x,\n    int y);\n"
+
+    def check(self, listed=("ptn_a", "ptn_b"), exported=("ptn_a", "ptn_b"), needed=("libc.so.6",)):
+        return check_exports.check(self.HEADER, list(listed), exported, needed)
+
+    def test_takes_what_header_list_and_library_agree_on(self):
+        self.assertEqual(self.check(), [])
+
+    def test_finds_what_is_missing_or_too_much_in_any_of_them(self):
+        self.assertEqual(len(self.check(listed=("ptn_a",))), 2)
+        self.assertEqual(len(self.check(exported=("ptn_a",))), 1)
+        self.assertEqual(len(self.check(exported=("ptn_a", "ptn_b", "_ZN9pocketune3RunEv"))), 1)
+        self.assertEqual(len(self.check(listed=("ptn_b", "ptn_a"))), 1)
+
+    def test_finds_libraries_that_are_not_the_runtimes(self):
+        self.assertEqual(len(self.check(needed=("libabsl_status.so.20220623", "libhwy.so.1"))), 1)
+
+    def test_reads_names_off_nm(self):
+        listing = "0000 A POCKETUNE_0\n00a1 T ptn_a@@POCKETUNE_0\n00a2 W _ZSt4swap\n"
+        self.assertEqual(check_exports.EXPORTED.findall(listing), ["ptn_a", "_ZSt4swap"])
 
 
 class BaselineTest(unittest.TestCase):

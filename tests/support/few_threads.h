@@ -1,5 +1,5 @@
 // Makes the system of a test run out of threads. Include it in one source of a test program: its
-// pthread_create takes the place of the C library's.
+// pthread_create takes the place of the C library's, in shared libraries too.
 #pragma once
 
 #include <dlfcn.h>
@@ -27,6 +27,7 @@ class FewThreads {
 
 }  // namespace pocketune::test
 
+#pragma GCC visibility push(default)
 extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attr, void* (*run)(void*),
                               void* argument) {
   using pocketune::test::threads_left;
@@ -47,3 +48,4 @@ extern "C" int pthread_join(pthread_t thread, void** result) {
   if (error == 0) pocketune::test::threads_left.fetch_add(1);
   return error;
 }
+#pragma GCC visibility pop
