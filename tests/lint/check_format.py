@@ -13,7 +13,7 @@ def main():
     if tool is None:
         print("check_format: skipped, no clang-format-14")
         sys.exit(77)
-    files = source_tree.files((".h", ".cc"))
+    files = source_tree.files((".h", ".cc", ".c"))
     result = subprocess.run([tool, "--dry-run", *files], cwd=source_tree.ROOT, text=True,
                             stderr=subprocess.PIPE)
     misfits = sorted(set(re.findall(r"^([^:\s]+):\d+:\d+: warning", result.stderr, re.MULTILINE)))
