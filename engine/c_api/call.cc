@@ -100,6 +100,8 @@ const char* ptn_status_name(ptn_status status) {
       return "resource exhausted";
     case PTN_FAILED_PRECONDITION:
       return "failed precondition";
+    case PTN_ABORTED:
+      return "aborted";
     case PTN_OUT_OF_RANGE:
       return "out of range";
     case PTN_UNIMPLEMENTED:

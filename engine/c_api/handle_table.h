@@ -10,7 +10,7 @@
 
 namespace pocketune::capi {
 
-enum class HandleKind : uint8_t { kPool, kSession };
+enum class HandleKind : uint8_t { kPool, kSession, kSamples, kTrainer };
 
 // What stands behind a handle.
 struct HandleObject {

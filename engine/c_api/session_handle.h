@@ -13,9 +13,9 @@ namespace pocketune::capi {
 
 struct SessionHandle : HandleObject {
   static constexpr HandleKind kKind = HandleKind::kSession;
-  std::unique_ptr<Session> session;
-  std::vector<ParamInfo> params;  // as the session lists them, once
-  std::string user;               // of the last restore
+  std::shared_ptr<Session> session;  // trainers keep it
+  std::vector<ParamInfo> params;     // as the session lists them, once
+  std::string user;                  // of the last restore
 };
 
 // Runs `work`, which gets the handle's object and returns a ptn_status, as one call on it.

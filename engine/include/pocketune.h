@@ -10,8 +10,9 @@
  * nothing that a caller or a file gets wrong ends the process: running out of memory is
  * PTN_RESOURCE_EXHAUSTED.
  *
- * Handles. A ptn_session or a ptn_pool is a number that looks like a pointer. NULL, a freed handle
- * and one of another kind are PTN_INVALID_ARGUMENT; a freed handle's number is not given again.
+ * Handles. A ptn_session, a ptn_pool and the like is a number that looks like a pointer. NULL, a
+ * freed handle and one of another kind are PTN_INVALID_ARGUMENT; a freed handle's number is not
+ * given again.
  *
  * Threads. Any thread may use any handle, one call at a time: a call on a handle that another call
  * is still busy with, on another thread or from within a callback, is PTN_FAILED_PRECONDITION and
@@ -64,6 +65,7 @@ enum {
   PTN_PERMISSION_DENIED = 7,   /* the system does not let this process do it */
   PTN_RESOURCE_EXHAUSTED = 8,  /* no memory, no threads */
   PTN_FAILED_PRECONDITION = 9, /* not now: the handle is in use, an input is not bound, ... */
+  PTN_ABORTED = 10,            /* the numerical guard gave up */
   PTN_OUT_OF_RANGE = 11,       /* a label is not one of the classes */
   PTN_UNIMPLEMENTED = 12,      /* this build lacks it: a kernel, a newer format */
   PTN_INTERNAL = 13,           /* a bug of the library's, or a kernel's library failed */
@@ -251,6 +253,151 @@ PTN_API ptn_status ptn_session_metadata(ptn_session* session, const char** out);
 /* The name of the first tensor, of all that are saved, that holds a number which is not finite;
  * NULL where there is none. Lives as long as the session. */
 PTN_API ptn_status ptn_session_find_not_finite(ptn_session* session, const char** out);
+
+/* ---- Samples --------------------------------------------------------------------------------- */
+
+/* What a training learns from, or is judged by: samples with numbers from 0 on. */
+typedef struct ptn_samples ptn_samples;
+
+/* Samples that lie in the caller's memory: add each input of the plan but "weight", which the
+ * training fills in itself (1 for a sample, 0 where the last batch of a validation is not full). */
+PTN_API ptn_status ptn_samples_create(int64_t count, ptn_samples** out);
+/* The input of that name: sample i has `bytes_per_sample` bytes from data + i * bytes_per_sample
+ * on, as many as the plan's input takes for one sample. The memory stays the caller's, is read
+ * while a training or an evaluation runs, and must live and stay as it is as long as the samples
+ * are used. Not while they are in use by a trainer: PTN_FAILED_PRECONDITION. */
+PTN_API ptn_status ptn_samples_add(ptn_samples* samples, const char* input, const void* data,
+                                   size_t bytes_per_sample);
+
+/* One input of the plan for one sample, to be filled in. */
+typedef struct ptn_sample_input {
+  const char* name;
+  void* data;    /* aligned to its elements; NULL where nobody reads it this time */
+  size_t bytes;  /* of the whole input for one sample */
+  int32_t dtype; /* PTN_F32, ... */
+  int32_t rank;
+  int64_t dims[6]; /* of one sample: the plan's without the batch */
+  /* Entries of the first dimension that were written. All, unless the callback says less: the rest
+   * is then made zero. */
+  int64_t length;
+} ptn_sample_input;
+
+/* How a sample is to come. Where `training` is 1 it may be augmented, by what follows from seed,
+ * epoch and the sample's number alone: samples are loaded in any order, and again after a restart.
+ */
+typedef struct ptn_draw {
+  int32_t training;
+  uint32_t reserved;
+  uint64_t seed;
+  int64_t epoch;
+} ptn_draw;
+
+/* Writes sample `sample` to the inputs. Called on threads of the library's own, never twice at once
+ * for the same memory. PTN_DATA_LOSS: the sample is bad, it is left out and another takes its
+ * place; any other error, and anything thrown, ends the training with that status. */
+typedef ptn_status (*ptn_load_fn)(void* user, int64_t sample, const ptn_draw* draw,
+                                  ptn_sample_input* inputs, size_t input_count);
+/* Samples that a callback loads. */
+PTN_API ptn_status ptn_samples_create_from(int64_t count, ptn_load_fn load, void* user,
+                                           ptn_samples** out);
+/* Trainers that use them keep them until they are freed. NULL is fine. */
+PTN_API ptn_status ptn_samples_free(ptn_samples* samples);
+
+typedef struct ptn_evaluation {
+  uint32_t struct_size;
+  uint32_t classes; /* 0 where the plan tells no classes apart: it has a loss alone */
+  int64_t samples;  /* that were judged: all but bad ones */
+  int64_t correct;
+  int64_t correct_top5;
+  int64_t bad;
+  double loss;                                  /* mean over the samples */
+  double accuracy, balanced_accuracy, macro_f1; /* fractions */
+} ptn_evaluation;
+
+/* One pass over the samples, without augmentation. Leaves the session's inputs unbound. */
+PTN_API ptn_status ptn_session_evaluate(ptn_session* session, ptn_samples* samples,
+                                        ptn_evaluation* out);
+
+/* ---- Training -------------------------------------------------------------------------------- */
+
+/* The whole loop: batches in the order of a seed, learning rate, validation, checkpoints, the guard
+ * against numbers that are not finite, early stopping. What was stopped, killed or cut off from
+ * power and goes on with ptn_trainer_restore comes to the same bits as one that ran through. */
+typedef struct ptn_trainer ptn_trainer;
+
+enum { PTN_LR_COSINE = 0, PTN_LR_CONSTANT = 1, PTN_LR_LINEAR = 2, PTN_LR_STEP = 3 };
+
+/* After a step, and after an epoch. */
+typedef struct ptn_progress {
+  uint32_t struct_size;
+  int32_t epoch_ended; /* 0: after a step; 1: after an epoch, and what is named so below holds */
+  int64_t step;        /* steps done */
+  int64_t total_steps;
+  int64_t epoch;   /* from 0 */
+  double loss;     /* of the step; of an epoch the mean */
+  double lr;       /* of an epoch: its last */
+  double val_loss; /* of an epoch that was judged by validation, as accuracy, a fraction */
+  double val_accuracy;
+  int32_t validated; /* 1 where it was */
+  int32_t best;      /* 1 where no epoch before was as good */
+} ptn_progress;
+
+/* On the thread of ptn_trainer_run. 0: go on. Anything else: save and stop. It may call
+ * ptn_trainer_stop and _pause; other calls on the trainer and its session are refused meanwhile.
+ * Where it throws the run saves, and ends with PTN_CANCELLED. */
+typedef int32_t (*ptn_progress_fn)(void* user, const ptn_progress* progress);
+
+typedef struct ptn_trainer_options {
+  uint32_t struct_size;
+  int32_t lr_schedule; /* PTN_LR_COSINE, ... */
+  double lr;           /* above 0; 0: 0.01 */
+  int64_t epochs;      /* 0: 10 */
+  int64_t steps;       /* so many in place of epochs; 0: epochs count */
+  int64_t warmup_steps;
+  int64_t lr_step_every;      /* epochs, for PTN_LR_STEP, which takes a tenth each time; 0: never */
+  uint64_t seed;              /* of the order of the samples; 0: 1 */
+  int64_t patience;           /* epochs without gain on validation before it stops; 0: never */
+  int64_t checkpoint_every;   /* steps; 0: at the end of each epoch */
+  double time_budget_seconds; /* it saves and stops in time for it; 0: no bound */
+  /* A folder that is there, for checkpoints that outlive the process; one trainer at a time. NULL:
+   * states are kept in memory, for the guard and the best epoch. Copied. */
+  const char* folder;
+  ptn_samples* validation; /* judges epochs: the best one's weights are kept. NULL: the last ones */
+  ptn_progress_fn progress; /* may be NULL */
+  void* user;
+  uint32_t loader_threads; /* 0: 1 */
+  uint32_t reserved;
+} ptn_trainer_options;
+
+/* Trains the session on the samples. Keeps both, and the validation, until it is freed; the session
+ * can be used whenever no ptn_trainer_run is under way. */
+PTN_API ptn_status ptn_trainer_create(ptn_session* session, ptn_samples* samples,
+                                      const ptn_trainer_options* options, ptn_trainer** out);
+/* Goes back to the newest state in the folder. PTN_NOT_FOUND where there is none, as before the
+ * first run; nothing has changed then. */
+PTN_API ptn_status ptn_trainer_restore(ptn_trainer* trainer);
+
+enum {
+  PTN_TRAIN_FINISHED = 0,      /* all steps are done */
+  PTN_TRAIN_EARLY_STOPPED = 1, /* no gain for `patience` epochs */
+  PTN_TRAIN_TIME_BUDGET = 2,   /* saved; goes on with another run */
+  PTN_TRAIN_STOPPED = 3        /* likewise: ptn_trainer_stop, or what `progress` gave */
+};
+
+/* Runs to the end, or on from where it stopped; `end`, which may be NULL, says how it ended. Leaves
+ * the session's inputs unbound. Errors: those of a step, of the source, of saving; PTN_CANCELLED
+ * where `progress` failed; PTN_DATA_LOSS or PTN_ABORTED where numbers stay not finite. */
+PTN_API ptn_status ptn_trainer_run(ptn_trainer* trainer, int32_t* end);
+/* Makes the run save and end after the step in flight, or the next run at once. From any thread,
+ * and from callbacks. A session that an app wants to use meanwhile is had so: stop, use, run. */
+PTN_API ptn_status ptn_trainer_stop(ptn_trainer* trainer);
+/* The run rests behind the step in flight until resume or stop. From any thread. */
+PTN_API ptn_status ptn_trainer_pause(ptn_trainer* trainer);
+PTN_API ptn_status ptn_trainer_resume(ptn_trainer* trainer);
+/* Steps done, and all of them; either may be NULL. Not while it runs: see ptn_progress. */
+PTN_API ptn_status ptn_trainer_steps(ptn_trainer* trainer, int64_t* done, int64_t* total);
+/* NULL is fine. */
+PTN_API ptn_status ptn_trainer_free(ptn_trainer* trainer);
 
 #ifdef __cplusplus
 } /* extern "C" */

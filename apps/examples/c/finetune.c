@@ -1,57 +1,60 @@
-/* Fine-tunes a plan on pictures in memory, saves, restores, predicts: finetune PLAN CHECKPOINT
+/* Fine-tunes a plan on pictures in memory, is interrupted, goes on, predicts: finetune PLAN FOLDER
  *   cc finetune.c $(pkg-config --cflags --libs pocketune) */
 #include <pocketune.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TRY(call)                                          \
-  do {                                                     \
-    if ((call) != PTN_OK) {                                \
-      fprintf(stderr, "finetune: %s\n", ptn_last_error()); \
-      return 1;                                            \
-    }                                                      \
-  } while (0)
+enum { kSamples = 64 };
+
+static void check(ptn_status status) {
+  if (status == PTN_OK) return;
+  fprintf(stderr, "finetune: %s\n", ptn_last_error());
+  exit(1);
+}
+
+/* Not 0 saves and stops: here after the epoch that `user` names, in an app when the user leaves. */
+static int32_t on_progress(void* user, const ptn_progress* p) {
+  if (p->epoch_ended) printf("epoch %d: loss %.4f\n", (int)p->epoch, p->loss);
+  return p->epoch_ended && p->epoch == *(const int64_t*)user;
+}
 
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
-  ptn_session_options options = {.struct_size = sizeof options, .threads = 2};
-  ptn_session* session;
-  TRY(ptn_session_open(argv[1], &options, &session));
-
+  ptn_session_options threads = {.struct_size = sizeof threads, .threads = 2};
   ptn_tensor_info image = {.struct_size = sizeof image}, logits = {.struct_size = sizeof logits};
-  TRY(ptn_session_input(session, "train", 0, &image));  /* f32[batch, height, width, channels] */
-  TRY(ptn_session_output(session, "eval", 0, &logits)); /* f32[batch, classes] */
-  const size_t batch = (size_t)image.dims[0], pixels = (size_t)image.elements / batch;
+  ptn_session* session;
+  check(ptn_session_open(argv[1], &threads, &session));
+  check(ptn_session_input(session, "train", 0, &image));  /* f32[batch, height, width, channels] */
+  check(ptn_session_output(session, "eval", 0, &logits)); /* f32[batch, classes] */
 
-  /* Two classes: dark pictures and bright ones. The session reads these arrays in each step. */
-  float* pictures = malloc((size_t)image.bytes);
+  /* Two classes: dark pictures and bright ones. The library reads these arrays where they are. */
+  const size_t pixels = (size_t)(image.elements / image.dims[0]);
+  float* pictures = malloc(kSamples * pixels * sizeof *pictures);
   float* scores = malloc((size_t)logits.bytes);
-  float* weights = malloc(batch * sizeof *weights);
-  int32_t* labels = malloc(batch * sizeof *labels);
-  if (!pictures || !scores || !weights || !labels) return 1;
-  for (size_t i = 0; i < batch; ++i) {
-    labels[i] = (int32_t)(i % 2);
-    weights[i] = 1;
-    for (size_t p = 0; p < pixels; ++p) pictures[i * pixels + p] = labels[i] ? 0.8f : -0.8f;
-  }
-  TRY(ptn_session_bind(session, "image", pictures, (size_t)image.bytes));
-  TRY(ptn_session_bind(session, "label", labels, batch * sizeof *labels));
-  TRY(ptn_session_bind(session, "weight", weights, batch * sizeof *weights));
-
-  float loss = 0;
-  for (int step = 1; step <= 20; ++step) {
-    TRY(ptn_session_train_step(session, 0.05, &loss));
-    if (step % 10 == 0) printf("step %d: loss %.4f\n", step, loss);
-  }
-  TRY(ptn_session_save(session, argv[2], NULL, 0));
-  TRY(ptn_session_free(session));
-
-  TRY(ptn_session_open(argv[1], NULL, &session)); /* as after a restart */
-  TRY(ptn_session_restore(session, argv[2]));
-  TRY(ptn_session_bind(session, "image", pictures, (size_t)image.bytes));
-  TRY(ptn_session_predict(session));
-  TRY(ptn_session_read(session, "eval", "logits", scores, (size_t)logits.elements));
+  int32_t labels[kSamples];
+  if (!pictures || !scores) return 1;
+  for (size_t i = 0; i < kSamples * pixels; ++i) pictures[i] = i / pixels % 2 ? 0.8f : -0.8f;
+  for (int i = 0; i < kSamples; ++i) labels[i] = i % 2;
+  ptn_samples* samples;
+  check(ptn_samples_create(kSamples, &samples));
+  check(ptn_samples_add(samples, "image", pictures, pixels * sizeof *pictures));
+  check(ptn_samples_add(samples, "label", labels, sizeof *labels));
+  int64_t last_epoch = 1;
+  ptn_trainer_options how = {.struct_size = sizeof how, .lr = 0.05, .epochs = 4};
+  how.folder = argv[2], how.progress = on_progress, how.user = &last_epoch;
+  ptn_trainer* trainer;
+  check(ptn_trainer_create(session, samples, &how, &trainer));
+  check(ptn_trainer_run(trainer, NULL));
+  check(ptn_trainer_free(trainer));
+  check(ptn_session_free(session));
+  last_epoch = -1; /* another process could do the rest */
+  check(ptn_session_open(argv[1], &threads, &session));
+  check(ptn_trainer_create(session, samples, &how, &trainer));
+  check(ptn_trainer_restore(trainer));
+  check(ptn_trainer_run(trainer, NULL));
+  check(ptn_session_bind(session, "image", pictures, (size_t)image.bytes));
+  check(ptn_session_predict(session));
+  check(ptn_session_read(session, "eval", "logits", scores, (size_t)logits.elements));
   printf("a bright picture: class %d\n", scores[logits.dims[1] + 1] > scores[logits.dims[1]]);
-  TRY(ptn_session_free(session));
   return 0;
 }

@@ -220,6 +220,30 @@ TEST_P(OutOfMemoryTest, AskingFailsCleanly) {
   EXPECT_GE(FailEach(GetParam(), bind, nothing).failed, 1);
 }
 
+TEST_P(OutOfMemoryTest, ATrainingFailsCleanly) {
+  constexpr int64_t kCount = 2 * test::kBatch;
+  const size_t pixels = session_.batch().image.size() / test::kBatch;
+  const std::vector<float> image(kCount * pixels, 0.5f);
+  const std::vector<int32_t> label(kCount, 1);
+  ptn_samples* samples = nullptr;
+  ASSERT_EQ(ptn_samples_create(kCount, &samples), PTN_OK);
+  ASSERT_EQ(ptn_samples_add(samples, "image", image.data(), 4 * pixels), PTN_OK) << Said();
+  ASSERT_EQ(ptn_samples_add(samples, "label", label.data(), 4), PTN_OK) << Said();
+  const ptn_trainer_options options = {
+      .struct_size = sizeof(options), .lr = 1e-3, .epochs = 2, .validation = samples};
+  const auto train = [&] {
+    ptn_trainer* trainer = nullptr;
+    ptn_status status = ptn_trainer_create(session_.get(), samples, &options, &trainer);
+    if (status != PTN_OK) return status;
+    status = ptn_trainer_run(trainer, nullptr);
+    EXPECT_EQ(ptn_trainer_free(trainer), PTN_OK);
+    return status;
+  };
+  ASSERT_EQ(train(), PTN_OK) << Said();
+  EXPECT_GT(FailEach(GetParam(), train, [] {}).failed, 10);
+  EXPECT_EQ(ptn_samples_free(samples), PTN_OK);
+}
+
 INSTANTIATE_TEST_SUITE_P(, OutOfMemoryTest, ::testing::Values(true, false),
                          [](const auto& info) { return info.param ? "Once" : "FromThenOn"; });
 
