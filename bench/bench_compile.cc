@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "frontends/initialize.h"
 #include "frontends/zoo/net_builder.h"
 #include "graph/ir/model.h"
 #include "pocketune/compiler.h"
@@ -24,15 +25,15 @@ namespace {
 constexpr int kChannels = 16;
 constexpr int kExpand = 6;
 
-ValueId Block(NetBuilder& net, ValueId input, const std::string& name) {
-  ValueId x = net.Conv(input, {.name = name + ".expand",
-                               .norm = name + ".expand_bn",
-                               .out = kChannels * kExpand,
-                               .act = Act::kRelu6});
+Tensor Block(NetBuilder& net, Tensor input, const std::string& name) {
+  Tensor x = net.Conv(input, {.name = name + ".expand",
+                              .norm = name + ".expand_bn",
+                              .out = kChannels * kExpand,
+                              .act = Activation::kRelu6});
   x = net.Depthwise(x, {.name = name + ".depthwise",
                         .norm = name + ".depthwise_bn",
                         .kernel = {3, 3},
-                        .act = Act::kRelu6});
+                        .act = Activation::kRelu6});
   x = net.Conv(x, {.name = name + ".project", .norm = name + ".project_bn", .out = kChannels});
   return net.Add(input, x);
 }
@@ -48,7 +49,7 @@ Model StackOf(int blocks, const Pictures& pictures) {
   impl.batch = pictures.batch;
   const ModelSpec spec = {.name = impl.name, .classes = 10, .batch = pictures.batch};
   NetBuilder net(spec, 1e-5);
-  ValueId x = net.Image(pictures.resolution, pictures.resolution, kChannels);
+  Tensor x = net.Image(pictures.resolution, pictures.resolution, kChannels);
   for (int i = 0; i < blocks; ++i) {
     net.NextBlock();
     x = Block(net, x, "blocks." + std::to_string(i));

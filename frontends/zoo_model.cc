@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "frontends/initialize.h"
 #include "frontends/weights/fit.h"
 #include "frontends/weights/weights.h"
 #include "frontends/zoo/zoo.h"

@@ -1,5 +1,7 @@
 #include "sparse_bp/layers.h"
 
+#include <set>
+
 namespace pocketune {
 namespace {
 
@@ -33,10 +35,15 @@ ValueId ShiftBehind(const Graph& graph, const std::vector<NodeId>& users, ValueI
 
 std::vector<int> ChannelAxes(const Graph& forward) {
   std::vector<int> axes(forward.values.size(), kNone);
+  std::set<ValueId> differ;  // tied weights whose layers see different dimensions as channels
   for (const Node& node : forward.nodes) {
     const int axis = ChannelAxis(forward, node);
-    if (axis != kNone) axes[node.operands[1]] = axis;
+    if (axis == kNone) continue;
+    const ValueId weight = node.operands[1];
+    if (axes[weight] != kNone && axes[weight] != axis) differ.insert(weight);
+    axes[weight] = axis;
   }
+  for (const ValueId weight : differ) axes[weight] = kNone;
   return axes;
 }
 

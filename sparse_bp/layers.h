@@ -19,7 +19,7 @@ struct Layer {
 std::vector<Layer> LayersOf(const Graph& forward);
 
 // For each value the dimension that numbers the input channels of the convolution or linear layer
-// whose weight it is; kNone where it is none.
+// whose weight it is; kNone where it is none, and for a weight of several that do not agree.
 std::vector<int> ChannelAxes(const Graph& forward);
 
 // Sizes of a layer per sample; a linear layer counts as a 1x1 convolution of one pixel.

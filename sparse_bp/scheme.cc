@@ -99,6 +99,11 @@ Update UpdateByRule(const UpdateScheme& scheme, const Value& param) {
   return update;
 }
 
+bool IsNamed(const UpdateScheme& scheme, const Value& param) {
+  return std::any_of(scheme.rules.begin(), scheme.rules.end(),
+                     [&](const UpdateRule& rule) { return MatchesGlob(rule.pattern, param.name); });
+}
+
 // What the scheme says of the model's layers.
 absl::StatusOr<std::vector<LayerUpdate>> LayerUpdatesOf(const UpdateScheme& scheme,
                                                         const Graph& graph, int layers) {
@@ -154,6 +159,8 @@ absl::Status Mark(Value& param, int axis, const Update& update, const UpdateSche
   param.trainable = update.kind == Update::kAll || (update.kind != Update::kNone && IsBias(param));
   if (update.kind != Update::kChannels || param.role != ParamRole::kWeight) return absl::OkStatus();
   if (axis == kNone) {
+    // Of every layer, which this is no weight of, or of this one by name?
+    if (!IsNamed(scheme, param)) return absl::OkStatus();
     return Refuse(scheme, absl::StrCat(param.name,
                                        " has no input channels: it is no weight of a convolution "
                                        "or a linear layer"));

@@ -81,21 +81,22 @@ const Net& NetOf(const std::string& name) {
   return kNets[0];  // not reached: the zoo lists no other name
 }
 
-ValueId Block(NetBuilder& net, ValueId x, const std::string& prefix, const BlockRow& row,
-              bool first) {
-  const ValueId input = x;
+Tensor Block(NetBuilder& net, Tensor x, const std::string& prefix, const BlockRow& row,
+             bool first) {
+  const Tensor input = x;
   const int64_t in = net.channels(x);
   const auto bn = [](const std::string& conv) { return conv + ".bn"; };
   if (!first) {
     const std::string expand = prefix + ".pointwise1";
-    x = net.Conv(x, {.name = expand, .norm = bn(expand), .out = row.mid, .act = Act::kRelu6});
+    x = net.Conv(x,
+                 {.name = expand, .norm = bn(expand), .out = row.mid, .act = Activation::kRelu6});
   }
   const std::string depthwise = prefix + ".depthwise";
   x = net.Depthwise(x, {.name = depthwise,
                         .norm = bn(depthwise),
                         .kernel = {row.kernel, row.kernel},
                         .stride = row.stride,
-                        .act = Act::kRelu6});
+                        .act = Activation::kRelu6});
   const std::string project = prefix + ".pointwise2";
   x = net.Conv(x, {.name = project, .norm = bn(project), .out = row.out});
   return !first && row.stride == 1 && in == row.out ? net.Add(input, x) : x;
@@ -106,21 +107,23 @@ ValueId Block(NetBuilder& net, ValueId x, const std::string& prefix, const Block
 absl::StatusOr<Graph> BuildMcuNet(const ModelSpec& spec) {
   const Net& rows = NetOf(spec.name);
   NetBuilder net(spec, 1e-5);
-  ValueId x = net.Image(spec.resolution, spec.resolution, spec.input_channels);
+  Tensor x = net.Image(spec.resolution, spec.resolution, spec.input_channels);
   x = net.Conv(x, {.name = "first_conv",
                    .norm = "first_conv.bn",
                    .out = rows.stem,
                    .kernel = {3, 3},
                    .stride = 2,
-                   .act = Act::kRelu6});
+                   .act = Activation::kRelu6});
   for (size_t i = 0; i < rows.blocks.size(); ++i) {
     net.NextBlock();
     x = Block(net, x, "blocks." + std::to_string(i), rows.blocks[i], i == 0);
   }
   if (rows.mix != 0) {
-    net.Enter(Section::kTail);
-    x = net.Conv(
-        x, {.name = "feature_mix", .norm = "feature_mix.bn", .out = rows.mix, .act = Act::kRelu6});
+    net.EnterTail();
+    x = net.Conv(x, {.name = "feature_mix",
+                     .norm = "feature_mix.bn",
+                     .out = rows.mix,
+                     .act = Activation::kRelu6});
   }
   return net.Finish(net.Classifier(net.GlobalAveragePool(x), "classifier"));
 }

@@ -14,7 +14,7 @@ struct BlockShape {
   int stride;
 };
 
-ValueId Shortcut(NetBuilder& net, ValueId x, const BlockShape& b) {
+Tensor Shortcut(NetBuilder& net, Tensor x, const BlockShape& b) {
   if (b.stride == 1 && net.channels(x) == b.out) return x;
   return net.Conv(x, {.name = b.prefix + ".downsample.0",
                       .norm = b.prefix + ".downsample.1",
@@ -22,42 +22,43 @@ ValueId Shortcut(NetBuilder& net, ValueId x, const BlockShape& b) {
                       .stride = b.stride});
 }
 
-ValueId BasicBlock(NetBuilder& net, ValueId x, const BlockShape& b) {
-  ValueId y = net.Conv(x, {.name = b.prefix + ".conv1",
-                           .norm = b.prefix + ".bn1",
-                           .out = b.width,
-                           .kernel = {3, 3},
-                           .stride = b.stride,
-                           .act = Act::kRelu});
+Tensor BasicBlock(NetBuilder& net, Tensor x, const BlockShape& b) {
+  Tensor y = net.Conv(x, {.name = b.prefix + ".conv1",
+                          .norm = b.prefix + ".bn1",
+                          .out = b.width,
+                          .kernel = {3, 3},
+                          .stride = b.stride,
+                          .act = Activation::kRelu});
   y = net.Conv(
       y, {.name = b.prefix + ".conv2", .norm = b.prefix + ".bn2", .out = b.out, .kernel = {3, 3}});
-  return net.Activation(net.Add(y, Shortcut(net, x, b)), Act::kRelu);
+  return net.Activate(net.Add(y, Shortcut(net, x, b)), Activation::kRelu);
 }
 
-ValueId Bottleneck(NetBuilder& net, ValueId x, const BlockShape& b) {
-  ValueId y = net.Conv(
-      x,
-      {.name = b.prefix + ".conv1", .norm = b.prefix + ".bn1", .out = b.width, .act = Act::kRelu});
+Tensor Bottleneck(NetBuilder& net, Tensor x, const BlockShape& b) {
+  Tensor y = net.Conv(x, {.name = b.prefix + ".conv1",
+                          .norm = b.prefix + ".bn1",
+                          .out = b.width,
+                          .act = Activation::kRelu});
   y = net.Conv(y, {.name = b.prefix + ".conv2",
                    .norm = b.prefix + ".bn2",
                    .out = b.width,
                    .kernel = {3, 3},
                    .stride = b.stride,
-                   .act = Act::kRelu});
+                   .act = Activation::kRelu});
   y = net.Conv(y, {.name = b.prefix + ".conv3", .norm = b.prefix + ".bn3", .out = b.out});
-  return net.Activation(net.Add(y, Shortcut(net, x, b)), Act::kRelu);
+  return net.Activate(net.Add(y, Shortcut(net, x, b)), Activation::kRelu);
 }
 
 absl::StatusOr<Graph> BuildResNet(const ModelSpec& spec, const int (&depths)[4], int expansion,
-                                  ValueId (*block)(NetBuilder&, ValueId, const BlockShape&)) {
+                                  Tensor (*block)(NetBuilder&, Tensor, const BlockShape&)) {
   NetBuilder net(spec, 1e-5);
-  ValueId x = net.Image(spec.resolution, spec.resolution, spec.input_channels);
+  Tensor x = net.Image(spec.resolution, spec.resolution, spec.input_channels);
   x = net.Conv(x, {.name = "conv1",
                    .norm = "bn1",
                    .out = 64,
                    .kernel = {7, 7},
                    .stride = 2,
-                   .act = Act::kRelu});
+                   .act = Activation::kRelu});
   x = net.MaxPool(x, 3, 2, 1);
   for (int layer = 0; layer < 4; ++layer) {
     const int64_t width = int64_t{64} << layer;
@@ -84,8 +85,9 @@ absl::StatusOr<Graph> BuildResNet50(const ModelSpec& spec) {
 // TensorFlow SAME padding; the 1x1 shortcuts have a bias and no batch norm.
 absl::StatusOr<Graph> BuildResNet8(const ModelSpec& spec) {
   NetBuilder net(spec, 1e-3);
-  ValueId x = net.Image(spec.resolution, spec.resolution, spec.input_channels);
-  const auto conv = [&](ValueId in, const std::string& name, int64_t out, int stride, Act act) {
+  Tensor x = net.Image(spec.resolution, spec.resolution, spec.input_channels);
+  const auto conv = [&](Tensor in, const std::string& name, int64_t out, int stride,
+                        Activation act) {
     return net.Conv(in, {.name = name,
                          .norm = name + "_bn",
                          .out = out,
@@ -94,20 +96,20 @@ absl::StatusOr<Graph> BuildResNet8(const ModelSpec& spec) {
                          .padding = Padding::kSame,
                          .act = act});
   };
-  x = conv(x, "stem", 16, 1, Act::kRelu);
+  x = conv(x, "stem", 16, 1, Activation::kRelu);
   for (int stack = 0; stack < 3; ++stack) {
     net.NextBlock();
     const std::string prefix = "stack" + std::to_string(stack + 1);
     const int64_t out = int64_t{16} << stack;
     const int stride = stack == 0 ? 1 : 2;
-    ValueId y = conv(x, prefix + ".conv1", out, stride, Act::kRelu);
-    y = conv(y, prefix + ".conv2", out, 1, Act::kNone);
+    Tensor y = conv(x, prefix + ".conv1", out, stride, Activation::kRelu);
+    y = conv(y, prefix + ".conv2", out, 1, Activation::kNone);
     if (stride != 1) {
       x = net.Conv(
           x,
           {.name = prefix + ".shortcut", .out = out, .stride = stride, .padding = Padding::kSame});
     }
-    x = net.Activation(net.Add(x, y), Act::kRelu);
+    x = net.Activate(net.Add(x, y), Activation::kRelu);
   }
   return net.Finish(net.Classifier(net.GlobalAveragePool(x), "classifier"));
 }

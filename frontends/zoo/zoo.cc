@@ -1,11 +1,8 @@
 #include "frontends/zoo/zoo.h"
 
-#include <cmath>
-#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/base/rng.h"
 #include "frontends/zoo/models.h"
 #include "graph/ir/text_distance.h"
 
@@ -42,23 +39,6 @@ constexpr ZooEntry kZoo[] = {
      true, kClass, BuildMcuNet},
     {"proxylessnas-mobile", "ProxylessNAS-Mobile", 224, 224, 3, 1000, 0, true, kClass, BuildMcuNet},
 };
-
-HostData Constant(int64_t n, float value) {
-  return std::make_shared<const std::vector<float>>(n, value);
-}
-
-HostData Normal(const std::string& name, int64_t n, double stddev, uint64_t seed) {
-  auto data = std::make_shared<std::vector<float>>(n);
-  const RandomStream stream(seed, name);
-  for (int64_t i = 0; i < n; ++i) (*data)[i] = static_cast<float>(stddev * stream.Normal(i));
-  return data;
-}
-
-// Inputs that one output sees. Depthwise weights (rank 3) are HWC, all others have outputs first.
-double FanIn(const Shape& shape) {
-  const int64_t outputs = shape.rank() == 3 ? shape[2] : shape[0];
-  return static_cast<double>(shape.elems()) / static_cast<double>(outputs);
-}
 
 absl::Status CheckRange(const std::string& where, const char* what, double value, double lo,
                         double hi) {
@@ -107,21 +87,6 @@ absl::StatusOr<Graph> BuildModel(const ModelSpec& spec) {
   absl::StatusOr<ModelSpec> complete = Complete(spec);
   if (!complete.ok()) return complete.status();
   return (*FindModel(spec.name))->build(*complete);
-}
-
-void InitializeParams(Graph& graph, uint64_t seed) {
-  for (Value& value : graph.values) {
-    if (value.kind != ValueKind::kParam || value.data || value.role == ParamRole::kState) continue;
-    const int64_t n = value.type.shape.elems();
-    if (value.role == ParamRole::kWeight) {
-      const double stddev =
-          value.section == Section::kClassifier ? 0.01 : std::sqrt(2.0 / FanIn(value.type.shape));
-      value.data = Normal(value.name, n, stddev, seed);
-    } else {
-      const bool one = value.role == ParamRole::kNormScale || value.role == ParamRole::kNormVar;
-      value.data = Constant(n, one ? 1.0f : 0.0f);
-    }
-  }
 }
 
 }  // namespace pocketune

@@ -62,7 +62,8 @@ absl::Status MakeEvaluation(Compilation& c, Graph graph) {
     absl::StatusOr<Graph> eval = slices == 1 ? graph : SlicePrefix(graph, all, slices);
     if (absl::IsUnimplemented(eval.status())) continue;  // the model mixes samples
     if (!eval.ok()) return eval.status();
-    const absl::StatusOr<ValueId> loss = AttachLoss(c, *eval, {eval->FindOutput(kPrediction)});
+    const absl::StatusOr<ValueId> loss =
+        AttachLoss(c, *eval, {eval->FindOutput(c.model.prediction)});
     if (!loss.ok()) return loss.status();
     status = PlanGraph(*eval, c.context);
     if (!status.ok()) return status;
@@ -105,10 +106,10 @@ absl::StatusOr<Training> MakeTraining(const Compilation& c, PassContext& context
     if (!sliced.ok()) return sliced.status();
     graph = *std::move(sliced);
   }
-  std::vector<ValueId> predictions = {graph.FindOutput(kPrediction)};
+  std::vector<ValueId> predictions = {graph.FindOutput(c.model.prediction)};
   std::vector<int> slice_of;
   if (slicing.batch > 1) {
-    absl::StatusOr<SplitForward> split = SplitBatch(c.forward, kPrediction, slicing.batch);
+    absl::StatusOr<SplitForward> split = SplitBatch(c.forward, c.model.prediction, slicing.batch);
     if (!split.ok()) return split.status();
     graph = std::move(split->graph);
     predictions = std::move(split->predictions);

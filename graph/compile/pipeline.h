@@ -15,8 +15,6 @@
 
 namespace pocketune {
 
-inline constexpr char kPrediction[] = "logits";  // the output that a loss is attached to
-
 // One compilation: what was asked for, and what the stages have made so far.
 struct Compilation {
   const Model::Impl& model;

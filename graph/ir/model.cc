@@ -11,7 +11,8 @@ const std::string& Model::name() const { return impl_->name; }
 Task Model::task() const { return impl_->task; }
 int Model::batch() const { return impl_->batch; }
 Shape Model::image_shape() const {
-  return impl_->forward.shape(impl_->forward.FindValue("image", ValueKind::kInput));
+  const ValueId image = impl_->forward.FindValue("image", ValueKind::kInput);
+  return image == kNone ? Shape() : impl_->forward.shape(image);
 }
 
 }  // namespace pocketune

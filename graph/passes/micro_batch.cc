@@ -19,7 +19,7 @@ class BatchSplitter {
         slices_(slices),
         samples_(forward.values.size(), false) {}
 
-  absl::StatusOr<SplitForward> Batch(const char* prediction) {
+  absl::StatusOr<SplitForward> Batch(const std::string& prediction) {
     if (absl::Status status = CopySlices(); !status.ok()) return status;
     for (const std::vector<ValueId>& map : maps_) {
       split_.predictions.push_back(map[forward_.FindOutput(prediction)]);
@@ -237,7 +237,8 @@ std::vector<int> SlicesOf(int batch) {
 
 int MicroBatchOf(int slices, int batch) { return slices > 1 ? batch / slices : 0; }
 
-absl::StatusOr<SplitForward> SplitBatch(const Graph& forward, const char* prediction, int slices) {
+absl::StatusOr<SplitForward> SplitBatch(const Graph& forward, const std::string& prediction,
+                                        int slices) {
   const std::vector<bool> all(forward.nodes.size(), true);
   return BatchSplitter(forward, all, slices).Batch(prediction);
 }

@@ -1,6 +1,7 @@
 // Runs a batch in slices, one behind the other, within one static graph.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -23,7 +24,8 @@ struct SplitForward {
 // Splits the batch (dimension 0 of every input) into `slices` equal parts. Running statistics
 // follow the mean of the slices' statistics, once. Errors: kInvalidArgument where the batch is no
 // multiple of `slices`; kUnimplemented for an op that mixes samples, named.
-absl::StatusOr<SplitForward> SplitBatch(const Graph& forward, const char* prediction, int slices);
+absl::StatusOr<SplitForward> SplitBatch(const Graph& forward, const std::string& prediction,
+                                        int slices);
 
 // The same graph, in which the nodes marked in `prefix` (per node; closed: what a marked node reads
 // is made by marked ones) run once per slice, and what others or outputs read of their results is

@@ -12,6 +12,7 @@
 #include "autodiff/optimizers.h"
 #include "backends/cpu/cpu_kernels.h"
 #include "backends/reference/reference_kernels.h"
+#include "frontends/initialize.h"
 #include "frontends/weights/weights.h"
 #include "frontends/zoo/zoo.h"
 #include "graph/passes/pass_manager.h"

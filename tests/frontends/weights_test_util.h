@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "frontends/initialize.h"
 #include "frontends/weights/weights.h"
 #include "frontends/zoo/zoo.h"
 #include "tests/support/temp_folder.h"

@@ -7,6 +7,7 @@
 #include "autodiff/loss.h"
 #include "autodiff/optimizers.h"
 #include "backends/cpu/cpu_kernels.h"
+#include "frontends/initialize.h"
 #include "frontends/zoo/zoo.h"
 #include "graph/passes/pass_manager.h"
 #include "sparse_bp/scheme.h"

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "frontends/initialize.h"
 #include "graph/ir/text_distance.h"
 
 namespace pocketune {

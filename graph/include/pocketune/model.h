@@ -14,7 +14,7 @@ namespace pocketune {
 enum class Task : uint8_t { kClassification, kReconstruction };
 
 // The forward pass with the values of its parameters, complete and checked. Frontends make it
-// (zoo.h). Movable. Not thread-safe, but for reading: compiling changes nothing in it.
+// (zoo.h, model_builder.h). Movable. Not thread-safe, but for reading: compiling changes nothing in it.
 class Model {
  public:
   ~Model();
@@ -24,7 +24,7 @@ class Model {
   const std::string& name() const;
   Task task() const;
   int batch() const;          // samples of a step
-  Shape image_shape() const;  // [N,H,W,C]
+  Shape image_shape() const;  // of the input "image", [N,H,W,C]; rank 0 where there is none
 
   // The compile side's view of it: graph/ir/model.h.
   struct Impl;

@@ -1,0 +1,46 @@
+// What a ModelBuilder holds, for frontends that are written on it.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "graph/ir/builder.h"
+#include "pocketune/model_builder.h"
+
+namespace pocketune {
+
+struct ModelBuilder::Impl {
+  Impl(std::string name, int batch_size, double eps)
+      : batch(batch_size), norm_eps(eps), builder(&graph) {
+    graph.name = std::move(name);
+  }
+
+  ValueId Param(const std::string& name, const Shape& shape, ParamRole role, HostData data);
+  ValueId Convolve(OpKind op, ValueId x, const ConvLayer& layer, const Shape& filter);
+  ValueId Norm(ValueId x, const std::string& name, Activation act);
+  ValueId Activate(ValueId x, Activation act);
+  void Enter(Section to, int number = kNone);
+  void SetPrediction(Task of, Tensor value, const std::string& output);
+  // The forward graph without values of parameters, or the first error; leaves the builder empty.
+  absl::StatusOr<Graph> Take();
+
+  int batch;
+  double norm_eps;
+  Graph graph;
+  GraphBuilder builder;
+  Section section = Section::kStem;
+  int block = kNone;
+  int next_block = 0;
+  bool has_sections = false;  // they were told, and are not to be inferred
+  uint32_t dropouts = 0;
+  Task task = Task::kClassification;
+  std::string prediction;  // name of the output; empty: none yet
+  bool taken = false;
+};
+
+// Sections and blocks of all parameters, from their paths and from which layer makes `prediction`:
+// the rules stand with ModelBuilder.
+void InferSections(Graph& graph, ValueId prediction);
+
+}  // namespace pocketune
