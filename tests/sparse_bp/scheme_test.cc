@@ -7,7 +7,6 @@
 #include <set>
 
 #include "autodiff/autodiff.h"
-#include "graph/ir/builder.h"
 #include "tests/sparse_bp/small_model.h"
 #include "tests/support/temp_folder.h"
 
@@ -215,32 +214,6 @@ TEST(SchemeTest, ChannelsOfWhatHasNoneAreAnError) {
             absl::InvalidArgumentError(
                 "scheme table=channels(0.5): table has no input channels: it is no weight of a "
                 "convolution or a linear layer"));
-}
-
-// Of every layer, channels(R) leaves alone what is no layer's weight, and a weight of two layers
-// that see different dimensions of it as their input channels.
-TEST(SchemeTest, ChannelsOfEveryLayerLeaveOutWhatHasNone) {
-  Graph graph;
-  GraphBuilder builder(&graph);
-  const ValueId x = graph.AddInput("x", {{2, 4}, DType::kF32});
-  const auto param = [&](const char* name, Shape shape, Section section) {
-    const ValueId id = graph.AddParam(name, shape, ParamRole::kWeight, nullptr);
-    graph.value(id).section = section;
-    return id;
-  };
-  const ValueId table = param("table", {2, 4}, Section::kBlock);
-  const ValueId tied = param("tied", {4, 4}, Section::kBlock);
-  const ValueId head = param("head", {3, 4}, Section::kClassifier);
-  const MatmulAttrs by_rows{.trans_b = true};
-  ValueId y = builder.Op(OpKind::kMatmul, {builder.Op(OpKind::kAdd, {x, table}), tied}, by_rows);
-  y = builder.Op(OpKind::kMatmul, {y, tied});
-  graph.outputs.push_back({"y", builder.Op(OpKind::kMatmul, {y, head}, by_rows)});
-  ASSERT_TRUE(builder.status().ok()) << builder.status();
-  ASSERT_TRUE(ApplyScheme(graph, *ParseScheme("channels(0.5)")).ok());
-  EXPECT_FALSE(graph.value(table).trainable);
-  EXPECT_FALSE(graph.value(tied).trainable);
-  EXPECT_TRUE(graph.value(head).trainable);
-  EXPECT_FALSE(ApplyScheme(graph, *ParseScheme("tied=channels(0.5)")).ok());
 }
 
 TEST(SchemeTest, RulesMayStandInTheText) {

@@ -14,7 +14,8 @@ namespace pocketune {
 enum class Task : uint8_t { kClassification, kReconstruction };
 
 // The forward pass with the values of its parameters, complete and checked. Frontends make it
-// (zoo.h, model_builder.h). Movable. Not thread-safe, but for reading: compiling changes nothing in it.
+// (zoo.h, model_builder.h). Movable. Not thread-safe, but for reading: compiling changes nothing in
+// it.
 class Model {
  public:
   ~Model();
