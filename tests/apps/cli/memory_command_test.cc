@@ -98,7 +98,9 @@ std::vector<pid_t> FindProcesses(const std::string& a, const std::string& b) {
     const std::string pid = entry.path().filename().string();
     if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
     std::ifstream in(entry.path() / "cmdline");
-    const std::string line((std::istreambuf_iterator<char>(in)), {});
+    std::stringstream line_in;  // of a process that ends meanwhile: nothing, without an exception
+    line_in << in.rdbuf();
+    const std::string line = line_in.str();
     if (line.find(a) == std::string::npos || line.find(b) == std::string::npos) continue;
     found.push_back(static_cast<pid_t>(std::stol(pid)));
   }
