@@ -139,7 +139,8 @@ typedef struct ptn_session_options {
 PTN_API ptn_status ptn_session_open(const char* path, const ptn_session_options* options,
                                     ptn_session** out);
 /* The same of a plan file's bytes in memory, at any alignment. They are read, not copied: they stay
- * the caller's, must live as long as the session, and must not be changed. */
+ * the caller's, must live as long as the session and the trainers of it, and must not be changed.
+ */
 PTN_API ptn_status ptn_session_open_memory(const void* plan, size_t bytes,
                                            const ptn_session_options* options, ptn_session** out);
 /* Gives back all that it holds; pointers that it gave are dead. NULL is fine. */
@@ -386,7 +387,8 @@ enum {
 
 /* Runs to the end, or on from where it stopped; `end`, which may be NULL, says how it ended. Leaves
  * the session's inputs unbound. Errors: those of a step, of the source, of saving; PTN_CANCELLED
- * where `progress` failed; PTN_DATA_LOSS or PTN_ABORTED where numbers stay not finite. */
+ * where `progress` failed; PTN_ABORTED where numbers stay not finite. After PTN_RESOURCE_EXHAUSTED
+ * for want of memory the trainer may be of no more use (PTN_FAILED_PRECONDITION): make another. */
 PTN_API ptn_status ptn_trainer_run(ptn_trainer* trainer, int32_t* end);
 /* Makes the run save and end after the step in flight, or the next run at once. From any thread,
  * and from callbacks. A session that an app wants to use meanwhile is had so: stop, use, run. */
