@@ -103,6 +103,7 @@ absl::StatusOr<TrainEnd> RunTrainer::Run(TrainState* state) {
   PT_TRY(Prepare());
   trainer_->set_state(*state);
   const Result<TrainEnd> end = trainer_->Run();
+  trainer_->Release();  // the session may go before this does
   *state = trainer_->state();
   if (!end.ok()) return Explain(end.status());
   return end.value();

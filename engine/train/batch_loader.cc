@@ -115,6 +115,9 @@ Result<std::unique_ptr<BatchLoader>> BatchLoader::Create(SampleSource* source,
     return Status(StatusCode::kFailedPrecondition, "loader: there are too few samples",
                   static_cast<int32_t>(n));
   }
+  if (n > std::numeric_limits<uint32_t>::max()) {
+    return Status(StatusCode::kInvalidArgument, "loader: there are more than 2^32 - 1 samples");
+  }
   std::unique_ptr<BatchLoader> loader(new BatchLoader(source, std::move(options)));
   PT_RETURN_IF_ERROR(loader->Allocate());
   loader->StartThreads();

@@ -52,6 +52,9 @@ Trainer::Impl::Impl(Session* session, SampleSource* samples, SampleSource* valid
 
 Status Trainer::Impl::Prepare() {
   PT_RETURN_IF_ERROR(CheckSpec(spec_));
+  if (options_.loader_threads < 1 || options_.queue_batches < 2 || options_.queue_batches > 16) {
+    return InvalidArgument("train: bad options (want loader threads >= 1, queue 2 to 16)");
+  }
   inputs_ = session_->inputs(kSchedule);
   if (inputs_.empty() || inputs_[0].shape.rank() < 1 || inputs_[0].shape[0] < 1) {
     return Status(StatusCode::kFailedPrecondition, "train: the plan has no training schedule");
@@ -127,13 +130,15 @@ Status Trainer::Impl::Begin() {
   } else if (saved_step_ != state.step) {
     PT_RETURN_IF_ERROR(Save());
   }
-  PT_RETURN_IF_ERROR(OpenFeed());
   running_ = true;
-  return OkStatus();
+  const Status opened = OpenFeed();
+  if (!opened.ok()) Release(/*done=*/false);
+  return opened;
 }
 
 // Gives the memory of loaders and rows back. A file of rows stays for a training that is not done.
 void Trainer::Impl::Release(bool done) {
+  if (!running_) return;
   running_ = false;
   CloseLoader();
   for (std::unique_ptr<RowCache>* cache : {&train_cache_, &val_cache_}) {
@@ -273,6 +278,7 @@ Result<std::unique_ptr<Trainer>> Trainer::Create(Session* session, SampleSource*
 }
 
 Status Trainer::Restore() { return impl_->Restore(); }
+void Trainer::Release() { impl_->Release(/*done=*/false); }
 void Trainer::set_state(const TrainState& state) { impl_->SetState(state); }
 const TrainState& Trainer::state() const { return impl_->state; }
 Result<TrainEnd> Trainer::Run() { return impl_->Run(); }

@@ -20,12 +20,16 @@ class Trainer::Impl {
  public:
   Impl(Session* session, SampleSource* samples, SampleSource* validation, TrainStore* store,
        const TrainingSpec& spec, TrainListener listener, TrainerOptions options);
+  ~Impl() { Release(/*done=*/false); }
+  Impl(const Impl&) = delete;
+  Impl& operator=(const Impl&) = delete;
 
   Status Prepare();
   Result<TrainEnd> Run();
   Result<std::optional<TrainEnd>> RunStep();
   Status Restore();
   void SetState(const TrainState& to);
+  void Release(bool done);
   std::vector<BadSample> Bad() const;
 
   TrainState state;
@@ -42,7 +46,6 @@ class Trainer::Impl {
   using Part = TrainFault::Part;
 
   Status Begin();
-  void Release(bool done);
   bool MustStop() const;
   Result<TrainEnd> SaveAndStop();
   Result<std::optional<TrainEnd>> Advance();

@@ -92,7 +92,8 @@ class TrainStore {
 };
 
 // Files in a folder: two generations of checkpoints, of which one is whole at any instant, and
-// "checkpoint-best". They survive the process and a power cut.
+// "checkpoint-best". They survive the process and a power cut. Of a checkpoint that another program
+// made for this plan, Restore takes the tensors and says DATA_LOSS of the state.
 class FolderStore final : public TrainStore {
  public:
   // The folder must be there. One process at a time may train in it: hold its RunLock
@@ -223,6 +224,8 @@ struct BadSample {
 // is under way the session is the trainer's. One thread at a time, but for Stop, Pause, Resume and
 // resting, which any may call at any time.
 //
+// Inputs of the session are bound while it trains, and left unbound.
+//
 // Nothing is saved that holds or answers with numbers that are not finite: where they come up, the
 // training goes back to the last state without, with half the learning rate. A training that was
 // stopped, killed or cut off from power, and goes on with Restore, comes to the same bits as one
@@ -257,6 +260,10 @@ class Trainer {
   // One step of Run and what is due behind it; nothing is saved out of turn. Waits while paused.
   // The end where that was the last one.
   Result<std::optional<TrainEnd>> Step();
+
+  // Gives back the memory of what is loaded (samples, rows of frozen layers), which otherwise stays
+  // for another Run after a stop, and until the trainer goes. Run and Step load it anew.
+  void Release();
 
   // Makes Run save and end after the step in flight, within a validation too; Run or Step goes on
   // from there. A wish that comes while nothing runs holds for the next Run.

@@ -304,6 +304,28 @@ TEST_F(TrainerTest, RowsOfFrozenLayersChangeNoBit) {
   EXPECT_NE(notes.find("23 train samples"), std::string::npos) << notes;
 }
 
+TEST_F(TrainerTest, LeavesNothingBoundToItsMemoryWhereverItEnds) {
+  auto trainer = Make(session_, &store_);
+  ASSERT_TRUE(trainer->Step().ok());
+  EXPECT_TRUE(session_->Predict().ok());  // what the trainer has bound is there
+  trainer.reset();
+  EXPECT_EQ(session_->Predict().code(), StatusCode::kFailedPrecondition);
+}
+
+TEST_F(TrainerTest, LoadsAnewWhatItHasReleased) {
+  const std::vector<float> want = Uninterrupted();
+  TrainerOptions options;
+  options.prefix_cache.where = "auto";
+  const auto trainer = Make(session_, &store_, Spec(), {}, options);
+  for (int i = 0; i < 7; ++i) {
+    ASSERT_TRUE(trainer->Step().ok());
+    if (i % 2 == 0) trainer->Release();
+  }
+  EXPECT_EQ(session_->Predict().code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(trainer->Run().value(), TrainEnd::kFinished);
+  EXPECT_EQ(session_.Params(), want);
+}
+
 TEST_F(TrainerTest, RefusesSpecsAndSourcesThatCannotBe) {
   const auto code = [&](SampleSource* samples, const TrainingSpec& spec) {
     return Trainer::Create(&*session_, samples, nullptr, nullptr, spec).status().code();
@@ -314,6 +336,11 @@ TEST_F(TrainerTest, RefusesSpecsAndSourcesThatCannotBe) {
   EXPECT_EQ(code(&samples_, {.lr = 0}), StatusCode::kInvalidArgument);
   EXPECT_EQ(code(&samples_, {.lr = NAN}), StatusCode::kInvalidArgument);
   EXPECT_EQ(code(&samples_, {.epochs = -1}), StatusCode::kInvalidArgument);
+  EXPECT_EQ(
+      Trainer::Create(&*session_, &samples_, nullptr, nullptr, Spec(), {}, {.queue_batches = 1})
+          .status()
+          .code(),
+      StatusCode::kInvalidArgument);
 }
 
 }  // namespace
