@@ -43,6 +43,7 @@ class TrainerTest : public ::testing::Test {
   TinySamples validation_{11, 4};
   TinySession session_;
   MemoryStore store_;
+  TrainState state_;
 };
 
 TEST_F(TrainerTest, LearnsFromMemoryAndTellsItsListener) {
@@ -324,6 +325,19 @@ TEST_F(TrainerTest, LoadsAnewWhatItHasReleased) {
   EXPECT_EQ(session_->Predict().code(), StatusCode::kFailedPrecondition);
   EXPECT_EQ(trainer->Run().value(), TrainEnd::kFinished);
   EXPECT_EQ(session_.Params(), want);
+}
+
+TEST_F(TrainerTest, BehindAReleaseTheSessionMayGoFirst) {
+  auto session = std::make_unique<TinySession>();
+  TrainerOptions options;
+  options.prefix_cache.where = "auto";
+  auto trainer = Make(*session, &store_, Spec(), {}, options);
+  ASSERT_TRUE(trainer->Step().ok());
+  trainer->Release();
+  session.reset();
+  trainer.reset();
+  EXPECT_EQ(store_.Restore(TrainStore::Which::kNewest, *session_, &state_).code(), StatusCode::kOk);
+  EXPECT_EQ(state_.step, 0);
 }
 
 TEST_F(TrainerTest, RefusesSpecsAndSourcesThatCannotBe) {
