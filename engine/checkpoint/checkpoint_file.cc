@@ -1,13 +1,11 @@
 #include "engine/checkpoint/checkpoint_file.h"
 
 #include <cstddef>
-#include <cstring>
-#include <vector>
+#include <unordered_set>
 
 #include "engine/base/checksum.h"
 #include "engine/base/file_io.h"
 #include "engine/base/math.h"
-#include "engine/base/pages.h"
 #include "engine/checkpoint/checkpoint_generated.h"
 
 namespace pocketune {
@@ -15,6 +13,7 @@ namespace {
 
 constexpr size_t kMaxUserBytes = 16 << 20;
 constexpr uint64_t kMaxMetadataBytes = 64 << 20;
+constexpr uint32_t kMaxTextBytes = 4096;  // of a name
 
 using Bytes = std::span<const uint8_t>;
 
@@ -25,7 +24,7 @@ Bytes AsBytes(const T& value) {
   return {reinterpret_cast<const uint8_t*>(&value), sizeof(value)};
 }
 
-Bytes AsBytes(std::span<float> values) {
+Bytes AsBytes(std::span<const float> values) {
   return {reinterpret_cast<const uint8_t*>(values.data()), values.size_bytes()};
 }
 
@@ -42,14 +41,22 @@ flatbuffers::FlatBufferBuilder BuildMetadata(const CheckpointInfo& info,
     std::vector<int32_t> dims;
     for (const int64_t d : tensor.shape.dims()) dims.push_back(static_cast<int32_t>(d));
     const auto name = builder.CreateString(tensor.name.data(), tensor.name.size());
-    saved.push_back(fb::CreateSavedTensor(builder, name, builder.CreateVector(dims), offset));
+    const auto text = [&](std::string_view t) {
+      return t.empty() ? flatbuffers::Offset<flatbuffers::String>()
+                       : builder.CreateString(t.data(), t.size());
+    };
+    const auto of = text(tensor.of), optimizer = text(tensor.optimizer);
+    saved.push_back(fb::CreateSavedTensor(
+        builder, name, builder.CreateVector(dims), offset, static_cast<uint8_t>(DType::kF32),
+        static_cast<uint8_t>(tensor.kind), of, optimizer, tensor.slices));
     offset += AlignUp(BytesOf(tensor));
   }
   const auto user =
       builder.CreateVector(reinterpret_cast<const uint8_t*>(info.user.data()), info.user.size());
   const auto all = builder.CreateVector(saved);
   fb::FinishCheckpointBuffer(
-      builder, fb::CreateCheckpoint(builder, info.plan_identity, info.step, user, all));
+      builder, fb::CreateCheckpoint(builder, /*plan_identity=*/0, info.step, user, all,
+                                    info.model_identity, info.weights_identity));
   return builder;
 }
 
@@ -62,7 +69,7 @@ Status CheckHeader(const CheckpointHeader& header, int64_t file_bytes) {
     return Status(StatusCode::kUnimplemented, "checkpoint: made by a newer version of pocketune",
                   static_cast<int32_t>(header.version));
   }
-  if (header.version != kCheckpointVersion || header.reserved != 0 ||
+  if (header.version < kOldestCheckpointVersion || header.reserved != 0 ||
       header.metadata_bytes > kMaxMetadataBytes ||
       header.data_offset !=
           uint64_t(AlignUp(int64_t{sizeof(header)} + int64_t(header.metadata_bytes)))) {
@@ -99,36 +106,45 @@ Result<Pages> ReadBody(const ReadableFile& file, const CheckpointHeader& header)
   return body;
 }
 
-bool SameTensor(const fb::SavedTensor& saved, const CheckpointTensor& tensor) {
-  if (saved.name()->size() != tensor.name.size() ||
-      std::memcmp(saved.name()->c_str(), tensor.name.data(), tensor.name.size()) != 0 ||
-      saved.dims()->size() != static_cast<uint32_t>(tensor.shape.rank())) {
-    return false;
-  }
-  for (int i = 0; i < tensor.shape.rank(); ++i) {
-    if (saved.dims()->Get(static_cast<uint32_t>(i)) != tensor.shape[i]) return false;
-  }
-  return true;
+std::string_view TextOf(const flatbuffers::String* text) {
+  return text == nullptr ? std::string_view() : std::string_view(text->c_str(), text->size());
 }
 
-// Are the saved tensors these, one behind the other, and nothing else?
-Status CheckTensors(const fb::Checkpoint& checkpoint, std::span<const CheckpointTensor> tensors,
-                    uint64_t data_bytes) {
-  if (checkpoint.tensors()->size() != tensors.size()) {
-    return Damaged("checkpoint: it has another number of tensors than the plan");
+// Its shape; DATA_LOSS where that is out of range or has more than `most` values.
+Result<Shape> ShapeOf(const flatbuffers::Vector<int32_t>& dims, int64_t most) {
+  if (dims.size() > uint32_t{Shape::kMaxRank}) {
+    return Damaged("checkpoint: a tensor has too many dimensions");
   }
-  int64_t offset = 0;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    const fb::SavedTensor& saved = *checkpoint.tensors()->Get(static_cast<uint32_t>(i));
-    if (!SameTensor(saved, tensors[i]) || saved.offset() != offset) {
-      return Damaged("checkpoint: a tensor is not the plan's");
+  Shape shape;
+  int64_t elems = 1;
+  for (const int32_t d : dims) {
+    if (d < 0 || !CheckedMul(elems, d, &elems) || elems > most) {
+      return Damaged("checkpoint: a tensor's shape is out of range");
     }
-    offset += AlignUp(BytesOf(tensors[i]));
+    shape.Append(d);
   }
-  if (data_bytes != static_cast<uint64_t>(offset)) {
-    return Damaged("checkpoint: it has more or fewer values than the plan");
+  return shape;
+}
+
+// The tensor, without its values.
+Result<CheckpointTensor> ReadTensor(const fb::SavedTensor& saved, uint32_t version, int64_t most) {
+  const Result<Shape> shape = ShapeOf(*saved.dims(), most);
+  if (!shape.ok()) return shape.status();
+  CheckpointTensor tensor = {.name = TextOf(saved.name()), .shape = shape.value()};
+  if (tensor.name.empty() || tensor.name.size() > kMaxTextBytes) {
+    return Damaged("checkpoint: a tensor's name is out of range");
   }
-  return OkStatus();
+  if (version == 1) return tensor;
+  tensor.kind = static_cast<TensorKind>(saved.kind());
+  tensor.of = TextOf(saved.of());
+  tensor.optimizer = TextOf(saved.optimizer());
+  tensor.slices = saved.slices();
+  const bool state = tensor.kind == TensorKind::kState;
+  const bool sound = saved.dtype() == static_cast<uint8_t>(DType::kF32) &&
+                     tensor.kind <= TensorKind::kState && state != tensor.of.empty() &&
+                     state != tensor.optimizer.empty() && (state || tensor.slices == 0);
+  if (!sound) return Damaged("checkpoint: a tensor is of no kind that there is");
+  return tensor;
 }
 
 }  // namespace
@@ -179,36 +195,55 @@ Status VerifyCheckpoint(const char* path) {
   return ReadBody(file.value(), header.value()).status();
 }
 
-Result<CheckpointInfo> ReadCheckpoint(const char* path, uint64_t plan_identity,
-                                      std::span<const CheckpointTensor> tensors) {
+Result<CheckpointFile> CheckpointFile::Open(const char* path) {
   const Result<ReadableFile> file = ReadableFile::Open(path);
   if (!file.ok()) return file.status();
   const Result<CheckpointHeader> header = ReadHeader(file.value());
   if (!header.ok()) return header.status();
-
-  const Result<Pages> body = ReadBody(file.value(), header.value());
+  Result<Pages> body = ReadBody(file.value(), header.value());
   if (!body.ok()) return body.status();
-  const uint8_t* bytes = body.value().data();
-  flatbuffers::Verifier verifier(bytes, static_cast<size_t>(header.value().metadata_bytes));
-  if (header.value().metadata_bytes < 16 || !fb::VerifyCheckpointBuffer(verifier)) {
+  CheckpointFile checkpoint(std::move(body.value()), header.value());
+  PT_RETURN_IF_ERROR(checkpoint.Parse(header.value()));
+  return checkpoint;
+}
+
+Status CheckpointFile::Parse(const CheckpointHeader& header) {
+  const uint8_t* bytes = body_.data();
+  flatbuffers::Verifier verifier(bytes, static_cast<size_t>(header.metadata_bytes));
+  if (header.metadata_bytes < 16 || !fb::VerifyCheckpointBuffer(verifier)) {
     return Damaged("checkpoint: the metadata is malformed");
   }
-  const fb::Checkpoint& checkpoint = *fb::GetCheckpoint(bytes);
-  if (checkpoint.plan_identity() != plan_identity) {
-    return Status(StatusCode::kFailedPrecondition, "checkpoint: it was made with another plan");
+  const fb::Checkpoint& metadata = *fb::GetCheckpoint(bytes);
+  info_.model_identity = metadata.model_identity();
+  info_.weights_identity = metadata.weights_identity();
+  info_.plan_identity = metadata.plan_identity();
+  info_.step = metadata.step();
+  if ((version_ == 1 ? info_.plan_identity : info_.model_identity) == 0) {
+    return Damaged("checkpoint: it does not say whose it is");
   }
-  PT_RETURN_IF_ERROR(CheckTensors(checkpoint, tensors, header.value().data_bytes));
+  const auto& user = *metadata.user();
+  if (user.size() > kMaxUserBytes) return Damaged("checkpoint: the user's bytes are too many");
+  info_.user.assign(reinterpret_cast<const char*>(user.data()), user.size());
 
-  // All that takes memory comes before the values: nothing is changed where there is too little.
-  const auto& user = *checkpoint.user();
-  CheckpointInfo info = {plan_identity, header.value().generation, checkpoint.step(),
-                         std::string(reinterpret_cast<const char*>(user.data()), user.size())};
-  const uint8_t* data = bytes + header.value().data_offset - sizeof(CheckpointHeader);
-  for (const CheckpointTensor& tensor : tensors) {
-    std::memcpy(tensor.values.data(), data, tensor.values.size_bytes());
-    data += AlignUp(BytesOf(tensor));
+  const int64_t data_bytes = static_cast<int64_t>(header.data_bytes);
+  const uint8_t* data = bytes + header.data_offset - sizeof(CheckpointHeader);
+  std::unordered_set<std::string_view> names;
+  int64_t offset = 0;
+  for (const fb::SavedTensor* saved : *metadata.tensors()) {
+    Result<CheckpointTensor> tensor =
+        ReadTensor(*saved, version_, (data_bytes - offset) / SizeOf(DType::kF32));
+    if (!tensor.ok()) return tensor.status();
+    if (saved->offset() != offset || !names.insert(tensor->name).second) {
+      return Damaged("checkpoint: two tensors share a place or a name");
+    }
+    tensor->values = {reinterpret_cast<const float*>(data + offset),
+                      static_cast<size_t>(tensor->shape.elems())};
+    offset += AlignUp(BytesOf(tensor.value()));
+    if (offset > data_bytes) return Damaged("checkpoint: a tensor ends behind the file");
+    tensors_.push_back(tensor.value());
   }
-  return info;
+  if (offset != data_bytes) return Damaged("checkpoint: it has more values than tensors");
+  return OkStatus();
 }
 
 }  // namespace pocketune

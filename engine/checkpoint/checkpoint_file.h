@@ -9,14 +9,18 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
+#include "engine/base/pages.h"
 #include "pocketune/status.h"
 #include "pocketune/types.h"
 
 namespace pocketune {
 
 inline constexpr uint64_t kCheckpointMagic = 0x3154504b43545021ull;  // "!PTCKPT1"
-inline constexpr uint32_t kCheckpointVersion = 1;
+inline constexpr uint32_t kCheckpointVersion = 2;                    // 2: belongs to a model
+inline constexpr uint32_t kOldestCheckpointVersion = 1;  // belongs to a plan; still read
 
 struct CheckpointHeader {
   uint64_t magic = kCheckpointMagic;
@@ -31,36 +35,70 @@ struct CheckpointHeader {
 };
 static_assert(sizeof(CheckpointHeader) == 64);
 
-// A tensor to save or to restore: f32, `values` has shape.elems() elements.
+// What a saved tensor is. As stored.
+enum class TensorKind : uint8_t {
+  kParameter = 0,  // also where the file does not say (version 1)
+  kStatistic = 1,  // a running mean or variance
+  kState = 2,      // of the optimizer
+};
+
+// A tensor to save, or of a file: f32, `values` has shape.elems() elements.
 struct CheckpointTensor {
   std::string_view name;
   Shape shape;
-  std::span<float> values;
+  TensorKind kind = TensorKind::kParameter;
+  std::string_view of = {};         // of a state: its parameter
+  std::string_view optimizer = {};  // of a state: the op that updates the parameter with it
+  uint32_t slices = 0;              // of a state: Param.slices of plan.fbs
+  std::span<const float> values = {};
 };
 
-// What a checkpoint holds beside tensors.
+// What a checkpoint holds beside tensors. An identity is 0 where it is not known.
 struct CheckpointInfo {
-  uint64_t plan_identity = 0;
+  uint64_t model_identity = 0;
+  uint64_t weights_identity = 0;
+  uint64_t plan_identity = 0;  // of version 1 alone
   uint64_t generation = 0;
   uint64_t step = 0;
   std::string user;
 };
 
-// Errors as WriteFileAtomically; INVALID_ARGUMENT where `user` is longer than 16 MiB.
+// Writes version 2; info.plan_identity does not count. Errors as WriteFileAtomically;
+// INVALID_ARGUMENT where `user` is longer than 16 MiB.
 Status WriteCheckpoint(const char* path, const CheckpointInfo& info,
                        std::span<const CheckpointTensor> tensors);
 
-// Header alone, its checksum and the file's length checked. Errors as ReadCheckpoint.
+// Header alone, its checksum and the file's length checked. Errors as CheckpointFile::Open.
 Result<CheckpointHeader> ReadCheckpointHeader(const char* path);
 
-// Is each byte as it was written? Errors as ReadCheckpoint.
+// Is each byte as it was written? Errors as CheckpointFile::Open.
 Status VerifyCheckpoint(const char* path);
 
-// Reads the checkpoint into `tensors` if it is whole, of the plan `plan_identity`, and has exactly
-// these tensors; else nothing is written. Errors: NOT_FOUND; UNAVAILABLE (detail = errno);
-// DATA_LOSS; FAILED_PRECONDITION (of another plan); UNIMPLEMENTED (of a newer version);
-// RESOURCE_EXHAUSTED.
-Result<CheckpointInfo> ReadCheckpoint(const char* path, uint64_t plan_identity,
-                                      std::span<const CheckpointTensor> tensors);
+// A file of any version that is read, the whole of it checked and in memory of its own: names are
+// unique, shapes in range, tensors one behind the other. Whose tensors they are is for the caller
+// to judge.
+class CheckpointFile {
+ public:
+  // NOT_FOUND; UNAVAILABLE (detail = errno); DATA_LOSS; UNIMPLEMENTED (of a newer version);
+  // RESOURCE_EXHAUSTED.
+  static Result<CheckpointFile> Open(const char* path);
+
+  uint32_t version() const { return version_; }
+  const CheckpointInfo& info() const { return info_; }
+  // In the file's order; views into this.
+  const std::vector<CheckpointTensor>& tensors() const { return tensors_; }
+
+ private:
+  CheckpointFile(Pages body, const CheckpointHeader& header)
+      : body_(std::move(body)), version_(header.version) {
+    info_.generation = header.generation;
+  }
+  Status Parse(const CheckpointHeader& header);
+
+  Pages body_;
+  uint32_t version_;
+  CheckpointInfo info_;
+  std::vector<CheckpointTensor> tensors_;
+};
 
 }  // namespace pocketune

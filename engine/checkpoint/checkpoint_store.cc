@@ -14,6 +14,21 @@ bool IsAbsence(const Status& status) { return status.code() == StatusCode::kNotF
 
 }  // namespace
 
+Result<CheckpointContents> ReadCheckpoint(const char* path) {
+  const Result<CheckpointFile> file = CheckpointFile::Open(path);
+  if (!file.ok()) return file.status();
+  const CheckpointInfo& info = file.value().info();
+  CheckpointContents contents = {
+      file.value().version(), info.model_identity, info.plan_identity, info.step, info.user, {}};
+  for (const CheckpointTensor& tensor : file.value().tensors()) {
+    contents.tensors.push_back({std::string(tensor.name),
+                                tensor.shape,
+                                tensor.kind == TensorKind::kState,
+                                {tensor.values.begin(), tensor.values.end()}});
+  }
+  return contents;
+}
+
 std::string CheckpointStore::PathOf(int slot) const { return folder_ + "/" + kNames[slot]; }
 
 // Reads both headers. Only absence and damage are facts to go on with.
@@ -37,7 +52,9 @@ Result<LoadedCheckpoint> CheckpointStore::LoadNewest(Session& session) {
   for (const int slot : {newest, 1 - newest}) {
     // What the header alone has shown to be absent or damaged need not be read.
     Status& status = slots_[slot].status;
-    if (status.ok()) status = session.Restore(PathOf(slot).c_str(), &loaded.user);
+    if (status.ok()) {
+      status = session.Restore(PathOf(slot).c_str(), &loaded.user, &loaded.report);
+    }
     if (IsDamage(status)) slots_[slot].generation = 0;
     if (!status.ok() && !IsAbsence(status) && !IsDamage(status)) return status;
     if (status.ok()) {
@@ -61,10 +78,26 @@ Result<LoadedCheckpoint> CheckpointStore::LoadOlder(Session& session) {
   PT_RETURN_IF_ERROR(slots_[older].status);
   LoadedCheckpoint loaded;
   loaded.file = kNames[older];
-  const Status status = session.Restore(PathOf(older).c_str(), &loaded.user);
+  const Status status = session.Restore(PathOf(older).c_str(), &loaded.user, &loaded.report);
   if (IsDamage(status)) slots_[older] = {0, status};
   if (!status.ok()) return status;
   return loaded;
+}
+
+Result<CheckpointContents> CheckpointStore::ReadNewest() {
+  PT_RETURN_IF_ERROR(Look());
+  const int newest = slots_[1].generation > slots_[0].generation ? 1 : 0;
+  for (const int slot : {newest, 1 - newest}) {
+    Status& status = slots_[slot].status;
+    if (status.ok()) {
+      Result<CheckpointContents> contents = ReadCheckpoint(PathOf(slot).c_str());
+      if (contents.ok()) return contents;
+      status = contents.status();
+    }
+    if (IsDamage(status)) slots_[slot].generation = 0;
+    if (!IsAbsence(status) && !IsDamage(status)) return status;
+  }
+  return IsDamage(slots_[0].status) ? slots_[0].status : slots_[1].status;
 }
 
 Status CheckpointStore::Save(const Session& session, std::string_view user) {

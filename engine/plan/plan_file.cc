@@ -13,15 +13,27 @@ constexpr uint64_t kMaxMetadataBytes = 16 << 20;
 
 Status Damaged(const char* message) { return Status(StatusCode::kDataLoss, message); }
 
-}  // namespace
+Status ReadHeader(const ReadableFile& file, PlanHeader* header) {
+  if (file.bytes() < int64_t{sizeof(*header)}) {
+    return Status(StatusCode::kInvalidArgument, "plan: the file is not a plan");
+  }
+  return file.ReadAt(0, std::span(reinterpret_cast<uint8_t*>(header), sizeof(*header)));
+}
 
-Status CheckPlanHeader(const PlanHeader& header, int64_t file_bytes) {
+Status CheckMagic(const PlanHeader& header) {
   if (header.magic != kPlanMagic) {
     return Status(StatusCode::kInvalidArgument, "plan: the file is not a plan");
   }
   if (header.header_checksum != Checksum(&header, offsetof(PlanHeader, header_checksum))) {
     return Damaged("plan: the header's checksum is wrong");
   }
+  return OkStatus();
+}
+
+}  // namespace
+
+Status CheckPlanHeader(const PlanHeader& header, int64_t file_bytes) {
+  PT_RETURN_IF_ERROR(CheckMagic(header));
   if (header.version > kPlanVersion) {
     return Status(StatusCode::kUnimplemented, "plan: made by a newer version of pocketune",
                   static_cast<int32_t>(header.version));
@@ -42,6 +54,15 @@ Status CheckPlanHeader(const PlanHeader& header, int64_t file_bytes) {
   return OkStatus();
 }
 
+Result<uint64_t> PlanFile::ReadIdentity(const char* path) {
+  const Result<ReadableFile> file = ReadableFile::Open(path);
+  if (!file.ok()) return file.status();
+  PlanHeader header;
+  PT_RETURN_IF_ERROR(ReadHeader(file.value(), &header));
+  PT_RETURN_IF_ERROR(CheckMagic(header));
+  return header.header_checksum;
+}
+
 Result<PlanFile> PlanFile::Open(const char* path) {
   Result<ReadableFile> file = ReadableFile::Open(path);
   if (!file.ok()) return file.status();
@@ -54,11 +75,7 @@ Result<PlanFile> PlanFile::Open(std::span<const uint8_t> bytes) {
 
 Result<PlanFile> PlanFile::Read(ReadableFile file) {
   PlanHeader header;
-  if (file.bytes() < int64_t{sizeof(header)}) {
-    return Status(StatusCode::kInvalidArgument, "plan: the file is not a plan");
-  }
-  PT_RETURN_IF_ERROR(
-      file.ReadAt(0, std::span(reinterpret_cast<uint8_t*>(&header), sizeof(header))));
+  PT_RETURN_IF_ERROR(ReadHeader(file, &header));
   PT_RETURN_IF_ERROR(CheckPlanHeader(header, file.bytes()));
 
   const int64_t segment_offset = static_cast<int64_t>(header.segment_offset);

@@ -31,6 +31,9 @@ class PlanFile {
   // and must not be changed. Any alignment.
   static Result<PlanFile> Open(std::span<const uint8_t> bytes);
 
+  // identity() of a file, also of a version that is not read. Errors as Open's of the header.
+  static Result<uint64_t> ReadIdentity(const char* path);
+
   const fb::Plan& plan() const { return *fb::GetPlan(metadata_.data()); }
   // Memory for the segment, aligned to kSegmentAlignment: zero but for what Load has brought in.
   const uint8_t* segment() const { return segment_.data(); }

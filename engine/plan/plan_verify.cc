@@ -48,6 +48,10 @@ Status CheckParam(const fb::Plan& plan, const fb::Param& param, int64_t index,
   } else if (param.ram_offset() != -1 || param.state()) {
     return Unsound("plan: a parameter that does not learn is a state or has memory", index);
   }
+  if (param.base_offset() != -1 &&
+      (param.state() || !Inside(param.base_offset(), bytes, segment_bytes))) {
+    return Unsound("plan: a parameter's untrained values lie outside the segment", index);
+  }
   if (param.state()) {
     if (param.segment_offset() != -1) return Unsound("plan: a state has bytes in the file", index);
   } else if (!Inside(param.segment_offset(), bytes, segment_bytes)) {

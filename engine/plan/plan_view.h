@@ -44,6 +44,9 @@ inline int64_t BytesOf(const fb::Param& param) {
   return ShapeOf(*param.dims()).elems() * SizeOf(DType::kF32);
 }
 
+// A running mean or variance: kNormMean and kNormVar of the compile side's ParamRole.
+inline bool IsStatistic(const fb::Param& param) { return param.role() == 4 || param.role() == 5; }
+
 // Does the tensor hold the same bytes for as long as the plan runs?
 inline bool IsConstant(const fb::Plan& plan, const fb::Tensor& tensor) {
   if (tensor.storage() == fb::Storage::Const) return true;

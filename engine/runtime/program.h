@@ -12,7 +12,7 @@
 #include "engine/plan/plan_view.h"
 #include "engine/runtime/frozen_prefix.h"
 #include "engine/runtime/kernel_states.h"
-#include "engine/runtime/param_store.h"
+#include "engine/runtime/plan_params.h"
 #include "engine/runtime/thread_choice.h"
 
 namespace pocketune {
@@ -20,7 +20,7 @@ namespace pocketune {
 // What the schedules of a session share. Each outlives the programs.
 struct Machine {
   const PlanFile* file = nullptr;
-  const ParamStore* params = nullptr;
+  const PlanParams* params = nullptr;
   uint8_t* arena = nullptr;
   std::span<const KernelTable> kernels;
   KernelStates* states = nullptr;

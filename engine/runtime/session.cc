@@ -7,7 +7,9 @@
 #include "backends/api/isa_hold.h"
 #include "engine/base/pages.h"
 #include "engine/checkpoint/checkpoint_file.h"
+#include "engine/plan/plan_view.h"
 #include "engine/runtime/program.h"
+#include "engine/runtime/saved_params.h"
 
 namespace pocketune {
 namespace {
@@ -47,8 +49,14 @@ Status StatusOfFaults(uint32_t faults) {
 }
 
 SessionMemory MemoryOf(const fb::Plan& plan) {
-  return {plan.arena_bytes(),  plan.param_bytes(),          plan.optimizer_bytes(),
-          plan.packed_bytes(), plan.predicted_peak_bytes(), plan.slots()};
+  SessionMemory memory = {plan.arena_bytes(),  plan.param_bytes(),          plan.optimizer_bytes(),
+                          plan.packed_bytes(), plan.predicted_peak_bytes(), plan.slots()};
+  memory.checkpoint_bytes = memory.param_bytes + memory.optimizer_bytes;
+  for (const fb::Param* param : *plan.params()) {
+    if (param->trainable() || param->base_offset() < 0) continue;
+    memory.checkpoint_bytes += AlignUp(BytesOf(*param));
+  }
+  return memory;
 }
 
 }  // namespace
@@ -69,7 +77,6 @@ struct Session::Impl {
   Status Run(Program& program, Program::Extent extent);
   Result<Program*> FindPrefix(std::string_view schedule) const;
   Status RunWithLoss(Program* program, float* loss);
-  std::vector<CheckpointTensor> Trained() const;
 
   const IsaHold isa;
   const SessionOptions options;
@@ -78,12 +85,11 @@ struct Session::Impl {
   KernelStates states;
   StepPage page;
   Pages arena;
-  std::unique_ptr<ParamStore> params;
+  std::unique_ptr<PlanParams> params;
   std::vector<std::unique_ptr<Program>> programs;
   Program* train = nullptr;
   Program* eval = nullptr;
 
-  uint64_t steps_taken = 0;
   const Program* last = nullptr;  // what the arena holds the results of
   Program::Extent last_extent = Program::Extent::kAll;
   bool profiling = false;
@@ -96,9 +102,10 @@ Status Session::Impl::Build() {
   Result<Pages> pages = Pages::Allocate(plan().arena_bytes() + kReadAheadBytes, Pages::Size::kHuge);
   if (!pages.ok()) return pages.status();
   arena = std::move(pages.value());
-  Result<ParamStore> store = ParamStore::Create(file);
-  if (!store.ok()) return store.status();
-  params = std::make_unique<ParamStore>(std::move(store.value()));
+  Result<PlanParams> joined = PlanParams::Create(
+      file, options.store != nullptr ? options.store : std::make_shared<ParameterStore>());
+  if (!joined.ok()) return joined.status();
+  params = std::make_unique<PlanParams>(std::move(joined.value()));
 
   const Machine machine = {.file = &file,
                            .params = params.get(),
@@ -179,16 +186,6 @@ Status Session::Impl::RunWithLoss(Program* program, float* loss) {
   return status;
 }
 
-std::vector<CheckpointTensor> Session::Impl::Trained() const {
-  std::vector<CheckpointTensor> tensors;
-  for (int i = 0; i < params->count(); ++i) {
-    const fb::Param& param = params->param(i);
-    if (!param.trainable()) continue;
-    tensors.push_back({TextOf(param.name()), ShapeOf(*param.dims()), params->values(i)});
-  }
-  return tensors;
-}
-
 Result<std::unique_ptr<Session>> Session::Open(const char* plan_path,
                                                const SessionOptions& options) {
   return Make(PlanFile::Open(plan_path), options);
@@ -216,7 +213,8 @@ Result<PlanSummary> Session::Summarize(const char* plan_path) {
   const Result<PlanFile> file = PlanFile::Open(plan_path);
   if (!file.ok()) return file.status();
   const fb::Plan& plan = file.value().plan();
-  PlanSummary summary = {MemoryOf(plan), Shape(), std::string(TextOf(plan.metadata()))};
+  PlanSummary summary = {MemoryOf(plan), Shape(), std::string(TextOf(plan.metadata())),
+                         file.value().identity(), plan.replaces()};
   for (const fb::Schedule* schedule : *plan.schedules()) {
     for (const fb::Port* port : *schedule->inputs()) {
       if (TextOf(port->name()) != "image") continue;
@@ -225,6 +223,10 @@ Result<PlanSummary> Session::Summarize(const char* plan_path) {
     }
   }
   return summary;
+}
+
+Result<uint64_t> Session::PlanIdentity(const char* plan_path) {
+  return PlanFile::ReadIdentity(plan_path);
 }
 
 Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -269,10 +271,10 @@ Status Session::Bind(std::string_view input, const void* data, int64_t bytes) {
 Status Session::TrainStep(double learning_rate, float* loss) {
   if (!std::isfinite(learning_rate))
     return InvalidArgument("step: the learning rate is not finite");
-  impl_->page.step = impl_->steps_taken + 1;
+  impl_->page.step = step() + 1;
   impl_->page.learning_rate = learning_rate;
   PT_RETURN_IF_ERROR(impl_->RunWithLoss(impl_->train, loss));
-  ++impl_->steps_taken;
+  ++impl_->params->store().steps;
   return OkStatus();
 }
 
@@ -346,15 +348,15 @@ Status Session::BindPrefix(std::string_view schedule, std::span<const uint8_t* c
 
 int Session::threads() const { return impl_->pool->threads(); }
 
-uint64_t Session::step() const { return impl_->steps_taken; }
-void Session::set_step(uint64_t step) { impl_->steps_taken = step; }
+uint64_t Session::step() const { return impl_->params->store().steps; }
+void Session::set_step(uint64_t step) { impl_->params->store().steps = step; }
 
 std::vector<ParamInfo> Session::params() const {
   std::vector<ParamInfo> infos;
   for (int i = 0; i < impl_->params->count(); ++i) {
     const fb::Param& param = impl_->params->param(i);
     infos.push_back({TextOf(param.name()), ShapeOf(*param.dims()), param.role(), param.trainable(),
-                     param.state()});
+                     param.state(), impl_->params->learned_before(i)});
   }
   return infos;
 }
@@ -387,19 +389,29 @@ std::string_view Session::FindNotFinite() const {
   return {};
 }
 
-Status Session::Save(const char* path, std::string_view user, uint64_t generation) const {
-  const CheckpointInfo info = {impl_->file.identity(), generation, impl_->steps_taken,
-                               std::string(user)};
-  return WriteCheckpoint(path, info, impl_->Trained());
-}
-
-Status Session::Restore(const char* path, std::string* user) {
-  Result<CheckpointInfo> info = ReadCheckpoint(path, impl_->file.identity(), impl_->Trained());
-  if (!info.ok()) return info.status();
-  impl_->steps_taken = info->step;
-  if (user != nullptr) *user = std::move(info->user);
+Status Session::Reset() {
+  PlanParams& params = *impl_->params;
+  for (int i = 0; i < params.count(); ++i) {
+    if (params.param(i).trainable()) PT_RETURN_IF_ERROR(params.ReadStart(i, params.values(i)));
+  }
+  params.store().steps = 0;
   return OkStatus();
 }
+
+Status Session::Save(const char* path, std::string_view user, uint64_t generation) const {
+  return SaveParams(*impl_->params, user, generation, path);
+}
+
+Status Session::Restore(const char* path, std::string* user, RestoreReport* report) {
+  const Result<CheckpointFile> file = CheckpointFile::Open(path);
+  if (!file.ok()) return file.status();
+  std::string found = file.value().info().user;  // all that takes memory comes before the values
+  PT_RETURN_IF_ERROR(RestoreParams(file.value(), *impl_->params, report));
+  if (user != nullptr) *user = std::move(found);
+  return OkStatus();
+}
+
+std::shared_ptr<ParameterStore> Session::store() const { return impl_->params->shared_store(); }
 
 SessionMemory Session::memory() const { return MemoryOf(impl_->plan()); }
 

@@ -1,19 +1,10 @@
 #include "engine/train/good_state.h"
 
-#include <vector>
-
 namespace pocketune {
 namespace {
 
 Status RestoreStart(Session& session, TrainState* state) {
-  std::vector<float> values;
-  for (const ParamInfo& param : session.params()) {
-    if (!param.trainable && !param.state) continue;
-    values.resize(static_cast<size_t>(param.shape.elems()));
-    PT_RETURN_IF_ERROR(session.ReadBaseParam(param.name, values));
-    PT_RETURN_IF_ERROR(session.WriteParam(param.name, values));
-  }
-  session.set_step(0);
+  PT_RETURN_IF_ERROR(session.Reset());
   *state = {};
   return OkStatus();
 }
@@ -57,8 +48,10 @@ Result<GoodState> RestoreGood(TrainStore& store, Session& session,
   if (of_store != nullptr) *of_store = true;
   for (const GoodState which : {GoodState::kNewest, GoodState::kOlder, GoodState::kBest}) {
     const Status restored = RestoreAs(which, store, session, state);
-    const bool unusable =
-        restored.code() == StatusCode::kNotFound || restored.code() == StatusCode::kDataLoss;
+    // An older state may be one of a plan under which other layers learned.
+    const bool unusable = restored.code() == StatusCode::kNotFound ||
+                          restored.code() == StatusCode::kDataLoss ||
+                          restored.code() == StatusCode::kFailedPrecondition;
     if (unusable && which != GoodState::kNewest) continue;
     PT_RETURN_IF_ERROR(restored);
     if (!FaultOfParams(session).empty()) continue;

@@ -15,6 +15,7 @@
 #include "graph/compile/plan_choice.h"
 #include "graph/compile/training_variants.h"
 #include "graph/ir/model.h"
+#include "graph/ir/model_identity.h"
 #include "graph/ir/outcome_bridge.h"
 #include "graph/lower/plan_writer.h"
 #include "graph/memory/liveness.h"
@@ -107,7 +108,9 @@ struct Preparation {
           .slices_evaluation =
               target.memory_bytes > 0 || spec.micro_batch > 0 || spec.saved_bits != kAllBits,
           .chooses = target.memory_bytes > 0,
-          .model_params = ModelParams(model.forward)} {}
+          .model_params = ModelParams(model.forward)} {
+    c.origin = {ModelIdentity(model.forward), WeightsIdentity(c.model_params), model.replaced_plan};
+  }
   Preparation(const Preparation&) = delete;
   Preparation& operator=(const Preparation&) = delete;
 

@@ -72,6 +72,15 @@ absl::Status MakeEvaluation(Compilation& c, Graph graph) {
   return absl::OkStatus();
 }
 
+// What a run has learned before is what frozen layers are folded from.
+void TakeLearned(const Model::Impl& model, Graph& graph) {
+  for (Value& value : graph.values) {
+    if (value.kind != ValueKind::kParam) continue;
+    const auto found = model.learned.find(value.name);
+    if (found != model.learned.end()) value.data = found->second;
+  }
+}
+
 }  // namespace
 
 absl::Status PrepareForward(Compilation& c) {
@@ -81,8 +90,9 @@ absl::Status PrepareForward(Compilation& c) {
                            ? UsesBatchStatistics(*scheme)
                            : c.spec.batch_norm == BatchNormMode::kTrain;
   Graph marked = c.model.forward;
-  absl::Status status = ApplyScheme(marked, *scheme);
+  absl::Status status = ApplyScheme(marked, *scheme);  // by the model's own weights
   if (!status.ok()) return status;
+  TakeLearned(c.model, marked);
   c.forward = marked;
   if (c.batch_statistics) {
     for (Value& value : marked.values) {
@@ -153,7 +163,9 @@ PlanSpec PlanSpecOf(const Compilation& c, const TrainPlan& plan) {
           .kernels = c.context.kernels,
           .train = &plan.train,
           .eval = &c.evals[plan.eval],
-          .model_params = &c.model_params};
+          .model_params = &c.model_params,
+          .learned = &c.model.learned,
+          .origin = c.origin};
 }
 
 absl::StatusOr<TrainPlan> PlanTraining(const Compilation& c, const Training& training,

@@ -29,6 +29,7 @@ struct Compilation {
   // Stage kPlanned: with the whole batch, then in more and more slices.
   std::vector<Graph> evals = {};
   std::vector<Value> model_params = {};
+  PlanOrigin origin = {};
 };
 
 // A training graph at kOptimized: what follows depends on the memory that it may take.

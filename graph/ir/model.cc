@@ -1,5 +1,8 @@
 #include "graph/ir/model.h"
 
+#include "absl/strings/str_cat.h"
+#include "graph/ir/model_identity.h"
+
 namespace pocketune {
 
 Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -10,9 +13,28 @@ Model& Model::operator=(Model&&) noexcept = default;
 const std::string& Model::name() const { return impl_->name; }
 Task Model::task() const { return impl_->task; }
 int Model::batch() const { return impl_->batch; }
+uint64_t Model::identity() const { return ModelIdentity(impl_->forward); }
 Shape Model::image_shape() const {
   const ValueId image = impl_->forward.FindValue("image", ValueKind::kInput);
   return image == kNone ? Shape() : impl_->forward.shape(image);
 }
+
+Outcome<bool> Model::SetLearned(const std::string& name, std::vector<float> values) {
+  const ValueId id = impl_->forward.FindValue(name, ValueKind::kParam);
+  if (id == kNone) {
+    return Outcome<bool>(StatusCode::kNotFound,
+                         "model: no parameter of that name (got " + name + ")");
+  }
+  const int64_t want = impl_->forward.shape(id).elems();
+  if (static_cast<int64_t>(values.size()) != want) {
+    return Outcome<bool>(StatusCode::kInvalidArgument,
+                         absl::StrCat("model: ", name, " has another number of elements (got ",
+                                      values.size(), ", want ", want, ")"));
+  }
+  impl_->learned[name] = std::make_shared<const std::vector<float>>(std::move(values));
+  return true;
+}
+
+void Model::SetReplacedPlan(uint64_t identity) { impl_->replaced_plan = identity; }
 
 }  // namespace pocketune

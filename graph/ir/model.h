@@ -1,6 +1,8 @@
 // What a Model holds, for the compile side.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -16,6 +18,8 @@ struct Model::Impl {
   int batch = 1;
   std::string prediction = "logits";  // the output that a loss is attached to
   Graph forward;  // batch norm as batch_norm_frozen, every parameter with its data
+  std::map<std::string, HostData> learned;  // what a run has made of them since, by name
+  uint64_t replaced_plan = 0;               // PlanOrigin::replaces of plans compiled from it
 
   static Model Wrap(Impl impl) { return Model(std::make_unique<Impl>(std::move(impl))); }
 };

@@ -5,6 +5,7 @@
 #include <limits>
 #include <set>
 #include <unordered_map>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/checksum.h"
@@ -13,6 +14,7 @@
 #include "engine/plan/plan_format.h"
 #include "engine/plan/plan_generated.h"
 #include "engine/plan/plan_verify.h"
+#include "graph/ir/model_identity.h"
 #include "graph/lower/segment.h"
 #include "graph/memory/kernel_query.h"
 #include "graph/memory/liveness.h"
@@ -28,6 +30,9 @@ struct Param {
   bool in_ram = false;  // learns, or is a state
   bool resident = false;
   int blob = kNone;
+  HostData base;  // untrained values where a run has learned others since
+  int base_blob = kNone;
+  uint32_t slices = 0;  // of a state: SlicesIdentity of its parameter
   int64_t ram_offset = kNone;
 };
 
@@ -80,8 +85,9 @@ class PlanWriter {
     if (spec_.eval != nullptr) schedules_.push_back({"eval", spec_.eval, {}, {}});
     size_t items = spec_.model_params->size();
     for (const Value& value : *spec_.model_params) {
-      const absl::Status status = AddParam("model", value).status();
-      if (!status.ok()) return status;
+      const absl::StatusOr<int> index = AddParam("model", value);
+      if (!index.ok()) return index.status();
+      TakeLearned(params_[*index]);
     }
     for (ScheduleIn& schedule : schedules_) {
       const Graph& graph = *schedule.graph;
@@ -100,6 +106,7 @@ class PlanWriter {
         if (!index.ok()) return index.status();
         schedule.params.back() = *index;
       }
+      NoteSlices(schedule);
     }
     if (items > kMaxItems || spec_.metadata_json.size() > kMaxJsonBytes) {
       return absl::InvalidArgumentError(
@@ -124,6 +131,32 @@ class PlanWriter {
     if (param.value.data == nullptr) param.value.data = value.data;
     param.in_ram = param.in_ram || value.trainable || IsState(value);
     return found->second;
+  }
+
+  // Nothing where the run has come back to the model's values.
+  void TakeLearned(Param& param) const {
+    if (spec_.learned == nullptr) return;
+    const auto found = spec_.learned->find(param.value.name);
+    if (found == spec_.learned->end() || param.value.data == nullptr) return;
+    const std::vector<float>& base = *param.value.data;
+    const std::vector<float>& learned = *found->second;
+    if (base.size() == learned.size() &&
+        std::memcmp(base.data(), learned.data(), base.size() * sizeof(float)) == 0) {
+      return;
+    }
+    param.base = std::exchange(param.value.data, found->second);
+  }
+
+  // States of some slices alone of their parameter say which.
+  void NoteSlices(const ScheduleIn& schedule) {
+    for (const Node& node : schedule.graph->nodes) {
+      if (node.phase != Phase::kUpdate || node.operands.empty()) continue;
+      const uint32_t slices = SlicesIdentity(schedule.graph->value(node.operands[0]));
+      for (const ValueId id : node.operands) {
+        const int index = id == kNone ? kNone : schedule.params[id];
+        if (index != kNone && IsState(params_[index].value)) params_[index].slices = slices;
+      }
+    }
   }
 
   // Trained parameters and statistics first, then states.
@@ -239,6 +272,7 @@ class PlanWriter {
       const absl::StatusOr<int> blob = AddBlob(param.value, param.resident);
       if (!blob.ok()) return blob.status();
       param.blob = *blob;
+      if (param.base != nullptr) param.base_blob = segment_.Add(param.base, /*resident=*/false);
     }
     for (ScheduleIn& schedule : schedules_) {
       for (const Value& value : schedule.graph->values) {
@@ -267,8 +301,9 @@ class PlanWriter {
     return fb::CreateParamDirect(
         builder_, value.name.c_str(), &dims, static_cast<uint8_t>(value.role),
         static_cast<uint8_t>(value.section), value.block, param.in_ram, IsState(value),
-        param.ram_offset, param.blob == kNone ? kNone : segment_.offset(param.blob));
+        param.ram_offset, OffsetOf(param.blob), OffsetOf(param.base_blob), param.slices);
   }
+  int64_t OffsetOf(int blob) const { return blob == kNone ? kNone : segment_.offset(blob); }
 
   flatbuffers::Offset<fb::Tensor> BuildTensor(const ScheduleIn& schedule, ValueId id,
                                               ValueId root) {
@@ -338,7 +373,8 @@ class PlanWriter {
         fb::CreatePlanDirect(
             builder_, kPlanVersion, spec_.name.c_str(), sizes_.arena_bytes, sizes_.param_bytes,
             sizes_.optimizer_bytes, sizes_.packed_bytes, sizes_.predicted_peak_bytes, spec_.slots,
-            static_cast<uint8_t>(spec_.isa), &params, &schedules, spec_.metadata_json.c_str()),
+            static_cast<uint8_t>(spec_.isa), &params, &schedules, spec_.metadata_json.c_str(),
+            spec_.origin.model_identity, spec_.origin.weights_identity, spec_.origin.replaces),
         fb::PlanIdentifier());
   }
 

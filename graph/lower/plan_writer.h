@@ -1,6 +1,8 @@
 // From planned graphs to the bytes of a plan (docs/plan_format.md).
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -9,6 +11,13 @@
 #include "graph/ir/graph.h"
 
 namespace pocketune {
+
+// What ties checkpoints to a plan; 0 where it is not known (docs/checkpoint_format.md).
+struct PlanOrigin {
+  uint64_t model_identity = 0;  // ModelIdentity and WeightsIdentity of graph/ir/model_identity.h
+  uint64_t weights_identity = 0;
+  uint64_t replaces = 0;  // the identity of a run's plan in whose place this one stands
+};
 
 struct PlanSpec {
   std::string name;
@@ -21,6 +30,9 @@ struct PlanSpec {
   // All parameters of the model with their untrained values, read by a schedule or not. What else
   // the schedules have, optimizer states, is added behind them.
   const std::vector<Value>* model_params = nullptr;
+  // What a run has made of some of them, by name; null for none. Sessions start from these.
+  const std::map<std::string, HostData>* learned = nullptr;
+  PlanOrigin origin = {};
 };
 
 // Sizes that a plan states, in bytes (docs/memory.md).

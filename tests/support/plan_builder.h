@@ -26,6 +26,8 @@ struct ParamSpec {
   uint8_t role = 0;
   uint8_t section = 0;
   int32_t block = -1;
+  int64_t base_offset = -1;
+  uint32_t slices = 0;
 };
 
 struct TensorSpec {
@@ -81,6 +83,8 @@ struct PlanSpec {
   std::vector<ParamSpec> params;
   std::vector<ScheduleSpec> schedules;
   std::string metadata = "{}";
+  uint64_t model_identity = 0;
+  uint64_t replaces = 0;
   std::vector<float> segment;
 };
 
@@ -120,6 +124,20 @@ inline flatbuffers::Offset<fb::Schedule> Build(flatbuffers::FlatBufferBuilder& b
                                   &loops);
 }
 
+// As the compiler states it, of the untrained values; 0 for plans without any.
+inline uint64_t WeightsIdentity(const PlanSpec& spec) {
+  ChecksumStream sum;
+  for (const ParamSpec& p : spec.params) {
+    const int64_t offset = p.base_offset >= 0 ? p.base_offset : p.segment_offset;
+    int64_t bytes = 4;
+    for (const int32_t d : p.dims) bytes *= d;
+    const int64_t end = int64_t(spec.segment.size() * sizeof(float));
+    if (p.state || offset < 0 || bytes < 0 || offset > end || bytes > end - offset) continue;
+    sum.Add(reinterpret_cast<const uint8_t*>(spec.segment.data()) + offset, size_t(bytes));
+  }
+  return spec.segment.empty() ? 0 : sum.Value();
+}
+
 }  // namespace internal
 
 // The FlatBuffer alone.
@@ -128,7 +146,8 @@ inline std::vector<uint8_t> BuildMetadata(const PlanSpec& spec) {
   std::vector<flatbuffers::Offset<fb::Param>> params;
   for (const ParamSpec& p : spec.params) {
     params.push_back(fb::CreateParamDirect(b, p.name.c_str(), &p.dims, p.role, p.section, p.block,
-                                           p.trainable, p.state, p.ram_offset, p.segment_offset));
+                                           p.trainable, p.state, p.ram_offset, p.segment_offset,
+                                           p.base_offset, p.slices));
   }
   std::vector<flatbuffers::Offset<fb::Schedule>> schedules;
   for (const ScheduleSpec& s : spec.schedules) schedules.push_back(internal::Build(b, s));
@@ -136,7 +155,8 @@ inline std::vector<uint8_t> BuildMetadata(const PlanSpec& spec) {
       b,
       fb::CreatePlanDirect(b, spec.version, spec.name.c_str(), spec.arena_bytes, spec.param_bytes,
                            spec.optimizer_bytes, spec.packed_bytes, spec.predicted_peak_bytes,
-                           spec.slots, spec.isa, &params, &schedules, spec.metadata.c_str()));
+                           spec.slots, spec.isa, &params, &schedules, spec.metadata.c_str(),
+                           spec.model_identity, internal::WeightsIdentity(spec), spec.replaces));
   return {b.GetBufferPointer(), b.GetBufferPointer() + b.GetSize()};
 }
 

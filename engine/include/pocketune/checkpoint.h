@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "pocketune/session.h"
 #include "pocketune/status.h"
@@ -33,7 +34,29 @@ struct LoadedCheckpoint {
   std::string user;     // the bytes given to Save
   std::string damaged;  // the other file where that was found damaged, else empty
   Status damage;        // and how
+  RestoreReport report;
 };
+
+// A tensor of a checkpoint.
+struct SavedValues {
+  std::string name;
+  Shape shape;                // as ParamInfo's
+  bool state = false;         // of the optimizer; files of version 1 do not say, and have false
+  std::vector<float> values;  // shape.elems()
+};
+
+// What a checkpoint holds, apart from any plan.
+struct CheckpointContents {
+  uint32_t version = 0;
+  uint64_t model_identity = 0;  // 0 in files of version 1,
+  uint64_t plan_identity = 0;   // which have this instead (Session::PlanIdentity)
+  uint64_t step = 0;
+  std::string user;
+  std::vector<SavedValues> tensors;
+};
+
+// Reads a checkpoint file without a session. Errors as Session::Restore's of the file.
+Result<CheckpointContents> ReadCheckpoint(const char* path);
 
 // Reads and writes "checkpoint-a" and "checkpoint-b" in a folder. A save replaces the older, or
 // damaged, of the two, so that a whole one is there at any instant. Saving needs the folder's
@@ -46,7 +69,7 @@ class CheckpointStore {
   // is left as it is, the other is taken and the damage reported. Errors:
   //   NOT_FOUND            no checkpoint has been saved
   //   DATA_LOSS            there are some, and all are damaged
-  //   FAILED_PRECONDITION  the newest was made with another plan
+  //   FAILED_PRECONDITION  the newest is of another model, or not for this plan (Session::Restore)
   //   UNIMPLEMENTED        one is of a newer version
   //   INVALID_ARGUMENT     one is no regular file
   //   UNAVAILABLE          reading failed (detail = errno): says nothing about the checkpoints
@@ -54,6 +77,10 @@ class CheckpointStore {
 
   // The same of the older of the two alone, for a caller that the newest is no good to.
   Result<LoadedCheckpoint> LoadOlder(Session& session);
+
+  // The newest valid checkpoint, without a session; errors as LoadNewest but for
+  // FAILED_PRECONDITION.
+  Result<CheckpointContents> ReadNewest();
 
   // Saves the session and `user`. Errors as Session::Save; what could be loaded before still can.
   Status Save(const Session& session, std::string_view user);

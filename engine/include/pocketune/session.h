@@ -16,6 +16,7 @@
 namespace pocketune {
 
 struct KernelInfo;
+class ParameterStore;
 class PlanFile;
 
 struct SessionOptions {
@@ -30,6 +31,12 @@ struct SessionOptions {
   uint64_t seed = 0;
   // Kernel tables to resolve the plan's kernels in, first match wins: {CpuKernels()} of cpu.h.
   std::vector<std::span<const KernelInfo>> kernels;
+  // Values to share with another session, from its Session::store; null for values of its own. The
+  // plan must be of the same model and weights and leave the same parameters variable, as plans do
+  // that differ in batch, threads, memory or optimizer alone; what one session learns the other
+  // sees at once, and there is one copy of it. Such sessions take turns: one thread at a time uses
+  // any of them.
+  std::shared_ptr<ParameterStore> store = nullptr;
   // Fills the arena with NaN before each step and each scratch before its kernel (tests).
   bool poison = false;
 };
@@ -42,6 +49,8 @@ struct SessionMemory {
   int64_t packed_bytes = 0;     // held by stateful kernels (frozen weights)
   int64_t predicted_peak_bytes = 0;
   int slots = 1;
+  int64_t checkpoint_bytes = 0;  // values that a checkpoint holds: those of RAM, and of parameters
+                                 // that learned before this plan
 };
 
 // A tensor that the caller binds or reads. Shapes are static.
@@ -58,6 +67,19 @@ struct ParamInfo {
   uint8_t role = 0;       // ParamRole of the compile side
   bool trainable = false;
   bool state = false;
+  bool learned_before = false;  // not trainable, but a run had learned it when this was compiled
+};
+
+// What Restore made of a checkpoint. Names are those of ParamInfo.
+struct RestoreReport {
+  uint32_t version = 0;  // of the file
+  int restored = 0;      // tensors taken
+  // Learn here, and the file does not have them: they have the model's own values.
+  std::vector<std::string> started_params;
+  // Optimizer states that the file lacks, or has of another optimizer: they are zero.
+  std::vector<std::string> started_states;
+  // Optimizer states in the file that this plan has no use for.
+  std::vector<std::string> left_out;
 };
 
 // The frozen prefix of a schedule: the steps that depend on "image" and on what never learns alone,
@@ -72,8 +94,10 @@ struct PrefixInfo {
 // What a plan says of itself.
 struct PlanSummary {
   SessionMemory memory;
-  Shape image;           // the input "image", [N,H,W,C]; rank 0 where the plan has none
-  std::string metadata;  // as Session::metadata
+  Shape image;            // the input "image", [N,H,W,C]; rank 0 where the plan has none
+  std::string metadata;   // as Session::metadata
+  uint64_t identity = 0;  // as Session::PlanIdentity
+  uint64_t replaces = 0;  // of the plan of a run that this one replaced; 0: none
 };
 
 // Not thread-safe: one caller at a time. A step allocates nothing.
@@ -93,6 +117,9 @@ class Session {
   // Verifies the plan, without the memory that a session of it would take. Errors as Open, but that
   // kernels are not looked for.
   static Result<PlanSummary> Summarize(const char* plan_path);
+  // A number that tells plan files apart. Reads the header alone, also of plans of versions that
+  // are not read any more. Errors: NOT_FOUND, UNAVAILABLE, DATA_LOSS, INVALID_ARGUMENT (no plan).
+  static Result<uint64_t> PlanIdentity(const char* plan_path);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -148,25 +175,37 @@ class Session {
   std::vector<ParamInfo> params() const;
   // Current values, f32, in the parameter's own layout. `out` is sized exactly.
   Status ReadParam(std::string_view name, std::span<float> out) const;
-  // Values as compiled in, before any training.
+  // The model's own values, before any training of any plan.
   Status ReadBaseParam(std::string_view name, std::span<float> out) const;
   // Only trainable parameters and states can be written.
   Status WriteParam(std::string_view name, std::span<const float> values);
+
+  // Back to how the session was opened: values as compiled in, states zero, no step taken. Errors
+  // of reading the plan; the values are then unspecified.
+  Status Reset();
 
   // The name of the first tensor that holds a number which is not finite, of all that Save saves;
   // empty where there is none. One pass over them in memory; lives as long as the session.
   std::string_view FindNotFinite() const;
 
-  // Saves trainable parameters, states, the step and `user` (opaque bytes, up to 16 MiB) to the
-  // file `path`: temporary file, fsync, rename, fsync of the directory. UNAVAILABLE (detail =
-  // errno) where writing failed; the file that was there is then untouched. `generation` orders the
-  // files of a CheckpointStore (checkpoint.h).
+  // Saves what learns, what learned before this plan, states, the step and `user` (opaque bytes, up
+  // to 16 MiB) to the file `path`: temporary file, fsync, rename, fsync of the directory.
+  // UNAVAILABLE (detail = errno) where writing failed; the file that was there is then untouched.
+  // `generation` orders the files of a CheckpointStore (checkpoint.h).
   Status Save(const char* path, std::string_view user, uint64_t generation = 0) const;
-  // Restores what Save wrote for this very plan (identity is checked). Nothing is changed unless
-  // all of it is valid. `user` may be null. Errors: NOT_FOUND, UNAVAILABLE (reading failed),
-  // DATA_LOSS (damaged), FAILED_PRECONDITION (of another plan), UNIMPLEMENTED (newer version),
-  // RESOURCE_EXHAUSTED.
-  Status Restore(const char* path, std::string* user);
+  // Restores what Save wrote under any plan of this model, whatever its batch, threads, memory,
+  // update scheme or optimizer. Parameters are matched by name; one that the file lacks has never
+  // learned and gets the model's own values; optimizer states that it lacks, or has of another
+  // optimizer, start at zero: `report` tells (may be null, as `user` may). Nothing is changed
+  // unless all of it is valid. Errors: NOT_FOUND, UNAVAILABLE (reading failed), DATA_LOSS
+  // (damaged), UNIMPLEMENTED (newer version), RESOURCE_EXHAUSTED, and FAILED_PRECONDITION: of
+  // another model, or of other weights that it needs, or with other values of a parameter that
+  // does not learn under this plan (detail = its index): compile the plan anew with
+  // Model::SetLearned. Files of version 1 belong to one plan: this one, or the one it replaced.
+  Status Restore(const char* path, std::string* user, RestoreReport* report = nullptr);
+
+  // The values, to share with a session on another plan (SessionOptions::store).
+  std::shared_ptr<ParameterStore> store() const;
 
   SessionMemory memory() const;
   // The plan's JSON metadata. Lives as long as the session.

@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
+#include "pocketune/outcome.h"
 #include "pocketune/types.h"
 
 namespace pocketune {
@@ -26,6 +28,20 @@ class Model {
   Task task() const;
   int batch() const;          // samples of a step
   Shape image_shape() const;  // of the input "image", [N,H,W,C]; rank 0 where there is none
+
+  // What tells models apart whatever their plans are for; checkpoints state it
+  // (CheckpointContents::model_identity).
+  uint64_t identity() const;
+
+  // What a run has made of a parameter: its elements, row-major in the model's layout (types.h), as
+  // checkpoints and Session::ReadParam give them. Plans compiled from here on start from these
+  // values, also where the parameter does not learn under them, while the model's own values stay
+  // what Session::ReadBaseParam gives. NOT_FOUND for a name that is no parameter's,
+  // INVALID_ARGUMENT for another number of elements; nothing has changed then.
+  Outcome<bool> SetLearned(const std::string& name, std::vector<float> values);
+  // The plan that those compiled from here on take the place of in a run (Session::PlanIdentity): a
+  // checkpoint of version 1 that was saved under it is then taken under them. 0 for none.
+  void SetReplacedPlan(uint64_t identity);
 
   // The compile side's view of it: graph/ir/model.h.
   struct Impl;

@@ -62,7 +62,7 @@ TEST(CheckpointTest, KeepsUserBytesOfAnyKindAndRefusesTooMany) {
   EXPECT_TRUE(session->Restore(path.c_str(), nullptr).ok());
 }
 
-TEST(CheckpointTest, IsOfOnePlan) {
+TEST(CheckpointTest, IsOfOneModelAndItsWeights) {
   TinySession session;
   test::PlanSpec other_spec = test::TinyPlan();
   other_spec.segment[0] += 1;
@@ -148,7 +148,7 @@ TEST_F(DamagedCheckpointTest, DoesNoHarmBehindRightChecksums) {
 }
 
 TEST_F(DamagedCheckpointTest, OfANewerVersionIsNotCalledDamaged) {
-  file_[offsetof(CheckpointHeader, version)] = 2;
+  file_[offsetof(CheckpointHeader, version)] = 3;
   FixChecksums(file_);
   test::WriteBytes(path_, file_);
   EXPECT_EQ(session_->Restore(path_.c_str(), nullptr).code(), StatusCode::kUnimplemented);

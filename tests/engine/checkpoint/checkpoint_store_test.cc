@@ -135,13 +135,13 @@ TEST(CheckpointStoreTest, TellsAllDamagedFromNoneThere) {
             StatusCode::kDataLoss);
 }
 
-TEST(CheckpointStoreTest, RefusesACheckpointOfAnotherPlan) {
+TEST(CheckpointStoreTest, RefusesACheckpointOfAnotherModel) {
   const TempFolder folder;
   TinySession session;
   CheckpointStore store(folder.path());
   SaveSteps(session, store, 2);
   test::PlanSpec spec = test::TinyPlan();
-  spec.metadata = "{\"other\":1}";
+  spec.params[0].name = "fc0.weight";
   TinySession other(test::ReferenceOptions(), spec);
   EXPECT_EQ(CheckpointStore(folder.path()).LoadNewest(*other).status().code(),
             StatusCode::kFailedPrecondition);
