@@ -29,7 +29,7 @@ absl::Status Export(const RunSpec& spec, const ExportFlags& wanted, CommonFlags 
     Value value;
     value.type.shape = param.shape;
     tensors.push_back({std::string(param.name), TorchShape(value), ToTorch(value, values)});
-    if (param.trainable) ++learned;
+    if (param.trainable || param.learned_before) ++learned;
   }
   PT_TRY(As(ExitCode::kIo, WriteSafetensors(wanted.out, tensors)));
   Say(flags, absl::StrCat("wrote ", tensors.size(), " tensors to ", wanted.out,

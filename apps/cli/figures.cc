@@ -30,6 +30,7 @@ void VisitFigures(Figures& f, V&& v) {
   v("param_bytes", f.param_bytes);
   v("optimizer_bytes", f.optimizer_bytes);
   v("packed_bytes", f.packed_bytes);
+  v("checkpoint_bytes", f.checkpoint_bytes);
   v("predicted_peak_bytes", f.predicted_peak_bytes);
   v("plan_steps", f.steps);
   v("scheme", f.scheme);

@@ -42,7 +42,7 @@ absl::StatusOr<Division> DivideBound(const MemoryBound& bound, const SessionMemo
                                      const FeedDemand& demand) {
   if (bound.bytes == 0) return Division{.loader_threads = demand.threads, .queue_batches = 3};
   const ProcessBudget budget(bound.bytes, bound.why, demand);
-  const int64_t checkpoint_bytes = plan.param_bytes + plan.optimizer_bytes;
+  const int64_t checkpoint_bytes = plan.checkpoint_bytes;
   const auto division = budget.Divide(plan.predicted_peak_bytes, checkpoint_bytes);
   if (division.has_value()) return *division;
   return budget.TooSmall(plan.predicted_peak_bytes, checkpoint_bytes);

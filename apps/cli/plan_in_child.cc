@@ -7,6 +7,7 @@
 
 #include "apps/cli/child.h"
 #include "apps/cli/figures.h"
+#include "apps/cli/model_of_run.h"
 #include "apps/cli/target.h"
 #include "engine/base/resident_memory.h"
 
@@ -22,6 +23,7 @@ struct Job {
   const data::Dataset* dataset;
   const MemoryBound& bound;
   const std::string& path;
+  const std::string run = {};  // the folder of one that goes on; empty: a new one
 };
 
 const std::vector<std::string>& NamesOf(const data::Dataset* dataset) {
@@ -29,16 +31,12 @@ const std::vector<std::string>& NamesOf(const data::Dataset* dataset) {
   return dataset == nullptr ? kNone : dataset->class_names();
 }
 
-int64_t CheckpointBytes(const PlanFigures& figures) {
-  return figures.param_bytes + figures.optimizer_bytes;
-}
-
 // Nothing fits: how much would.
 absl::Status TooSmall(const Job& job, const ZooModel& model, const ProcessBudget& budget,
                       int64_t smallest_plan, int64_t checkpoint_bytes) {
   if (checkpoint_bytes == 0) {
     const absl::StatusOr<Plan> free = CompileModel(model, job.spec, job.flags, {}, 0);
-    if (free.ok()) checkpoint_bytes = CheckpointBytes(free->figures);
+    if (free.ok()) checkpoint_bytes = free->figures.checkpoint_bytes;
   }
   return budget.TooSmall(smallest_plan, checkpoint_bytes);
 }
@@ -55,7 +53,7 @@ absl::StatusOr<Plan> CompileWithin(const Job& job, const ZooModel& model,
     if (smallest > 0) return TooSmall(job, model, budget, smallest, checkpoint_bytes);
     if (!plan.ok()) return plan.status();
     peak = plan->figures.predicted_peak_bytes;
-    checkpoint_bytes = CheckpointBytes(plan->figures);
+    checkpoint_bytes = plan->figures.checkpoint_bytes;
     const std::optional<Division> fits = budget.Divide(peak, checkpoint_bytes);
     if (!fits.has_value()) continue;
     *division = *fits;
@@ -67,7 +65,8 @@ absl::StatusOr<Plan> CompileWithin(const Job& job, const ZooModel& model,
 // In the child: everything, as text.
 absl::StatusOr<std::string> CompileAsText(const Job& job) {
   WeightsReport report;
-  absl::StatusOr<ZooModel> model = LoadModel(job.spec, &report);
+  absl::StatusOr<ZooModel> model =
+      job.run.empty() ? LoadModel(job.spec, &report) : LoadModelOfRun(job.spec, job.run, &report);
   if (!model.ok()) return model.status();
   const absl::StatusOr<FeedDemand> demand =
       DemandOf(job.spec.data, model->model.image_shape(), job.dataset, job.flags, job.bound);
@@ -86,19 +85,14 @@ absl::StatusOr<std::string> CompileAsText(const Job& job) {
   const Json json = {
       {"spec", ::pocketune::ToJson(complete)},
       {"figures", cli::ToJson(plan->figures)},
-      {"weights", job.spec.weights.empty() ? std::vector<std::string>() : report.Lines()},
+      {"weights", report.loaded == 0 ? std::vector<std::string>() : report.Lines()},
       {"memory_map", plan->memory_map_json},
       {"division", {division.loader_threads, division.queue_batches, division.cache_bytes}},
       {"peak", PeakResidentBytes()}};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-}  // namespace
-
-absl::StatusOr<PlanOfChild> CompileInChild(const RunSpec& spec, const CommonFlags& flags,
-                                           const data::Dataset* dataset, const MemoryBound& bound,
-                                           const std::string& path) {
-  const Job job = {spec, flags, dataset, bound, path};
+absl::StatusOr<PlanOfChild> RunJob(const Job& job) {
   const absl::StatusOr<std::string> text =
       RunInChild("compile", [&] { return CompileAsText(job); });
   if (!text.ok()) return text.status();
@@ -112,6 +106,21 @@ absl::StatusOr<PlanOfChild> CompileInChild(const RunSpec& spec, const CommonFlag
                      .memory_map = json["memory_map"],
                      .compiler_peak_bytes = json["peak"],
                      .division = {division[0], division[1], division[2]}};
+}
+
+}  // namespace
+
+absl::StatusOr<PlanOfChild> CompileInChild(const RunSpec& spec, const CommonFlags& flags,
+                                           const data::Dataset* dataset, const MemoryBound& bound,
+                                           const std::string& path) {
+  return RunJob({spec, flags, dataset, bound, path});
+}
+
+absl::StatusOr<PlanOfChild> CompileRunInChild(const RunSpec& spec, const CommonFlags& flags,
+                                              const data::Dataset* dataset,
+                                              const MemoryBound& bound, const std::string& run,
+                                              const std::string& path) {
+  return RunJob({spec, flags, dataset, bound, path, run});
 }
 
 absl::StatusOr<PlanFigures> CompileSchemeInChild(const ZooModel& model, const RunSpec& spec,

@@ -33,6 +33,12 @@ absl::StatusOr<PlanOfChild> CompileInChild(const RunSpec& spec, const CommonFlag
                                            const data::Dataset* dataset, const MemoryBound& bound,
                                            const std::string& path);
 
+// The same for the run in the folder `run`, from where that stands (model_of_run.h).
+absl::StatusOr<PlanOfChild> CompileRunInChild(const RunSpec& spec, const CommonFlags& flags,
+                                              const data::Dataset* dataset,
+                                              const MemoryBound& bound, const std::string& run,
+                                              const std::string& path);
+
 // The figures of a loaded model's plan of at most `plan_bytes` (0: any), which goes to the file
 // `path` unless that is empty. kBudget where no plan is so small.
 absl::StatusOr<PlanFigures> CompileSchemeInChild(const ZooModel& model, const RunSpec& spec,

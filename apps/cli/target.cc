@@ -24,16 +24,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kGivenNames[] = {"all", "all but the classifier", "none"};
 
-// Plans from before this was written down hold what the weights' file gave, if there was one.
-GivenWeights GivenOf(const Json& metadata, const RunSpec& spec) {
-  const Json name = metadata.value("weights_given", Json());
-  for (const GivenWeights given :
-       {GivenWeights::kAll, GivenWeights::kAllButClassifier, GivenWeights::kNone}) {
-    if (name == kGivenNames[static_cast<int>(given)]) return given;
-  }
-  return spec.weights.empty() ? GivenWeights::kNone : GivenWeights::kAll;
-}
-
 // The folder of the run that a file is a part of; empty where it is a part of none.
 fs::path FolderOfRun(const std::string& path) {
   std::error_code error;
@@ -182,6 +172,16 @@ TempFile::TempFile(const std::string& suffix) {
 }
 
 TempFile::~TempFile() { std::remove(path_.c_str()); }
+
+// Plans from before this was written down hold what the weights' file gave, if there was one.
+GivenWeights GivenOf(const Json& metadata, const RunSpec& spec) {
+  const Json name = metadata.value("weights_given", Json());
+  for (const GivenWeights given :
+       {GivenWeights::kAll, GivenWeights::kAllButClassifier, GivenWeights::kNone}) {
+    if (name == kGivenNames[static_cast<int>(given)]) return given;
+  }
+  return spec.weights.empty() ? GivenWeights::kNone : GivenWeights::kAll;
+}
 
 std::vector<std::string> ClassNamesOf(std::string_view metadata) {
   const Json json = Json::parse(metadata, nullptr, /*allow_exceptions=*/false);

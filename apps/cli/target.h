@@ -65,6 +65,9 @@ absl::Status CheckModelFlags(const OpenedTarget& target, const RunSpec& asked,
 // that has kept no step of its training.
 absl::Status CheckAnswers(const OpenedTarget& target, const CommonFlags& flags);
 
+// What of a plan's weights was given, by its metadata; `spec` for plans from before they said it.
+GivenWeights GivenOf(const nlohmann::json& metadata, const RunSpec& spec);
+
 // The names of the classes in the metadata of a plan; empty where it has none.
 std::vector<std::string> ClassNamesOf(std::string_view metadata);
 

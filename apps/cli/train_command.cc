@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "apps/cli/figures.h"
 #include "apps/cli/memory_bound.h"
 #include "apps/cli/plan_in_child.h"
@@ -125,11 +126,79 @@ class TrainCommand {
     }
     const std::string path = folder_->plan_path();
     const Result<PlanSummary> plan = Session::Summarize(path.c_str());
-    if (!plan.ok()) return As(ExitCode::kModel, path, plan.status());
-    // The plan knows the classes that the run learns, and their order.
-    PT_TRY(OpenData(ClassNamesOf(plan.value().metadata)));
+    std::string anew;
+    if (!plan.ok()) {
+      const bool is_plan = Session::PlanIdentity(path.c_str()).ok();
+      if (!is_plan || !IsOfOtherVersion(plan.status())) {
+        return As(ExitCode::kModel, path, plan.status());
+      }
+      anew = plan.status().message();
+    }
+    // The plan knows the classes that the run learns, and their order; so do its checkpoints.
+    PT_TRY(OpenData(plan.ok() ? ClassNamesOf(plan.value().metadata) : folder_->ReadClassNames()));
     PT_TRY(CheckData(*json));
-    return Divide(plan.value());
+    if (plan.ok()) anew = WhyAnew(plan.value());
+    return anew.empty() ? Divide(plan.value()) : CompileAnew(anew);
+  }
+
+  // Whole, but not for this build.
+  static bool IsOfOtherVersion(const Status& status) {
+    return status.code() == StatusCode::kUnimplemented ||
+           status.code() == StatusCode::kInvalidArgument;
+  }
+
+  bool IsGiven(const char* name) const {
+    const auto is = [name](const GivenFlag& flag) { return flag.name == name; };
+    return std::any_of(train_.given.begin(), train_.given.end(), is);
+  }
+
+  // Why the run's plan cannot go on; empty where it can. By what the plan says of itself: spec.json
+  // may be ahead of it where a process was killed.
+  std::string WhyAnew(const PlanSummary& plan) {
+    slots_ = plan.memory.slots;
+    const Json metadata = Json::parse(plan.metadata, nullptr, /*allow_exceptions=*/false);
+    const absl::StatusOr<RunSpec> of_plan =
+        RunSpecFromJson(metadata.is_object() ? metadata.value("run", Json()) : Json());
+    std::vector<std::string> why;
+    if (of_plan.ok() && NeedsOtherPlan(*of_plan, spec_)) {
+      why = ChangedFlags(PlanFieldsOf(*of_plan), PlanFieldsOf(spec_));
+    }
+    if (IsGiven("--threads") && flags_.threads != slots_) {
+      why.push_back(absl::StrCat("--threads ", flags_.threads, " (was ", slots_, ")"));
+    }
+    return absl::StrJoin(why, ", ");
+  }
+
+  // What NeedsOtherPlan looks at, and nothing else.
+  static RunSpec PlanFieldsOf(const RunSpec& spec) {
+    RunSpec fields;
+    fields.model.batch = spec.model.batch;
+    fields.train.scheme = spec.train.scheme;
+    fields.memory_bytes = spec.memory_bytes;
+    return fields;
+  }
+
+  // From where the run stands. The spec goes first: with it alone there, the next --resume
+  // compiles.
+  absl::Status CompileAnew(const std::string& why) {
+    compiled_anew_ = true;
+    Say(flags_, "compiling   the plan anew: " + why);
+    CommonFlags flags = flags_;
+    if (!IsGiven("--threads") && slots_ > 0) flags.threads = slots_;
+    absl::StatusOr<PlanOfChild> plan = CompileRunInChild(spec_, flags, dataset_.get(), bound_,
+                                                         folder_->path(), plan_file_->path());
+    if (!plan.ok()) return plan.status();
+    TakePlan(*std::move(plan));
+    absl::StatusOr<Json> json = folder_->ReadSpec();
+    if (!json.ok()) return json.status();
+    if (!json->contains("first_batch")) (*json)["first_batch"] = spec_before_.model.batch;
+    json->merge_patch(ToJson(WithWholePaths(spec_)));
+    if (!(*json)["asked"].is_object()) (*json)["asked"] = Json::object();
+    (*json)["asked"].update(ToJson(train_.given));
+    (*json)["figures"] = figures_json_;
+    (*json)["memory_map"] = Json::parse(plan_.memory_map, nullptr, false);
+    PT_TRY(folder_->WriteSpec(*json));
+    return folder_->TakePlan(plan_file_->path());
   }
 
   // Other pictures would come up at other steps, and validation would see what was learned from.
@@ -159,14 +228,18 @@ class TrainCommand {
     absl::StatusOr<PlanOfChild> plan =
         CompileInChild(spec_, flags_, dataset_.get(), bound_, plan_file_->path());
     if (!plan.ok()) return plan.status();
-    plan_ = *std::move(plan);
+    TakePlan(*std::move(plan));
+    return absl::OkStatus();
+  }
+
+  void TakePlan(PlanOfChild plan) {
+    plan_ = std::move(plan);
     spec_.model = plan_.model;
     for (const std::string& line : plan_.weights_lines) Say(flags_, "weights     " + line);
     for (const std::string& line : FigureLines(plan_.figures)) Say(flags_, line);
     figures_json_ = ToJson(plan_.figures);
     figures_json_["compiler_peak_bytes"] = plan_.compiler_peak_bytes;
     division_ = plan_.division;
-    return absl::OkStatus();
   }
 
   absl::Status WriteRun() {
@@ -210,19 +283,56 @@ class TrainCommand {
   absl::Status OpenSession() {
     absl::StatusOr<std::unique_ptr<Session>> session =
         OpenPlan(folder_->plan_path(), flags_.threads, spec_.seed);
+    if (absl::IsUnimplemented(session.status()) && resuming_ && !compiled_anew_) {
+      PT_TRY(CompileAnew(std::string(session.status().message())));
+      session = OpenPlan(folder_->plan_path(), flags_.threads, spec_.seed);
+    }
     if (!session.ok()) return session.status();
     session_ = *std::move(session);
-    if (!resuming_) return absl::OkStatus();
+    return resuming_ ? RestoreSession() : absl::OkStatus();
+  }
+
+  absl::Status RestoreSession() {
     std::string warning;
-    const absl::Status restored = folder_->Restore(*session_, &state_, nullptr, &warning);
+    RestoreReport report;
+    const absl::Status restored = folder_->Restore(*session_, &state_, nullptr, &warning, &report);
     if (absl::IsNotFound(restored)) {
       Say(flags_, train_.out + ": nothing was saved yet, starting anew");
       return WriteChanges();
     }
     if (!warning.empty()) Say(flags_, "warning: " + warning);
+    if (absl::IsFailedPrecondition(restored) && !compiled_anew_) {
+      session_.reset();
+      PT_TRY(CompileAnew("layers that do not learn have other weights in the checkpoint"));
+      return OpenSession();
+    }
     PT_TRY(restored);
     Say(flags_, absl::StrFormat("resuming    after step %d", state_.step));
+    for (const std::string& line : AdaptSession(spec_.train.optimizer, report, session_.get())) {
+      Say(flags_, line);
+    }
+    PT_TRY(CheckBest());
     return WriteChanges();
+  }
+
+  // Weights of an epoch in which layers learned that do not any more would fit these no longer.
+  absl::Status CheckBest() {
+    const std::vector<ParamInfo> params = session_->params();
+    const auto learned = [](const ParamInfo& param) { return param.learned_before; };
+    if (state_.best_epoch < 0 || std::none_of(params.begin(), params.end(), learned)) {
+      return absl::OkStatus();
+    }
+    const absl::Status best = folder_->RestoreBest(*session_);
+    if (best.ok()) {
+      TrainState same;
+      return folder_->Restore(*session_, &same, nullptr);
+    }
+    if (!absl::IsFailedPrecondition(best)) return absl::OkStatus();
+    Say(flags_,
+        absl::StrCat("note: layers that learned in epoch ", state_.best_epoch + 1,
+                     ", the best so far, no longer do: the best is looked for from here on"));
+    ForgetBest(&state_);
+    return absl::OkStatus();
   }
 
   // Nothing that keeps the run from training, but from learning what its owner hopes for.
@@ -305,6 +415,8 @@ class TrainCommand {
   CommonFlags flags_;
   double time_budget_ = 0;
   bool resuming_ = false;
+  bool compiled_anew_ = false;  // by this process
+  int slots_ = 0;               // threads that the run's plan was compiled for; 0: not known
   Json figures_json_;
   MemoryBound bound_;
   Division division_;

@@ -100,7 +100,8 @@ void AddLoopFlags(CLI::App* command, RunSpec* spec, TrainFlags* train) {
                       "the run's folder, where it pays), off, or a file that stays");
   command->add_flag("--resume", train->resume,
                     "Continue the run in --out; --epochs, --steps, --lr and what belongs to them,\n"
-                    "--patience, --keep, --checkpoint-every and --data may change");
+                    "--patience, --keep, --checkpoint-every, --data, --batch, --scheme,\n"
+                    "--memory and --threads may change");
   command->add_flag("--dry-run", train->dry_run, "Say memory and time, and train nothing");
 }
 

@@ -48,7 +48,7 @@ Json CacheJson(const RowCacheFigures& cache) {
 
 // Relative change of a parameter by training: |now - before| / |before|, L2.
 double ChangeOf(const Session& session, const ParamInfo& param) {
-  if (!param.trainable) return 0;
+  if (!param.trainable && !param.learned_before) return 0;
   std::vector<float> now(param.shape.elems()), before(now.size());
   if (!session.ReadParam(param.name, now).ok() || !session.ReadBaseParam(param.name, before).ok()) {
     return 0;

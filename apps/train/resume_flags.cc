@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "apps/train/exit_code.h"
+#include "pocketune/session.h"
 
 namespace pocketune {
 namespace {
@@ -29,10 +31,10 @@ constexpr ResumeRule kRules[] = {
     {"--resolution", OnResume::kFixed, "/model/resolution"},
     {"--classes", OnResume::kFixed, "/model/classes"},
     {"--input-channels", OnResume::kFixed, "/model/input_channels"},
-    {"--batch", OnResume::kFixed, "/model/batch"},
+    {"--batch", OnResume::kReplans, "/model/batch"},
     {"--dropout", OnResume::kFixed, "/model/dropout"},
     {"--weights", OnResume::kFixed, "/model/weights"},
-    {"--scheme", OnResume::kFixed, "/train/scheme"},
+    {"--scheme", OnResume::kReplans, "/train/scheme"},
     {"--optimizer", OnResume::kFixed, "/train/optimizer"},
     {"--momentum", OnResume::kFixed, "/train/momentum"},
     {"--weight-decay", OnResume::kFixed, "/train/weight_decay"},
@@ -42,7 +44,7 @@ constexpr ResumeRule kRules[] = {
     {"--micro-batch", OnResume::kFixed, "/train/micro_batch"},
     {"--clip-norm", OnResume::kFixed, "/train/clip_norm"},
     {"--saved-activations", OnResume::kFixed, "/train/saved_bits"},
-    {"--memory", OnResume::kFixed, "/train/memory_bytes"},
+    {"--memory", OnResume::kReplans, "/train/memory_bytes"},
     {"--cache", OnResume::kFixed, "/train/cache_bytes"},
     {"--lr-group", OnResume::kFixed, "/train/groups"},
     {"--seed", OnResume::kFixed, "/train/seed"},
@@ -92,6 +94,19 @@ bool StandsAlready(const GivenFlag& flag, const std::string& field, const Json& 
   return run[at] == asked[at];
 }
 
+// Lengths in steps that nobody changed are as many pictures in other batches.
+void KeepPictures(const RunSpec& run, Json* json) {
+  const int64_t before = run.model.batch;
+  const int64_t now = (*json)["model"]["batch"].get<int64_t>();
+  if (before < 1 || now < 1 || before == now) return;
+  for (const auto& [key, steps] :
+       {std::pair<const char*, int64_t>{"steps", run.steps}, {"warmup_steps", run.warmup_steps}}) {
+    Json& field = (*json)["train"][key];
+    if (field != steps) continue;
+    field = steps / now * before + (steps % now * before + now - 1) / now;
+  }
+}
+
 absl::Status Refuse(const GivenFlag& flag, const std::string& field, const Json& run) {
   const std::string want =
       field.empty() ? "what the run began with" : TextOf(run[Json::json_pointer(field)]);
@@ -133,21 +148,32 @@ absl::StatusOr<RunSpec> SpecOnResume(const RunSpec& run, const Json& asked_befor
   for (const GivenFlag& flag : given) {
     const ResumeRule* rule = FindResumeRule(flag.name);
     const std::string field(rule == nullptr ? "" : rule->field);
-    if (rule != nullptr && rule->rule == OnResume::kOfProcess) continue;
-    if (rule != nullptr && rule->rule == OnResume::kObeyed) {
+    const OnResume does = rule == nullptr ? OnResume::kFixed : rule->rule;
+    if (does == OnResume::kOfProcess) continue;
+    const bool stands =
+        does != OnResume::kObeyed && StandsAlready(flag, field, json, asked_before, wanted);
+    if (does == OnResume::kFixed && !stands) return Refuse(flag, field, json);
+    if (does != OnResume::kFixed && !stands) {
       json[Json::json_pointer(field)] = wanted[Json::json_pointer(field)];
-    } else if (!StandsAlready(flag, field, json, asked_before, wanted)) {
-      return Refuse(flag, field, json);
     }
   }
+  KeepPictures(run, &json);
   return RunSpecFromJson(json);
+}
+
+bool NeedsOtherPlan(const RunSpec& before, const RunSpec& now) {
+  const Json old_json = ToJson(before), new_json = ToJson(now);
+  return std::any_of(std::begin(kRules), std::end(kRules), [&](const ResumeRule& rule) {
+    const Json::json_pointer at{std::string(rule.field)};
+    return rule.rule == OnResume::kReplans && old_json[at] != new_json[at];
+  });
 }
 
 std::vector<std::string> ChangedFlags(const RunSpec& before, const RunSpec& now) {
   const Json old_json = ToJson(before), new_json = ToJson(now);
   std::vector<std::string> lines;
   for (const ResumeRule& rule : kRules) {
-    if (rule.rule != OnResume::kObeyed) continue;
+    if (rule.rule != OnResume::kObeyed && rule.rule != OnResume::kReplans) continue;
     const Json::json_pointer at{std::string(rule.field)};
     if (old_json[at] == new_json[at]) continue;
     lines.push_back(absl::StrCat(std::string(rule.flag), " ", TextOf(new_json[at]), " (was ",
@@ -166,10 +192,36 @@ void AdaptState(const RunSpec& before, const RunSpec& now, TrainState* state) {
     state->epochs_without_gain = 0;
   }
   if (now.keep == "best" && before.keep != "best") {
-    state->best_accuracy = TrainState().best_accuracy;
-    state->best_loss = TrainState().best_loss;
-    state->best_epoch = TrainState().best_epoch;
+    ForgetBest(state);
   }
+}
+
+void ForgetBest(TrainState* state) {
+  state->best_accuracy = TrainState().best_accuracy;
+  state->best_loss = TrainState().best_loss;
+  state->best_epoch = TrainState().best_epoch;
+}
+
+std::vector<std::string> AdaptSession(const std::string& optimizer, const RestoreReport& report,
+                                      Session* session) {
+  std::vector<std::string> lines;
+  const auto tell = [&](const std::vector<std::string>& names, const char* what) {
+    if (names.empty()) return;
+    lines.push_back(absl::StrCat("            ", names.size(), " ", what, ": ", names[0],
+                                 names.size() > 1 ? ", ..." : ""));
+  };
+  tell(report.started_params, "parameters had not learned and start as the model has them");
+  tell(report.started_states, "states of the optimizer start at zero");
+  tell(report.left_out, "states of the optimizer are not needed any more");
+  if (optimizer != "adamw" || report.started_states.empty()) return lines;
+  for (const ParamInfo& param : session->params()) {
+    if (!param.state) continue;
+    const std::vector<float> zeros(static_cast<size_t>(param.shape.elems()));
+    if (!session->WriteParam(param.name, zeros).ok()) return lines;  // states can be written
+  }
+  session->set_step(0);
+  lines.push_back("            AdamW's averages all start anew: one count of steps corrects them");
+  return lines;
 }
 
 }  // namespace pocketune

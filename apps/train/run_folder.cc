@@ -44,12 +44,14 @@ bool IsLeftBySystem(const std::string& name) {
          std::end(kLeftBySystem);
 }
 
-absl::Status ReadState(const std::string& user, TrainState* state) {
-  absl::StatusOr<TrainState> parsed = TrainStateFromJsonText(user);
-  if (!parsed.ok()) return As(ExitCode::kCheckpoint, parsed.status());
-  *state = *parsed;
-  state->restored = true;
-  return absl::OkStatus();
+std::vector<std::string> ClassNamesIn(const std::string& user) {
+  const Json json = Json::parse(user, nullptr, /*allow_exceptions=*/false);
+  std::vector<std::string> names;
+  if (!json.is_object()) return names;
+  for (const Json& name : json.value("class_names", Json::array())) {
+    names.push_back(name.is_string() ? name.get<std::string>() : "?");
+  }
+  return names;
 }
 
 }  // namespace
@@ -128,12 +130,26 @@ absl::StatusOr<Json> RunFolder::ReadSpec() const {
   return json;
 }
 
+// States from before they said it are of the batch that the run had until it had another.
+absl::Status RunFolder::ReadState(const std::string& user, TrainState* state) const {
+  absl::StatusOr<TrainState> parsed = TrainStateFromJsonText(user);
+  if (!parsed.ok()) return As(ExitCode::kCheckpoint, parsed.status());
+  *state = *parsed;
+  state->restored = true;
+  if (state->batch > 0) return absl::OkStatus();
+  const absl::StatusOr<Json> spec = ReadSpec();
+  const absl::StatusOr<RunSpec> run = spec.ok() ? RunSpecFromJson(*spec) : spec.status();
+  if (run.ok()) state->batch = spec->value("first_batch", run->model.batch);
+  return absl::OkStatus();
+}
+
 absl::Status RunFolder::Save(const Session& session, const std::string& state) {
   return As(ExitCode::kIo, path_ + "/checkpoint", store_.Save(session, state));
 }
 
 absl::Status RunFolder::Restore(Session& session, TrainState* state,
-                                std::vector<std::string>* class_names, std::string* warning) {
+                                std::vector<std::string>* class_names, std::string* warning,
+                                RestoreReport* report) {
   Result<LoadedCheckpoint> loaded = store_.LoadNewest(session);
   if (!loaded.ok()) {
     if (loaded.status().code() == StatusCode::kNotFound) {
@@ -150,14 +166,16 @@ absl::Status RunFolder::Restore(Session& session, TrainState* state,
     *warning = absl::StrCat(path_, "/", loaded->damaged, " is damaged (", loaded->damage.message(),
                             "): taking ", loaded->file);
   }
+  if (report != nullptr) *report = loaded->report;
   PT_TRY(ReadState(loaded->user, state));
-  if (class_names != nullptr) {
-    const Json json = Json::parse(loaded->user, nullptr, false);
-    for (const Json& name : json.value("class_names", Json::array())) {
-      class_names->push_back(name.is_string() ? name.get<std::string>() : "?");
-    }
-  }
+  if (class_names != nullptr) *class_names = ClassNamesIn(loaded->user);
   return absl::OkStatus();
+}
+
+std::vector<std::string> RunFolder::ReadClassNames() {
+  Result<CheckpointContents> newest = store_.ReadNewest();
+  if (!newest.ok()) return {};
+  return ClassNamesIn(newest->user);
 }
 
 absl::Status RunFolder::RestoreOlder(Session& session, TrainState* state) {

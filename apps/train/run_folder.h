@@ -47,8 +47,12 @@ class RunFolder {
   absl::Status Save(const Session& session, const std::string& state);
   // Restores the newest valid checkpoint. NotFound where nothing was saved yet; kCheckpoint where
   // all are damaged. A damaged one beside a good one is told in `warning` (may be null).
+  // FailedPrecondition where the plan has to be compiled anew for it. `report` may be null.
   absl::Status Restore(Session& session, TrainState* state, std::vector<std::string>* class_names,
-                       std::string* warning = nullptr);
+                       std::string* warning = nullptr, RestoreReport* report = nullptr);
+
+  // The names of the classes in the newest valid checkpoint; empty where there is none.
+  std::vector<std::string> ReadClassNames();
 
   // The same of the older checkpoint alone: NotFound or DataLoss where there is none to be had.
   absl::Status RestoreOlder(Session& session, TrainState* state);
@@ -64,6 +68,8 @@ class RunFolder {
   std::vector<nlohmann::json> ReadLog() const;
 
  private:
+  absl::Status ReadState(const std::string& user, TrainState* state) const;
+
   explicit RunFolder(std::string path) : path_(path), store_(std::move(path)) {}
 
   std::string path_;

@@ -27,6 +27,7 @@ template <class State, class V>
 void VisitLater(State& s, V&& v) {
   v("best_loss", s.best_loss);
   v("rollback_limit", s.rollback_limit);
+  v("batch", s.batch);
 }
 
 template <class T>

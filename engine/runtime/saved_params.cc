@@ -8,6 +8,7 @@
 
 #include "engine/plan/model_identity.h"
 #include "engine/plan/plan_view.h"
+#include "pocketune/checkpoint.h"
 
 namespace pocketune {
 namespace {
@@ -241,6 +242,24 @@ Status SaveParams(const PlanParams& params, std::string_view user, uint64_t gene
                                .step = params.store().steps,
                                .user = std::string(user)};
   return WriteCheckpoint(path, info, tensors);
+}
+
+Result<std::vector<SavedValues>> ReadModelValues(const char* plan_path) {
+  const Result<PlanFile> file = PlanFile::Open(plan_path);
+  if (!file.ok()) return file.status();
+  std::vector<SavedValues> all;
+  for (const fb::Param* param : *file.value().plan().params()) {
+    if (param->state()) continue;
+    SavedValues& saved = all.emplace_back();
+    saved.name = std::string(TextOf(param->name()));
+    saved.shape = ShapeOf(*param->dims());
+    saved.values.resize(static_cast<size_t>(saved.shape.elems()));
+    const int64_t offset =
+        param->base_offset() >= 0 ? param->base_offset() : param->segment_offset();
+    PT_RETURN_IF_ERROR(file.value().ReadSegment(
+        offset, {reinterpret_cast<uint8_t*>(saved.values.data()), saved.values.size() * 4}));
+  }
+  return all;
 }
 
 Status RestoreParams(const CheckpointFile& file, PlanParams& params, RestoreReport* report) {

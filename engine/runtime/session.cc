@@ -7,6 +7,7 @@
 #include "backends/api/isa_hold.h"
 #include "engine/base/pages.h"
 #include "engine/checkpoint/checkpoint_file.h"
+#include "engine/plan/model_identity.h"
 #include "engine/plan/plan_view.h"
 #include "engine/runtime/program.h"
 #include "engine/runtime/saved_params.h"
@@ -213,8 +214,12 @@ Result<PlanSummary> Session::Summarize(const char* plan_path) {
   const Result<PlanFile> file = PlanFile::Open(plan_path);
   if (!file.ok()) return file.status();
   const fb::Plan& plan = file.value().plan();
-  PlanSummary summary = {MemoryOf(plan), Shape(), std::string(TextOf(plan.metadata())),
-                         file.value().identity(), plan.replaces()};
+  PlanSummary summary = {MemoryOf(plan),
+                         Shape(),
+                         std::string(TextOf(plan.metadata())),
+                         file.value().identity(),
+                         ModelIdentityOf(plan),
+                         plan.replaces()};
   for (const fb::Schedule* schedule : *plan.schedules()) {
     for (const fb::Port* port : *schedule->inputs()) {
       if (TextOf(port->name()) != "image") continue;

@@ -10,11 +10,12 @@ namespace {
 
 // The bytes: magic, version, fields of 8 bytes each in little-endian order, checksum of all before.
 constexpr uint64_t kMagic = 0x4554415453545021;  // the text !PTSTATE
-constexpr uint64_t kVersion = 1;
-constexpr size_t kFields = 13;
+constexpr uint64_t kVersion = 2;                 // 2: has the batch
+constexpr size_t kFields = 14;
 constexpr size_t kBytes = (2 + kFields + 1) * sizeof(uint64_t);
+constexpr size_t kBytesOfVersion1 = kBytes - sizeof(uint64_t);
 
-// The fields of version 1, in order.
+// The fields in order; version 1 lacks the last.
 template <class State, class V>
 void Visit(State& s, V&& v) {
   v(s.step);
@@ -30,6 +31,7 @@ void Visit(State& s, V&& v) {
   v(s.epochs_without_gain);
   v(s.rollback_limit);
   v(s.done);
+  v(s.batch);
 }
 
 void Append(uint64_t word, std::string* bytes) {
@@ -70,7 +72,7 @@ bool IsSound(const TrainState& s) {
                       std::isfinite(s.best_accuracy) && std::isfinite(s.best_loss);
   return finite && s.step >= 0 && s.lr_factor >= 0 && s.lr_factor <= 1 && s.rollbacks >= 0 &&
          s.epoch_steps >= 0 && s.epoch_steps <= s.step && s.best_epoch >= -1 &&
-         s.epochs_without_gain >= 0 && s.rollback_limit >= 0;
+         s.epochs_without_gain >= 0 && s.rollback_limit >= 0 && s.batch >= 0;
 }
 
 Status DataLoss(const char* message) { return Status(StatusCode::kDataLoss, message); }
@@ -94,17 +96,21 @@ Result<TrainState> DecodeTrainState(std::string_view bytes) {
   if (WordAt(bytes, 1) > kVersion) {
     return Status(StatusCode::kUnimplemented, "training state: of a newer version");
   }
-  if (WordAt(bytes, 1) != kVersion || bytes.size() != kBytes) {
+  const bool first = WordAt(bytes, 1) == 1;
+  const size_t length = first ? kBytesOfVersion1 : kBytes;
+  if (WordAt(bytes, 1) < 1 || bytes.size() != length) {
     return DataLoss("training state: it has another length");
   }
-  const size_t checked = kBytes - sizeof(uint64_t);
+  const size_t checked = length - sizeof(uint64_t);
   if (Checksum(bytes.data(), checked) != WordAt(bytes, checked / sizeof(uint64_t))) {
     return DataLoss("training state: its checksum is wrong");
   }
   TrainState state;
   size_t at = 2;
   bool good = true;
-  Visit(state, [&](auto& field) { good = Take(WordAt(bytes, at++), &field) && good; });
+  Visit(state, [&](auto& field) {
+    if (at * sizeof(uint64_t) < checked) good = Take(WordAt(bytes, at++), &field) && good;
+  });
   if (!good || !IsSound(state)) return DataLoss("training state: a number cannot be");
   state.restored = true;
   return state;

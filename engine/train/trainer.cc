@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/base/clock.h"
+#include "engine/train/batch_change.h"
 #include "engine/train/trainer_impl.h"
 
 namespace pocketune {
@@ -116,6 +117,7 @@ void Trainer::Impl::SetState(const TrainState& to) {
 Status Trainer::Impl::Begin() {
   fault = {};
   if (running_) return OkStatus();
+  CountInBatches(samples_->size(), batch, &state);
   if (state.done && state.step < schedule.total_steps && !OutOfPatience()) {
     Note(
         Format("the run was done after step %lld and goes on to step %lld; the learning rate "

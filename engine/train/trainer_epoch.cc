@@ -1,7 +1,9 @@
 // What comes behind the steps of a training: validation, guard, checkpoints.
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
+#include "engine/train/batch_change.h"
 #include "engine/train/best_epoch.h"
 #include "engine/train/good_state.h"
 #include "engine/train/trainer_impl.h"
@@ -29,6 +31,11 @@ Status Trainer::Impl::RollBack(const std::string& what, int64_t step) {
   bool of_store = false;
   const Result<GoodState> found = RestoreGood(*store_, *session_, answers, &state, &of_store);
   if (!found.ok()) return Blame(of_store ? Part::kStore : Part::kSession, found.status());
+  if (found.value() == GoodState::kBest) {  // it stands at that epoch's end
+    state.step = std::min((state.best_epoch + 1) * per_epoch, schedule.total_steps);
+    state.batch = batch;
+  }
+  CountInBatches(samples_->size(), batch, &state);
   const bool give_up = failed.rollbacks >= failed.rollback_limit;
   state.rollbacks = failed.rollbacks + (give_up ? 0 : 1);
   state.lr_factor = give_up ? failed.lr_factor : failed.lr_factor / 2;
@@ -181,9 +188,10 @@ Status Trainer::Impl::Finish() {
 Status Trainer::Impl::KeepBest() {
   if (!spec_.keep_best || store_ == nullptr || state.best_epoch < 0) return OkStatus();
   if (state.epochs_without_gain == 0) return OkStatus();  // the last epoch is the best
+  const uint64_t steps = session_->step();
   PT_RETURN_IF_ERROR(
       Blame(Part::kStore, store_->Restore(TrainStore::Which::kBest, *session_, &state)));
-  session_->set_step(static_cast<uint64_t>(state.step));
+  session_->set_step(steps);
   const bool by_accuracy = state.best_accuracy > 0;  // else there may be none
   Note(Format("kept the weights of epoch %lld (validation %s)",
               static_cast<long long>(state.best_epoch + 1),

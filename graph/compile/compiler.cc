@@ -56,6 +56,7 @@ PlanFigures FiguresOf(const Compilation& c, const TrainPlan& plan) {
   figures.param_bytes = plan.sizes.param_bytes;
   figures.optimizer_bytes = plan.sizes.optimizer_bytes;
   figures.packed_bytes = plan.sizes.packed_bytes;
+  figures.checkpoint_bytes = plan.sizes.checkpoint_bytes;
   figures.predicted_peak_bytes = plan.sizes.predicted_peak_bytes;
   figures.batch_statistics = c.batch_statistics;
   figures.steps = static_cast<int>(train.nodes.size());

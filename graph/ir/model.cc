@@ -4,6 +4,22 @@
 #include "graph/ir/model_identity.h"
 
 namespace pocketune {
+namespace {
+
+Outcome<bool> CheckFits(const Graph& graph, const std::string& name, size_t elements) {
+  const ValueId id = graph.FindValue(name, ValueKind::kParam);
+  if (id == kNone) {
+    return Outcome<bool>(StatusCode::kNotFound,
+                         absl::StrCat("model: no parameter of that name (got ", name, ")"));
+  }
+  const int64_t want = graph.shape(id).elems();
+  if (static_cast<int64_t>(elements) == want) return true;
+  return Outcome<bool>(StatusCode::kInvalidArgument,
+                       absl::StrCat("model: ", name, " has another number of elements (got ",
+                                    elements, ", want ", want, ")"));
+}
+
+}  // namespace
 
 Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Model::~Model() = default;
@@ -19,18 +35,17 @@ Shape Model::image_shape() const {
   return image == kNone ? Shape() : impl_->forward.shape(image);
 }
 
-Outcome<bool> Model::SetLearned(const std::string& name, std::vector<float> values) {
+Outcome<bool> Model::SetValues(const std::string& name, std::vector<float> values) {
+  const Outcome<bool> fits = CheckFits(impl_->forward, name, values.size());
+  if (!fits.ok()) return fits;
   const ValueId id = impl_->forward.FindValue(name, ValueKind::kParam);
-  if (id == kNone) {
-    return Outcome<bool>(StatusCode::kNotFound,
-                         "model: no parameter of that name (got " + name + ")");
-  }
-  const int64_t want = impl_->forward.shape(id).elems();
-  if (static_cast<int64_t>(values.size()) != want) {
-    return Outcome<bool>(StatusCode::kInvalidArgument,
-                         absl::StrCat("model: ", name, " has another number of elements (got ",
-                                      values.size(), ", want ", want, ")"));
-  }
+  impl_->forward.value(id).data = std::make_shared<const std::vector<float>>(std::move(values));
+  return true;
+}
+
+Outcome<bool> Model::SetLearned(const std::string& name, std::vector<float> values) {
+  const Outcome<bool> fits = CheckFits(impl_->forward, name, values.size());
+  if (!fits.ok()) return fits;
   impl_->learned[name] = std::make_shared<const std::vector<float>>(std::move(values));
   return true;
 }

@@ -171,6 +171,12 @@ class PlanWriter {
       if (!states) sizes_.param_bytes = end;
     }
     sizes_.optimizer_bytes = end - sizes_.param_bytes;
+    sizes_.checkpoint_bytes = end;
+    for (const Param& param : params_) {
+      if (!param.in_ram && param.base != nullptr) {
+        sizes_.checkpoint_bytes += AlignUp(param.value.bytes());
+      }
+    }
   }
 
   bool IsConstant(const ScheduleIn& schedule, ValueId id) const {

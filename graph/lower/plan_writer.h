@@ -43,6 +43,7 @@ struct PlanSizes {
   int64_t packed_bytes = 0;
   int64_t constant_bytes = 0;  // pages of the segment that steps read
   int64_t predicted_peak_bytes = 0;
+  int64_t checkpoint_bytes = 0;  // values that a checkpoint holds
 };
 
 // The whole file. Parameters are matched by name across the schedules; one that any of them trains

@@ -55,6 +55,10 @@ struct CheckpointContents {
   std::vector<SavedValues> tensors;
 };
 
+// The model's own values of all its parameters, in its order, from a plan file. Errors as
+// Session::Summarize.
+Result<std::vector<SavedValues>> ReadModelValues(const char* plan_path);
+
 // Reads a checkpoint file without a session. Errors as Session::Restore's of the file.
 Result<CheckpointContents> ReadCheckpoint(const char* path);
 

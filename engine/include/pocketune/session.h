@@ -94,10 +94,11 @@ struct PrefixInfo {
 // What a plan says of itself.
 struct PlanSummary {
   SessionMemory memory;
-  Shape image;            // the input "image", [N,H,W,C]; rank 0 where the plan has none
-  std::string metadata;   // as Session::metadata
-  uint64_t identity = 0;  // as Session::PlanIdentity
-  uint64_t replaces = 0;  // of the plan of a run that this one replaced; 0: none
+  Shape image;                  // the input "image", [N,H,W,C]; rank 0 where the plan has none
+  std::string metadata;         // as Session::metadata
+  uint64_t identity = 0;        // as Session::PlanIdentity
+  uint64_t model_identity = 0;  // as checkpoints under it state it
+  uint64_t replaces = 0;        // of the plan of a run that this one replaced; 0: none
 };
 
 // Not thread-safe: one caller at a time. A step allocates nothing.

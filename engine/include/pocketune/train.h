@@ -64,6 +64,10 @@ struct TrainState {
   int64_t epochs_without_gain = 0;
   int64_t rollback_limit = kRollbacks;  // the guard gives up at the next one
   bool done = false;
+  // Samples of the batches that `step` and `epoch_steps` count; 0: as many as the plan's. A trainer
+  // of a plan with another batch goes on where the state stands in the samples of its epoch, at the
+  // start of the batch that holds the place.
+  int64_t batch = 0;
   bool restored = false;  // from a checkpoint; not itself saved
 };
 

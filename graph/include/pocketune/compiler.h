@@ -86,6 +86,7 @@ struct PlanFigures {
   int64_t param_bytes = 0;
   int64_t optimizer_bytes = 0;
   int64_t packed_bytes = 0;
+  int64_t checkpoint_bytes = 0;  // values that a checkpoint holds
   int64_t predicted_peak_bytes = 0;
   bool batch_statistics = false;
   int steps = 0;                 // of one training step

@@ -33,6 +33,9 @@ class Model {
   // (CheckpointContents::model_identity).
   uint64_t identity() const;
 
+  // Other values for a parameter of the model itself: its elements, row-major in the model's layout
+  // (types.h), as a plan keeps them (ReadModelValues). Errors as SetLearned.
+  Outcome<bool> SetValues(const std::string& name, std::vector<float> values);
   // What a run has made of a parameter: its elements, row-major in the model's layout (types.h), as
   // checkpoints and Session::ReadParam give them. Plans compiled from here on start from these
   // values, also where the parameter does not learn under them, while the model's own values stay

@@ -80,8 +80,6 @@ TEST_F(ResumeTest, MoreEpochsAndAnotherRateAreTrained) {
 
 TEST_F(ResumeTest, FlagsThatCannotBeObeyedAreRefused) {
   const std::vector<std::pair<std::string, std::string>> other = {{"--model", "resnet8"},
-                                                                  {"--batch", "8"},
-                                                                  {"--scheme", "head"},
                                                                   {"--optimizer", "sgd"},
                                                                   {"--momentum", "0.5"},
                                                                   {"--weight-decay", "0.1"},
@@ -92,7 +90,6 @@ TEST_F(ResumeTest, FlagsThatCannotBeObeyedAreRefused) {
                                                                   {"--classes", "7"},
                                                                   {"--resolution", "32"},
                                                                   {"--label-smoothing", "0.1"},
-                                                                  {"--memory", "64MiB"},
                                                                   {"--micro-batch", "2"},
                                                                   {"--batch-norm", "frozen"},
                                                                   {"--max-train", "5"},

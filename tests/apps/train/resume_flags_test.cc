@@ -83,6 +83,36 @@ TEST(ResumeFlagsTest, WhatWasAskedWhenTheRunBeganMayBeAskedAgain) {
   EXPECT_FALSE(SpecOnResume(FirstRun(), ToJson(given), Asked(), {{"--tuning", "u.json"}}).ok());
 }
 
+TEST(ResumeFlagsTest, BatchSchemeAndMemoryAreObeyedByAnotherPlan) {
+  RunSpec asked = Asked();
+  asked.model.batch = 14;
+  asked.train.scheme = "head";
+  asked.memory_bytes = 1 << 26;
+  RunSpec run = FirstRun();
+  run.warmup_steps = 5;
+  const absl::StatusOr<RunSpec> spec = SpecOnResume(
+      run, Json(), asked, {{"--batch", "14"}, {"--scheme", "head"}, {"--memory", "64MiB"}});
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->model.batch, 14);
+  EXPECT_EQ(spec->train.scheme, "head");
+  EXPECT_EQ(spec->memory_bytes, 1 << 26);
+  EXPECT_EQ(spec->warmup_steps, 10);  // as many pictures
+  EXPECT_TRUE(NeedsOtherPlan(run, *spec));
+  RunSpec longer = run;
+  longer.epochs = 9;
+  longer.lr = 1;
+  EXPECT_FALSE(NeedsOtherPlan(run, longer));
+}
+
+TEST(ResumeFlagsTest, StepsThatNobodyChangesAreAsManyPicturesInAnotherBatch) {
+  RunSpec run = FirstRun(), asked = Asked();
+  run.steps = 17;
+  asked.model.batch = 8;
+  asked.steps = 20;
+  EXPECT_EQ(SpecOnResume(run, Json(), asked, {{"--batch", "8"}})->steps, 60);  // 59.5
+  EXPECT_EQ(SpecOnResume(run, Json(), asked, {{"--batch", "8"}, {"--steps", "20"}})->steps, 20);
+}
+
 TEST(ResumeFlagsTest, AFlagWithoutARuleIsRefused) {
   EXPECT_EQ(FindResumeRule("--frobnicate"), nullptr);
   EXPECT_FALSE(SpecOnResume(FirstRun(), Json(), Asked(), {{"--frobnicate", "1"}}).ok());

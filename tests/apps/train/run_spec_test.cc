@@ -155,6 +155,7 @@ TEST(TrainStateTest, EveryFieldGoesThroughJson) {
   state.epochs_without_gain = 2;
   state.rollback_limit = 9;
   state.done = true;
+  state.batch = 8;
   const std::string text = ToJsonText(state, {"ant", "b\"ee", "\xff"});
   const absl::StatusOr<TrainState> back = TrainStateFromJsonText(text);
   ASSERT_TRUE(back.ok()) << back.status();
@@ -171,6 +172,7 @@ TEST(TrainStateTest, EveryFieldGoesThroughJson) {
   EXPECT_EQ(back->epochs_without_gain, state.epochs_without_gain);
   EXPECT_EQ(back->rollback_limit, state.rollback_limit);
   EXPECT_TRUE(back->done);
+  EXPECT_EQ(back->batch, 8);
   EXPECT_EQ(Json::parse(text)["class_names"][1], "b\"ee");
 }
 
@@ -182,7 +184,7 @@ TEST(TrainStateTest, RefusesWhatIsNotOne) {
     bad[key] = "x";
     EXPECT_FALSE(TrainStateFromJsonText(bad.dump()).ok()) << key;
     bad.erase(key);
-    const bool came_later = key == "best_loss" || key == "rollback_limit";
+    const bool came_later = key == "best_loss" || key == "rollback_limit" || key == "batch";
     EXPECT_EQ(TrainStateFromJsonText(bad.dump()).ok(), came_later) << key;
   }
   Json negative = good;

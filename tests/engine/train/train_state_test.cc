@@ -23,6 +23,7 @@ TrainState Sample() {
   state.epochs_without_gain = 2;
   state.rollback_limit = 6;
   state.done = true;
+  state.batch = 32;
   return state;
 }
 
@@ -34,7 +35,7 @@ std::string WithChecksum(std::string bytes) {
 
 TEST(TrainStateTest, ComesBackAsItWas) {
   const std::string bytes = EncodeTrainState(Sample());
-  EXPECT_EQ(bytes.size(), 128u);
+  EXPECT_EQ(bytes.size(), 136u);
   const Result<TrainState> back = DecodeTrainState(bytes);
   ASSERT_TRUE(back.ok()) << back.status().message();
   EXPECT_TRUE(back.value().restored);
@@ -42,6 +43,17 @@ TEST(TrainStateTest, ComesBackAsItWas) {
   EXPECT_EQ(back.value().step, 1234567890123);
   EXPECT_EQ(back.value().best_loss, 0.5);
   EXPECT_TRUE(DecodeTrainState(EncodeTrainState({})).ok());
+}
+
+TEST(TrainStateTest, OfVersion1HasNoBatch) {
+  std::string bytes = EncodeTrainState(Sample());
+  bytes[8] = 1;
+  bytes.erase(bytes.size() - 16, 8);
+  const Result<TrainState> old = DecodeTrainState(WithChecksum(bytes));
+  ASSERT_TRUE(old.ok()) << old.status().message();
+  EXPECT_EQ(old.value().batch, 0);
+  EXPECT_EQ(old.value().step, 1234567890123);
+  EXPECT_TRUE(old.value().done);
 }
 
 TEST(TrainStateTest, ADamagedOneIsRefusedWhateverTheByte) {
@@ -77,7 +89,7 @@ TEST(TrainStateTest, NumbersThatCannotBeAreRefusedBehindAGoodChecksum) {
 
 TEST(TrainStateTest, ANewerVersionIsSaidToBeOne) {
   std::string bytes = EncodeTrainState(Sample());
-  bytes[8] = 2;
+  bytes[8] = 3;
   EXPECT_EQ(DecodeTrainState(WithChecksum(bytes)).status().code(), StatusCode::kUnimplemented);
 }
 
