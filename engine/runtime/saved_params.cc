@@ -220,7 +220,7 @@ Status SaveParams(const PlanParams& params, std::string_view user, uint64_t gene
   const fb::Plan& plan = params.file().plan();
   const std::vector<StateOwner> owners = FindOwners(plan);
   std::vector<std::vector<float>> frozen;
-  std::vector<CheckpointTensor> tensors;
+  std::vector<CheckpointTensor> tensors, states;
   for (int i = 0; i < params.count(); ++i) {
     if (!params.param(i).trainable() && !params.learned_before(i)) continue;
     CheckpointTensor tensor = TensorOf(params.param(i), owners[static_cast<size_t>(i)]);
@@ -231,11 +231,10 @@ Status SaveParams(const PlanParams& params, std::string_view user, uint64_t gene
       PT_RETURN_IF_ERROR(params.ReadStart(i, frozen.back()));
       tensor.values = frozen.back();
     }
-    tensors.push_back(tensor);
+    (params.param(i).state() ? states : tensors).push_back(tensor);
   }
-  const auto states = std::ranges::stable_partition(
-      tensors, [](const CheckpointTensor& tensor) { return tensor.kind != TensorKind::kState; });
   std::ranges::sort(states, {}, &CheckpointTensor::name);
+  tensors.insert(tensors.end(), states.begin(), states.end());
   const CheckpointInfo info = {.model_identity = ModelIdentityOf(plan),
                                .weights_identity = plan.weights_identity(),
                                .generation = generation,
