@@ -28,13 +28,9 @@ Result<uint64_t> FrozenIdentity(const PlanFile& plan) {
 }  // namespace
 
 Result<std::vector<float*>> ParameterStore::Join(const PlanFile& plan) {
-  PT_RETURN_IF_ERROR(blocks_.empty() ? Start(plan) : CheckSuits(plan));
-  PT_RETURN_IF_ERROR(AddStates(plan));
-  std::vector<float*> places;
-  for (const fb::Param* param : *plan.plan().params()) {
-    places.push_back(param->trainable() ? Find(*param)->data : nullptr);
-  }
-  return places;
+  if (blocks_.empty()) return Start(plan);
+  if (admit_ == nullptr) return DoesNotSuit("store: it is not shared");
+  return (this->*admit_)(plan);
 }
 
 ParameterStore::Slot* ParameterStore::Find(const fb::Param& param) {
@@ -50,29 +46,48 @@ void ParameterStore::Add(const fb::Param& param, uint8_t* data) {
                     param.slices(), reinterpret_cast<float*>(data)});
 }
 
-// In one block, as the plan lays it out.
-Status ParameterStore::Start(const PlanFile& plan) {
-  const Result<uint64_t> frozen = FrozenIdentity(plan);
-  if (!frozen.ok()) return frozen.status();
+// In one block, as the plan lays it out. The zeros of states are there already, without their pages
+// being resident.
+Result<std::vector<float*>> ParameterStore::Start(const PlanFile& plan) {
   const int64_t bytes = plan.plan().param_bytes() + plan.plan().optimizer_bytes();
   Result<Pages> block = Pages::Allocate(bytes + kReadAheadBytes, Pages::Size::kHuge);
   if (!block.ok()) return block.status();
-  slots_.clear();
-  parameters_ = 0;
+  std::vector<float*> places;
   for (const fb::Param* param : *plan.plan().params()) {
-    if (!param->trainable()) continue;
-    uint8_t* data = block.value().data() + param->ram_offset();
-    Add(*param, data);
-    if (param->state()) continue;  // its zeros are there already, without its pages being resident
-    ++parameters_;
+    uint8_t* data = param->trainable() ? block.value().data() + param->ram_offset() : nullptr;
+    places.push_back(reinterpret_cast<float*>(data));
+    if (data == nullptr || param->state()) continue;
     PT_RETURN_IF_ERROR(
         plan.ReadSegment(param->segment_offset(), {data, static_cast<size_t>(BytesOf(*param))}));
   }
   blocks_.push_back(std::move(block.value()));
+  return places;
+}
+
+void ParameterStore::Share(const PlanFile& plan) {
+  if (admit_ != nullptr) return;
+  for (const fb::Param* param : *plan.plan().params()) {
+    if (!param->trainable()) continue;
+    Add(*param, blocks_[0].data() + param->ram_offset());
+    if (!param->state()) ++parameters_;
+  }
+  const Result<uint64_t> frozen = FrozenIdentity(plan);
+  unread_ = frozen.status();
+  frozen_identity_ = frozen.ok() ? frozen.value() : 0;
   model_identity_ = ModelIdentityOf(plan.plan());
   weights_identity_ = plan.plan().weights_identity();
-  frozen_identity_ = frozen.value();
-  return OkStatus();
+  admit_ = &ParameterStore::Admit;
+}
+
+Result<std::vector<float*>> ParameterStore::Admit(const PlanFile& plan) {
+  PT_RETURN_IF_ERROR(unread_);
+  PT_RETURN_IF_ERROR(CheckSuits(plan));
+  PT_RETURN_IF_ERROR(AddStates(plan));
+  std::vector<float*> places;
+  for (const fb::Param* param : *plan.plan().params()) {
+    places.push_back(param->trainable() ? Find(*param)->data : nullptr);
+  }
+  return places;
 }
 
 Status ParameterStore::CheckSuits(const PlanFile& plan) {

@@ -26,6 +26,10 @@ class ParameterStore {
   // has changed then. RESOURCE_EXHAUSTED, and errors of ReadableFile::ReadAt.
   Result<std::vector<float*>> Join(const PlanFile& plan);
 
+  // Lets other plans join beside `plan`, which has joined; before that they are refused. Apart from
+  // Join, so that a program that shares nothing is linked without what compares plans.
+  void Share(const PlanFile& plan);
+
   uint64_t steps = 0;
 
  private:
@@ -36,16 +40,19 @@ class ParameterStore {
     uint32_t slices = 0;
     float* data = nullptr;
   };
-  Status Start(const PlanFile& plan);
+  Result<std::vector<float*>> Start(const PlanFile& plan);
+  Result<std::vector<float*>> Admit(const PlanFile& plan);
   Status CheckSuits(const PlanFile& plan);
   Status AddStates(const PlanFile& plan);
   Slot* Find(const fb::Param& param);
   void Add(const fb::Param& param, uint8_t* data);
 
   std::vector<Pages> blocks_;
-  std::vector<Slot> slots_;
+  std::vector<Slot> slots_;  // empty before Share
   size_t found_ = 0;       // by the last Find; plans of a model name their parameters in one order
   size_t parameters_ = 0;  // slots that are no states
+  Result<std::vector<float*>> (ParameterStore::*admit_)(const PlanFile&) = nullptr;  // by Share
+  Status unread_;  // why the first plan's frozen values could not be read
   uint64_t model_identity_ = 0;
   uint64_t weights_identity_ = 0;
   uint64_t frozen_identity_ = 0;  // of values that learned before and are not variable

@@ -416,7 +416,10 @@ Status Session::Restore(const char* path, std::string* user, RestoreReport* repo
   return OkStatus();
 }
 
-std::shared_ptr<ParameterStore> Session::store() const { return impl_->params->shared_store(); }
+std::shared_ptr<ParameterStore> Session::store() const {
+  impl_->params->store().Share(impl_->params->file());
+  return impl_->params->shared_store();
+}
 
 SessionMemory Session::memory() const { return MemoryOf(impl_->plan()); }
 
