@@ -13,6 +13,7 @@
 
 #include "apps/cli/measure.h"
 #include "tests/support/run_command.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/temp_folder.h"
 
 namespace pocketune::test {
@@ -63,7 +64,7 @@ class MemoryLimitTest : public ::testing::Test {
   static constexpr int64_t kBudget = 28 * kMiB;
 
   void SetUp() override {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef PT_SANITIZED
     GTEST_SKIP() << "sanitizers take memory of their own";
 #endif
     const CommandResult compiled = RunPocketune({"compile",

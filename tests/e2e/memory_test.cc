@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tests/support/run_command.h"
+#include "tests/support/sanitized.h"
 
 namespace pocketune::test {
 namespace {
@@ -21,7 +22,7 @@ struct Case {
 class MemoryTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(MemoryTest, ThePredictionIsNeverTooLowAndHardlyTooHigh) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef PT_SANITIZED
   GTEST_SKIP() << "sanitizers take memory of their own";
 #endif
   for (const std::string scheme : {"full", "bias", GetParam().blocks}) {

@@ -11,6 +11,7 @@
 #include "frontends/zoo/zoo.h"
 #include "graph/passes/pass_manager.h"
 #include "sparse_bp/scheme.h"
+#include "tests/support/sanitized.h"
 
 namespace pocketune {
 namespace {
@@ -45,7 +46,7 @@ class ZooMasksTest : public testing::TestWithParam<const char*> {};
 
 TEST_P(ZooMasksTest, NeverGrowTheArenaOfAModel) {
   for (const ZooEntry& entry : Zoo()) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef PT_SANITIZED
     if (entry.height * entry.width > 32 * 32) continue;  // for the sake of time
 #endif
     EXPECT_LE(ArenaBytes(entry, GetParam(), true), ArenaBytes(entry, GetParam(), false))

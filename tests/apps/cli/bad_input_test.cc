@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tests/apps/cli/cli_test_util.h"
+#include "tests/support/sanitized.h"
 
 namespace pocketune::test {
 namespace {
@@ -194,7 +195,7 @@ TEST_F(BadInputTest, NumbersOutOfRange) {
 }
 
 TEST_F(BadInputTest, MoreThanTheMachineHas) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef PT_SANITIZED
   GTEST_SKIP() << "sanitizers end a program that asks for so much";
 #endif
   Expect(9, {"bench", "--model", "resnet50", "--resolution", "4096", "--batch", "4096"}, "memory");

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/apps/cli/cli_test_util.h"
+#include "tests/support/sanitized.h"
 
 namespace pocketune::test {
 namespace {
@@ -112,7 +113,7 @@ TEST_F(ScarcityTest, CompilesTheSamePlanWhateverThreadsItMayHave) {
 
 // From where the program itself can just be loaded to where there is enough.
 TEST_F(ScarcityTest, EndsWithOneLineWhereMemoryRunsOutWhereverThatIs) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef PT_SANITIZED
   GTEST_SKIP() << "sanitizers take memory of their own";
 #endif
   int short_of_memory = 0, trained = 0;

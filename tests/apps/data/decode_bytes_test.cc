@@ -7,6 +7,7 @@
 
 #include "engine/base/resident_memory.h"
 #include "tests/apps/data/data_test_util.h"
+#include "tests/support/sanitized.h"
 
 namespace pocketune::data {
 namespace {
@@ -47,7 +48,7 @@ std::vector<Case> LargePictures() {
 }
 
 TEST(DecodeBytesTest, NoPictureTakesMoreThanIsStatedAndFewMuchLess) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef PT_SANITIZED
   GTEST_SKIP() << "sanitizers take memory of their own";
 #endif
   const TempDir folder;

@@ -12,6 +12,7 @@
 #include "tests/apps/data/data_test_util.h"
 #include "tests/apps/data/picture_loader.h"
 #include "tests/support/few_threads.h"
+#include "tests/support/sanitized.h"
 
 namespace pocketune::data {
 namespace {
@@ -378,7 +379,7 @@ rlim_t PrivateBytes() {
 
 // In a process of its own: the test's must keep its memory.
 TEST(LoaderMemoryDeathTest, SaysThatMemoryIsShortWhereAThreadHasTooLittle) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef PT_SANITIZED
   GTEST_SKIP() << "sanitizers take memory of their own, and end the process where there is none";
 #endif
   const TempDir dir;

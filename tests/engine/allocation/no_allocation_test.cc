@@ -10,17 +10,10 @@
 
 #include "engine/base/pages.h"
 #include "tests/support/parallel_plan.h"
+#include "tests/support/sanitized.h"
 #include "tests/support/test_kernels.h"
 #include "tests/support/tiny_session.h"
 #include "tests/support/zoo_session.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PT_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define PT_SANITIZED 1
-#endif
-#endif
 
 #ifdef PT_SANITIZED
 TEST(NoAllocationTest, AStepAllocatesNothing) {

@@ -13,14 +13,7 @@
 #include <functional>
 
 #include "tests/engine/c_api/c_session.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PT_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define PT_SANITIZED 1
-#endif
-#endif
+#include "tests/support/sanitized.h"
 
 #ifdef PT_SANITIZED
 TEST(OutOfMemoryTest, EveryCallFailsCleanly) {
