@@ -1,6 +1,7 @@
 #include "pocketune/model_builder.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +14,9 @@ namespace {
 constexpr OpKind kActivations[] = {OpKind::kReshape,   OpKind::kRelu,        OpKind::kRelu6,
                                    OpKind::kHardSwish, OpKind::kHardSigmoid, OpKind::kSilu,
                                    OpKind::kSigmoid,   OpKind::kTanh};
+static_assert(std::size(kActivations) == kActCount &&
+                  static_cast<int>(Activation::kTanh) == static_cast<int>(Act::kTanh),
+              "Activation lists what operators can apply to their results, Act, in its order");
 
 // Elements before and after one dimension.
 void PadOf(Padding padding, int64_t in, int kernel, int stride, int32_t* before, int32_t* after) {
