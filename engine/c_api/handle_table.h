@@ -33,13 +33,13 @@ class HandleTable {
   // FAILED_PRECONDITION where it is busy, or of before a fork.
   Result<HandleObject*> Hold(HandleKind kind, const void* handle);
   void Release(const void* handle);
-  // Calls fn(object) at once, while no other call can come, busy or not: for what is over in no
-  // time. Errors as Hold's otherwise. `fn` must not throw.
-  template <typename Fn>
-  Status Peek(HandleKind kind, const void* handle, const Fn& fn) {
+  // Calls fn(object) of type T at once, while no other call can come, busy or not: for what is over
+  // in no time. Errors as Hold's otherwise. `fn` must not throw.
+  template <typename T, typename Fn>
+  Status Peek(const void* handle, const Fn& fn) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const Result<Slot*> slot = Find(kind, handle, /*busy_too=*/true);
-    if (slot.ok()) fn(*slot.value()->object);
+    const Result<Slot*> slot = Find(T::kKind, handle, /*busy_too=*/true);
+    if (slot.ok()) fn(static_cast<T&>(*slot.value()->object));
     return slot.status();
   }
   // Takes the object out of the table. Errors as Hold.

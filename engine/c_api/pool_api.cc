@@ -4,6 +4,7 @@
 #include <mutex>
 
 #include "engine/c_api/call.h"
+#include "engine/c_api/handle_call.h"
 #include "engine/c_api/pool_handle.h"
 #include "pocketune/log.h"
 
@@ -36,9 +37,7 @@ void PassOn(void*, LogLevel level, const char* line) {
 }  // namespace
 
 Status PoolOf(const ptn_pool* pool, std::shared_ptr<ThreadPool>* out) {
-  return HandleTable::Global().Peek(HandleKind::kPool, pool, [&](HandleObject& object) {
-    *out = static_cast<PoolHandle&>(object).pool;
-  });
+  return HandleTable::Global().Peek<PoolHandle>(pool, [&](PoolHandle& of) { *out = of.pool; });
 }
 
 }  // namespace pocketune::capi
@@ -69,9 +68,7 @@ ptn_status ptn_pool_create(const ptn_pool_options* options, ptn_pool** out) {
     if (!pool.ok()) return Tell(pool.status());
     auto object = std::make_unique<PoolHandle>();
     object->pool = std::move(pool.value());
-    const Result<void*> handle = HandleTable::Global().Add(HandleKind::kPool, std::move(object));
-    if (handle.ok()) *out = static_cast<ptn_pool*>(handle.value());
-    return Tell(handle.status());
+    return GiveHandle(std::move(object), out);
   });
 }
 
@@ -83,10 +80,6 @@ ptn_status ptn_pool_threads(ptn_pool* pool, uint32_t* out) {
   return Tell(found, "pool");
 }
 
-ptn_status ptn_pool_free(ptn_pool* pool) {
-  if (pool == nullptr) return PTN_OK;
-  return Guarded(
-      [&] { return Tell(HandleTable::Global().Remove(HandleKind::kPool, pool).status(), "pool"); });
-}
+ptn_status ptn_pool_free(ptn_pool* pool) { return FreeHandle<PoolHandle>(pool, "pool"); }
 
 }  // extern "C"

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "engine/c_api/handle_call.h"
 #include "engine/c_api/samples_handle.h"
 #include "engine/c_api/session_handle.h"
 #include "pocketune/evaluation.h"
@@ -72,9 +73,7 @@ ptn_status AddSamples(std::unique_ptr<SampleSource> source, MemorySource* memory
   object->samples = std::make_shared<Samples>();
   object->samples->source = std::move(source);
   object->samples->memory = memory;
-  const Result<void*> handle = HandleTable::Global().Add(HandleKind::kSamples, std::move(object));
-  if (handle.ok()) *out = static_cast<ptn_samples*>(handle.value());
-  return Tell(handle.status());
+  return GiveHandle(std::move(object), out);
 }
 
 ptn_status CheckCount(int64_t count) {
@@ -86,9 +85,8 @@ ptn_status CheckCount(int64_t count) {
 }  // namespace
 
 Status SamplesOf(const ptn_samples* samples, std::shared_ptr<Samples>* out) {
-  return HandleTable::Global().Peek(HandleKind::kSamples, samples, [&](HandleObject& object) {
-    *out = static_cast<SamplesHandle&>(object).samples;
-  });
+  return HandleTable::Global().Peek<SamplesHandle>(samples,
+                                                   [&](SamplesHandle& of) { *out = of.samples; });
 }
 
 }  // namespace pocketune::capi
@@ -143,10 +141,7 @@ ptn_status ptn_samples_add(ptn_samples* samples, const char* input, const void* 
 }
 
 ptn_status ptn_samples_free(ptn_samples* samples) {
-  if (samples == nullptr) return PTN_OK;
-  return Guarded([&]() -> ptn_status {
-    return Tell(HandleTable::Global().Remove(HandleKind::kSamples, samples).status(), "samples");
-  });
+  return FreeHandle<SamplesHandle>(samples, "samples");
 }
 
 ptn_status ptn_session_evaluate(ptn_session* session, ptn_samples* samples, ptn_evaluation* out) {

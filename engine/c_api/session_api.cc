@@ -3,6 +3,7 @@
 #include <span>
 #include <utility>
 
+#include "engine/c_api/handle_call.h"
 #include "engine/c_api/pool_handle.h"
 #include "engine/c_api/session_handle.h"
 #include "pocketune/cpu.h"
@@ -32,9 +33,7 @@ ptn_status Open(const Plan& plan, const char* what, const ptn_session_options* g
     auto object = std::make_unique<SessionHandle>();
     object->session = std::move(session.value());
     object->params = object->session->params();
-    const Result<void*> handle = HandleTable::Global().Add(HandleKind::kSession, std::move(object));
-    if (handle.ok()) *out = static_cast<ptn_session*>(handle.value());
-    return Tell(handle.status());
+    return GiveHandle(std::move(object), out);
   });
 }
 
@@ -89,10 +88,7 @@ ptn_status ptn_session_open_memory(const void* plan, size_t bytes,
 }
 
 ptn_status ptn_session_free(ptn_session* session) {
-  if (session == nullptr) return PTN_OK;
-  return Guarded([&] {
-    return Tell(HandleTable::Global().Remove(HandleKind::kSession, session).status(), "session");
-  });
+  return FreeHandle<SessionHandle>(session, "session");
 }
 
 ptn_status ptn_session_bind(ptn_session* session, const char* input, const void* data,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/base/log.h"
+#include "engine/c_api/handle_call.h"
 #include "engine/c_api/pool_handle.h"
 #include "engine/c_api/samples_handle.h"
 #include "engine/c_api/session_handle.h"
@@ -105,9 +106,8 @@ ptn_status ToSpec(const ptn_trainer_options& o, TrainingSpec* spec) {
 // Takes hold of all that the trainer will use.
 ptn_status Gather(const ptn_session* session, const ptn_samples* samples,
                   const ptn_trainer_options& o, TrainerHandle* handle) {
-  const Status has_session = HandleTable::Global().Peek(
-      HandleKind::kSession, session,
-      [&](HandleObject& object) { handle->session = static_cast<SessionHandle&>(object).session; });
+  const Status has_session = HandleTable::Global().Peek<SessionHandle>(
+      session, [&](SessionHandle& of) { handle->session = of.session; });
   if (!has_session.ok()) return Tell(has_session, "session");
   if (const Status found = SamplesOf(samples, &handle->samples); !found.ok()) {
     return Tell(found, "samples");
@@ -143,9 +143,7 @@ ptn_status Create(ptn_session* session, ptn_samples* samples, const ptn_trainer_
                       handle->store.get(), spec, ListenerOf(handle.get()), std::move(options));
   if (!trainer.ok()) return Tell(trainer.status());
   handle->trainer = std::move(trainer.value());
-  const Result<void*> added = HandleTable::Global().Add(HandleKind::kTrainer, std::move(handle));
-  if (added.ok()) *out = static_cast<ptn_trainer*>(added.value());
-  return Tell(added.status());
+  return GiveHandle(std::move(handle), out);
 }
 
 // Runs `work` as one call on the trainer and on its session.
@@ -179,9 +177,8 @@ ptn_status TellFault(const Status& status, const TrainFault& fault) {
 }
 
 ptn_status Peek(ptn_trainer* trainer, void (Trainer::*ask)()) {
-  const Status found = HandleTable::Global().Peek(
-      HandleKind::kTrainer, trainer,
-      [&](HandleObject& object) { ((*static_cast<TrainerHandle&>(object).trainer).*ask)(); });
+  const Status found = HandleTable::Global().Peek<TrainerHandle>(
+      trainer, [&](TrainerHandle& of) { ((*of.trainer).*ask)(); });
   return Tell(found, "trainer");
 }
 
@@ -234,10 +231,7 @@ ptn_status ptn_trainer_steps(ptn_trainer* trainer, int64_t* done, int64_t* total
 }
 
 ptn_status ptn_trainer_free(ptn_trainer* trainer) {
-  if (trainer == nullptr) return PTN_OK;
-  return Guarded([&]() -> ptn_status {
-    return Tell(HandleTable::Global().Remove(HandleKind::kTrainer, trainer).status(), "trainer");
-  });
+  return FreeHandle<TrainerHandle>(trainer, "trainer");
 }
 
 }  // extern "C"
