@@ -13,26 +13,7 @@ constexpr uint64_t kMagic = 0x4554415453545021;  // the text !PTSTATE
 constexpr uint64_t kVersion = 2;                 // 2: has the batch
 constexpr size_t kFields = 14;
 constexpr size_t kBytes = (2 + kFields + 1) * sizeof(uint64_t);
-constexpr size_t kBytesOfVersion1 = kBytes - sizeof(uint64_t);
-
-// The fields in order; version 1 lacks the last.
-template <class State, class V>
-void Visit(State& s, V&& v) {
-  v(s.step);
-  v(s.lr_factor);
-  v(s.rollbacks);
-  v(s.epoch_loss_sum);
-  v(s.epoch_steps);
-  v(s.loss_first);
-  v(s.loss_last);
-  v(s.best_accuracy);
-  v(s.best_loss);
-  v(s.best_epoch);
-  v(s.epochs_without_gain);
-  v(s.rollback_limit);
-  v(s.done);
-  v(s.batch);
-}
+constexpr size_t kBytesOfVersion1 = kBytes - sizeof(uint64_t);  // it lacks the last
 
 void Append(uint64_t word, std::string* bytes) {
   for (int shift = 0; shift < 64; shift += 8) bytes->push_back(static_cast<char>(word >> shift));
@@ -84,7 +65,7 @@ std::string EncodeTrainState(const TrainState& state) {
   bytes.reserve(kBytes);
   Append(kMagic, &bytes);
   Append(kVersion, &bytes);
-  Visit(state, [&](const auto& field) { Append(WordOf(field), &bytes); });
+  TrainState::Visit(state, [&](const char*, const auto& field) { Append(WordOf(field), &bytes); });
   Append(Checksum(bytes.data(), bytes.size()), &bytes);
   return bytes;
 }
@@ -108,7 +89,7 @@ Result<TrainState> DecodeTrainState(std::string_view bytes) {
   TrainState state;
   size_t at = 2;
   bool good = true;
-  Visit(state, [&](auto& field) {
+  TrainState::Visit(state, [&](const char*, auto& field) {
     if (at * sizeof(uint64_t) < checked) good = Take(WordAt(bytes, at++), &field) && good;
   });
   if (!good || !IsSound(state)) return DataLoss("training state: a number cannot be");

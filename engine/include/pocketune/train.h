@@ -69,9 +69,29 @@ struct TrainState {
   // start of the batch that holds the place.
   int64_t batch = 0;
   bool restored = false;  // from a checkpoint; not itself saved
+
+  // Calls v(name, field) for each that is saved, in the order of the bytes below: a new one goes to
+  // the end.
+  template <class Self, class V>
+  static void Visit(Self& s, V&& v) {
+    v("step", s.step);
+    v("lr_factor", s.lr_factor);
+    v("rollbacks", s.rollbacks);
+    v("epoch_loss_sum", s.epoch_loss_sum);
+    v("epoch_steps", s.epoch_steps);
+    v("loss_first", s.loss_first);
+    v("loss_last", s.loss_last);
+    v("best_accuracy", s.best_accuracy);
+    v("best_loss", s.best_loss);
+    v("best_epoch", s.best_epoch);
+    v("epochs_without_gain", s.epochs_without_gain);
+    v("rollback_limit", s.rollback_limit);
+    v("done", s.done);
+    v("batch", s.batch);
+  }
 };
 
-// The state as bytes for a checkpoint, and back: 128 bytes with a version and a checksum, the same
+// The state as bytes for a checkpoint, and back: 136 bytes with a version and a checksum, the same
 // on every machine. DATA_LOSS for bytes that Encode did not give or whose numbers cannot be,
 // UNIMPLEMENTED for a newer version.
 std::string EncodeTrainState(const TrainState& state);
