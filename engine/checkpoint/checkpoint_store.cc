@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "engine/checkpoint/checkpoint_file.h"
 #include "pocketune/checkpoint.h"
@@ -45,31 +46,36 @@ Status CheckpointStore::Look() {
   return OkStatus();
 }
 
-Result<LoadedCheckpoint> CheckpointStore::LoadNewest(Session& session) {
+template <typename Read>
+Result<int> CheckpointStore::FindNewest(const Read& read) {
   PT_RETURN_IF_ERROR(Look());
   const int newest = slots_[1].generation > slots_[0].generation ? 1 : 0;
-  LoadedCheckpoint loaded;
   for (const int slot : {newest, 1 - newest}) {
     // What the header alone has shown to be absent or damaged need not be read.
     Status& status = slots_[slot].status;
-    if (status.ok()) {
-      status = session.Restore(PathOf(slot).c_str(), &loaded.user, &loaded.report);
-    }
+    if (status.ok()) status = read(PathOf(slot).c_str());
+    if (status.ok()) return slot;
     if (IsDamage(status)) slots_[slot].generation = 0;
-    if (!status.ok() && !IsAbsence(status) && !IsDamage(status)) return status;
-    if (status.ok()) {
-      Slot& other = slots_[1 - slot];
-      loaded.file = kNames[slot];
-      // The one to fall back to: better told now than when it is needed.
-      if (other.status.ok()) other.status = VerifyCheckpoint(PathOf(1 - slot).c_str());
-      if (IsDamage(other.status)) {
-        loaded.damaged = kNames[1 - slot];
-        loaded.damage = other.status;
-      }
-      return loaded;
-    }
+    if (!IsAbsence(status) && !IsDamage(status)) return status;
   }
   return IsDamage(slots_[0].status) ? slots_[0].status : slots_[1].status;
+}
+
+Result<LoadedCheckpoint> CheckpointStore::LoadNewest(Session& session) {
+  LoadedCheckpoint loaded;
+  const Result<int> slot = FindNewest(
+      [&](const char* path) { return session.Restore(path, &loaded.user, &loaded.report); });
+  if (!slot.ok()) return slot.status();
+  loaded.file = kNames[slot.value()];
+  // The one to fall back to: better told now than when it is needed.
+  const int older = 1 - slot.value();
+  Status& status = slots_[older].status;
+  if (status.ok()) status = VerifyCheckpoint(PathOf(older).c_str());
+  if (IsDamage(status)) {
+    loaded.damaged = kNames[older];
+    loaded.damage = status;
+  }
+  return loaded;
 }
 
 Result<LoadedCheckpoint> CheckpointStore::LoadOlder(Session& session) {
@@ -85,19 +91,14 @@ Result<LoadedCheckpoint> CheckpointStore::LoadOlder(Session& session) {
 }
 
 Result<CheckpointContents> CheckpointStore::ReadNewest() {
-  PT_RETURN_IF_ERROR(Look());
-  const int newest = slots_[1].generation > slots_[0].generation ? 1 : 0;
-  for (const int slot : {newest, 1 - newest}) {
-    Status& status = slots_[slot].status;
-    if (status.ok()) {
-      Result<CheckpointContents> contents = ReadCheckpoint(PathOf(slot).c_str());
-      if (contents.ok()) return contents;
-      status = contents.status();
-    }
-    if (IsDamage(status)) slots_[slot].generation = 0;
-    if (!IsAbsence(status) && !IsDamage(status)) return status;
-  }
-  return IsDamage(slots_[0].status) ? slots_[0].status : slots_[1].status;
+  CheckpointContents newest;
+  const Result<int> slot = FindNewest([&](const char* path) {
+    Result<CheckpointContents> contents = ReadCheckpoint(path);
+    if (contents.ok()) newest = std::move(contents.value());
+    return contents.status();
+  });
+  if (!slot.ok()) return slot.status();
+  return newest;
 }
 
 Status CheckpointStore::Save(const Session& session, std::string_view user) {

@@ -96,6 +96,10 @@ class CheckpointStore {
     Status status;
   };
   Status Look();
+  // The first of the two, the newest before the other, that read(path) takes: which it is, or the
+  // error.
+  template <typename Read>
+  Result<int> FindNewest(const Read& read);
   std::string PathOf(int slot) const;
 
   std::string folder_;
