@@ -6,6 +6,19 @@
 #include "engine/train/trainer_impl.h"
 
 namespace pocketune {
+namespace {
+
+void AddEachOnce(const SampleSource* source, const std::vector<int64_t>& bad,
+                 std::vector<BadSample>* list) {
+  for (const int64_t sample : bad) {
+    const bool there = std::any_of(list->begin(), list->end(), [&](const BadSample& b) {
+      return b.source == source && b.sample == sample;
+    });
+    if (!there) list->push_back({source, sample});
+  }
+}
+
+}  // namespace
 
 Status Trainer::Impl::OpenFeed() {
   if (!state.done) OpenCaches();
@@ -42,23 +55,12 @@ void Trainer::Impl::CloseLoader() {
 }
 
 void Trainer::Impl::AddBad(const SampleSource* source, const std::vector<int64_t>& bad) {
-  for (const int64_t sample : bad) {
-    const bool there = std::any_of(bad_.begin(), bad_.end(), [&](const BadSample& b) {
-      return b.source == source && b.sample == sample;
-    });
-    if (!there) bad_.push_back({source, sample});
-  }
+  AddEachOnce(source, bad, &bad_);
 }
 
 std::vector<BadSample> Trainer::Impl::Bad() const {
   std::vector<BadSample> all = bad_;
-  if (loader_ == nullptr) return all;
-  for (const int64_t sample : loader_->bad()) {
-    const bool there = std::any_of(bad_.begin(), bad_.end(), [&](const BadSample& b) {
-      return b.source == samples_ && b.sample == sample;
-    });
-    if (!there) all.push_back({samples_, sample});
-  }
+  if (loader_ != nullptr) AddEachOnce(samples_, loader_->bad(), &all);
   return all;
 }
 
