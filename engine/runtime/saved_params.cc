@@ -62,6 +62,31 @@ CheckpointTensor TensorOf(const fb::Param& param, const StateOwner& owner) {
   return tensor;
 }
 
+// What a checkpoint has: parameters as in the plan, and behind them states by name, since plans of
+// a model have these in other orders.
+std::vector<int> OrderOfSaving(const PlanParams& params) {
+  std::vector<int> order;
+  int64_t parameters = 0;
+  const auto by_name = [&](int a, int b) {
+    return TextOf(params.param(a).name()) < TextOf(params.param(b).name());
+  };
+  for (int i = 0; i < params.count(); ++i) {
+    if (!params.param(i).trainable() && !params.learned_before(i)) continue;
+    auto place = order.begin() + parameters;
+    if (params.param(i).state()) {
+      place = std::upper_bound(place, order.end(), i, by_name);
+    } else {
+      ++parameters;
+    }
+    order.insert(place, i);
+  }
+  return order;
+}
+
+size_t ElemsOf(const fb::Param& param) {
+  return static_cast<size_t>(ShapeOf(*param.dims()).elems());
+}
+
 bool SameValues(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size_bytes()) == 0;
 }
@@ -158,7 +183,7 @@ class Restorer {
     is_whole_ = false;
     if (params_.learned_before(i)) return DiffersFrozen(i);  // the file has it as it was before
     if (!param.trainable()) return OkStatus();
-    staged_.emplace_back(static_cast<size_t>(ShapeOf(*param.dims()).elems()));
+    staged_.emplace_back(ElemsOf(param));
     PT_RETURN_IF_ERROR(params_.ReadBase(i, staged_.back()));
     moves_.push_back({i, staged_.back().data()});
     report_.started_params.emplace_back(TextOf(param.name()));
@@ -219,22 +244,27 @@ Status SaveParams(const PlanParams& params, std::string_view user, uint64_t gene
                   const char* path) {
   const fb::Plan& plan = params.file().plan();
   const std::vector<StateOwner> owners = FindOwners(plan);
-  std::vector<std::vector<float>> frozen;
-  std::vector<CheckpointTensor> tensors, states;
-  for (int i = 0; i < params.count(); ++i) {
-    if (!params.param(i).trainable() && !params.learned_before(i)) continue;
+  const std::vector<int> saved = OrderOfSaving(params);
+  size_t frozen_elems = 0;
+  for (const int i : saved) {
+    if (!params.param(i).trainable()) frozen_elems += ElemsOf(params.param(i));
+  }
+  std::vector<float> frozen(frozen_elems);
+  std::span<float> free(frozen);
+  std::vector<CheckpointTensor> tensors;
+  tensors.reserve(saved.size());
+  for (const int i : saved) {
     CheckpointTensor tensor = TensorOf(params.param(i), owners[static_cast<size_t>(i)]);
     if (params.param(i).trainable()) {
       tensor.values = params.values(i);
     } else {
-      frozen.emplace_back(static_cast<size_t>(tensor.shape.elems()));
-      PT_RETURN_IF_ERROR(params.ReadStart(i, frozen.back()));
-      tensor.values = frozen.back();
+      const std::span<float> values = free.first(ElemsOf(params.param(i)));
+      free = free.subspan(values.size());
+      PT_RETURN_IF_ERROR(params.ReadStart(i, values));
+      tensor.values = values;
     }
-    (params.param(i).state() ? states : tensors).push_back(tensor);
+    tensors.push_back(tensor);
   }
-  std::ranges::sort(states, {}, &CheckpointTensor::name);
-  tensors.insert(tensors.end(), states.begin(), states.end());
   const CheckpointInfo info = {.model_identity = ModelIdentityOf(plan),
                                .weights_identity = plan.weights_identity(),
                                .generation = generation,
