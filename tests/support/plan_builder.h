@@ -130,7 +130,9 @@ inline uint64_t WeightsIdentity(const PlanSpec& spec) {
   for (const ParamSpec& p : spec.params) {
     const int64_t offset = p.base_offset >= 0 ? p.base_offset : p.segment_offset;
     int64_t bytes = 4;
-    for (const int32_t d : p.dims) bytes *= d;
+    for (const int32_t d : p.dims) {
+      if (!CheckedMul(bytes, d, &bytes)) bytes = INT64_MAX;  // spoilt on purpose
+    }
     const int64_t end = int64_t(spec.segment.size() * sizeof(float));
     if (p.state || offset < 0 || bytes < 0 || offset > end || bytes > end - offset) continue;
     sum.Add(reinterpret_cast<const uint8_t*>(spec.segment.data()) + offset, size_t(bytes));
