@@ -30,6 +30,9 @@ constexpr Oracle kOracles[] = {
     {"resnet8", 0, 32, 3, 10, 77946, 12501632},
     {"resnet18", 0, 224, 3, 1000, 11689512, 0},
     {"resnet50", 0, 224, 3, 1000, 25557032, 4089184256},
+    {"efficientnet_lite0", 0, 224, 3, 1000, 4652008, 385187552},
+    {"efficientnet_lite1", 0, 240, 3, 1000, 5416680, 600185232},
+    {"efficientnet_lite2", 0, 260, 3, 1000, 6092072, 859736272},
     {"ds-cnn", 0, 0, 1, 12, 23180, 2656768},
     {"ad-autoencoder", 0, 0, 640, 640, 266896, 264192},
     {"mcunet-in0", 0, 48, 3, 1000, 749840, 6364224},
@@ -68,6 +71,30 @@ TEST(ZooTest, EveryEntryBuildsWithItsDefaults) {
     const ValueId logits = graph->FindOutput("logits");
     ASSERT_NE(logits, kNone);
     EXPECT_EQ(graph->shape(logits), (Shape{2, entry.classes})) << entry.name;
+  }
+}
+
+// TensorFlow's SAME: what is odd of the padding goes to the bottom and right.
+TEST(ZooTest, EfficientNetLitePadsAndNormsAsTensorFlowDoes) {
+  const absl::StatusOr<Graph> graph = BuildModel({.name = "efficientnet_lite1"});
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  const auto pads_of = [&](const std::string& layer) -> std::vector<int> {
+    for (const Node& node : graph->nodes) {
+      const auto* conv = std::get_if<ConvAttrs>(&node.attrs);
+      if (conv == nullptr || node.loc != layer) continue;
+      return {conv->pad[0], conv->pad[1], conv->pad[2], conv->pad[3]};
+    }
+    return {};
+  };
+  using testing::ElementsAre;
+  EXPECT_THAT(pads_of("_conv_stem"), ElementsAre(0, 1, 0, 1));                  // 240 to 120
+  EXPECT_THAT(pads_of("_blocks.0._depthwise_conv"), ElementsAre(1, 1, 1, 1));   // 120
+  EXPECT_THAT(pads_of("_blocks.4._depthwise_conv"), ElementsAre(1, 2, 1, 2));   // 60 to 30
+  EXPECT_THAT(pads_of("_blocks.7._depthwise_conv"), ElementsAre(0, 1, 0, 1));   // 30 to 15
+  EXPECT_THAT(pads_of("_blocks.15._depthwise_conv"), ElementsAre(2, 2, 2, 2));  // 15 to 8
+  for (const Node& node : graph->nodes) {
+    const auto* norm = std::get_if<NormAttrs>(&node.attrs);
+    EXPECT_TRUE(norm == nullptr || norm->eps == 1e-3) << node.loc;
   }
 }
 
