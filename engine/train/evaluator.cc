@@ -20,20 +20,24 @@ const PortInfo* Find(const std::vector<PortInfo>& ports, std::string_view name) 
   return nullptr;
 }
 
+// The classes of `logits`, which are to be compared to `label`; 0 where they do not fit together.
+int64_t ClassesOf(const PortInfo* logits, const PortInfo* label) {
+  if (logits == nullptr || label == nullptr || logits->shape.rank() != 2) return 0;
+  const int64_t batch = label->shape.elems();
+  const bool fits =
+      logits->shape[0] == batch && logits->dtype == DType::kF32 && label->dtype == DType::kI32;
+  return fits ? logits->shape[1] : 0;
+}
+
 // Judges what the session answers to a batch.
 class Judge {
  public:
   Judge(Session& session, const std::vector<PortInfo>& inputs, int64_t batch)
       : session_(session), batch_(batch) {
-    const std::vector<PortInfo> outputs = session.outputs(kSchedule);
-    const PortInfo* logits = Find(outputs, kLogits);
     const PortInfo* label = Find(inputs, kLabel);
-    if (logits == nullptr || label == nullptr || logits->shape.rank() != 2 ||
-        logits->shape[0] != batch || logits->dtype != DType::kF32 || label->dtype != DType::kI32 ||
-        label->shape.elems() != batch) {
-      return;  // the plan does not tell classes apart
-    }
-    classes_ = logits->shape[1];
+    if (label == nullptr || label->shape.elems() != batch) return;
+    classes_ = ClassesOf(session);
+    if (classes_ == 0) return;  // the plan does not tell classes apart
     logits_.resize(static_cast<size_t>(batch * classes_));
     const auto classes = static_cast<size_t>(classes_);
     eval_.confusion.assign(classes, std::vector<int64_t>(classes, 0));
@@ -117,6 +121,12 @@ Status Report(const BatchLoader& loader, const Status& status, EvaluationFault* 
 }
 
 }  // namespace
+
+int64_t ClassesOf(const Session& session) {
+  const std::vector<PortInfo> inputs = session.inputs(kSchedule);
+  const std::vector<PortInfo> outputs = session.outputs(kSchedule);
+  return ClassesOf(Find(outputs, kLogits), Find(inputs, kLabel));
+}
 
 Result<Evaluation> Evaluate(Session& session, SampleSource& source, LoaderSize size,
                             EvaluationFault* fault) {

@@ -15,6 +15,9 @@ Result<Evaluation> EvaluateFrom(Session& session, SampleSource& source, LoaderSi
                                 RowCache* cache, const std::function<bool()>& stop,
                                 EvaluationFault* fault);
 
+// Classes that the schedule "eval" tells apart; 0 where it does not.
+int64_t ClassesOf(const Session& session);
+
 // Are all that the schedule "eval" answers finite numbers for the first samples of `source`, one
 // batch of them? A cheaper question than an evaluation. Leaves the inputs unbound.
 Result<bool> AnswersABatch(Session& session, SampleSource& source, EvaluationFault* fault);

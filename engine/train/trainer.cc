@@ -72,6 +72,7 @@ Status Trainer::Impl::Prepare() {
   schedule.step_every =
       spec_.lr_step_every > 0 ? spec_.lr_step_every * per_epoch : schedule.total_steps;
   schedule.gamma = spec_.lr_gamma;
+  classes_ = ClassesOf(*session_);
   return OkStatus();
 }
 
@@ -248,7 +249,7 @@ Status Trainer::Impl::StepOn(const Batch& loaded, double begin) {
   const double lr = schedule.At(state.step) * state.lr_factor;
   const Status status = session_->TrainStep(lr, &loss);
   const double seconds = NowSeconds() - begin;
-  if (status.code() == StatusCode::kDataLoss) return RollBack(status.message(), state.step + 1);
+  if (status.code() == StatusCode::kDataLoss) return RollBack({status.message()}, state.step + 1);
   if (!status.ok()) {
     fault.step = state.step + 1;
     return Blame(Part::kStep, status);

@@ -5,6 +5,7 @@
 
 #include "engine/train/batch_change.h"
 #include "engine/train/best_epoch.h"
+#include "engine/train/divergence.h"
 #include "engine/train/good_state.h"
 #include "engine/train/trainer_impl.h"
 
@@ -17,15 +18,17 @@ Status Trainer::Impl::Save() {
 }
 
 // Back to the last good state with half the learning rate. What is not finite has reached no
-// weight, but weights updated earlier in the same step have moved.
-Status Trainer::Impl::RollBack(const std::string& what, int64_t step) {
-  if (store_ == nullptr) return GiveUp(what, step);
+// weight, but weights updated earlier in the same step have moved. A state saved in the middle of
+// an epoch may have come apart already.
+Status Trainer::Impl::RollBack(const Wrong& wrong, int64_t step) {
+  if (store_ == nullptr) return GiveUp(wrong, step);
   const TrainState failed = state;
-  const auto answers = [this]() -> Result<bool> {
+  const auto answers = [&]() -> Result<bool> {
     Evaluation eval;
-    std::string wrong;
-    PT_RETURN_IF_ERROR(FaultOfAnswers(/*may_stop=*/false, &eval, &wrong));
-    return wrong.empty();
+    std::string fault_of_answers;
+    PT_RETURN_IF_ERROR(FaultOfAnswers(/*may_stop=*/false, &eval, &fault_of_answers));
+    const double start = StartLoss(failed.loss_first, classes_);
+    return fault_of_answers.empty() && !(start > 0 && eval.loss > kGrownLoss * start);
   };
   MakeRoom();
   bool of_store = false;
@@ -44,19 +47,27 @@ Status Trainer::Impl::RollBack(const std::string& what, int64_t step) {
   if (found.value() != GoodState::kNewest) {
     PT_RETURN_IF_ERROR(Save());  // in place of the bad generation too
   }
-  if (give_up) return GiveUp(what, step);
+  if (give_up) return GiveUp(wrong, step);
   if (loader_ != nullptr) loader_->Seek(state.step / per_epoch, state.step % per_epoch);
-  Note(what + Format(" at step %lld: rolled back to step %lld, learning rate halved (x%g)",
-                     static_cast<long long>(step), static_cast<long long>(state.step),
-                     state.lr_factor));
+  Note(wrong.text + Format(" at step %lld: rolled back to step %lld, learning rate halved (x%g)",
+                           static_cast<long long>(step), static_cast<long long>(state.step),
+                           state.lr_factor));
   return OkStatus();
 }
 
-Status Trainer::Impl::GiveUp(const std::string& what, int64_t step) {
-  fault.text = what;
+Status Trainer::Impl::GiveUp(const Wrong& wrong, int64_t step) {
+  fault.text = wrong.text;
   fault.step = step;
-  return Blame(Part::kGuard, Status(StatusCode::kAborted, "train: numbers are not finite",
-                                    static_cast<int32_t>(step)));
+  return Blame(Part::kGuard,
+               Status(StatusCode::kAborted, wrong.message, static_cast<int32_t>(step)));
+}
+
+std::string Trainer::Impl::DivergenceOfEpoch(const Evaluation& eval) const {
+  return DivergenceOf({.first = state.loss_first,
+                       .mean = state.epoch_loss_sum / static_cast<double>(state.epoch_steps),
+                       .last = state.loss_last,
+                       .classes = classes_},
+                      eval);
 }
 
 Result<bool> Trainer::Impl::Answers(SampleSource* source) {
@@ -145,7 +156,9 @@ Status Trainer::Impl::EndEpoch() {
     if (broken_off_) return OkStatus();
     PT_RETURN_IF_ERROR(found);
   }
-  if (!what.empty()) return RollBack(what, state.step);
+  if (!what.empty()) return RollBack({what}, state.step);
+  what = DivergenceOfEpoch(eval);
+  if (!what.empty()) return RollBack({what, "train: the loss grows"}, state.step);
   EpochEvent event = CloseEpoch();
   if (eval.samples > 0) {
     JudgeEpoch(eval, &event);
@@ -175,7 +188,7 @@ Status Trainer::Impl::Checkpoint() {
     if (!good.ok()) return good.status();
     if (!good.value()) what = "what the model answers is not finite";
   }
-  if (!what.empty()) return RollBack(what, state.step);
+  if (!what.empty()) return RollBack({what}, state.step);
   return Save();
 }
 

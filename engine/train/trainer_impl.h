@@ -74,8 +74,14 @@ class Trainer::Impl {
   Result<Evaluation> ValidateOnce(bool may_stop, EvaluationFault* fault);
   Status FaultOfAnswers(bool may_stop, Evaluation* eval, std::string* what);
   Result<bool> Answers(SampleSource* source);
-  Status RollBack(const std::string& what, int64_t step);
-  Status GiveUp(const std::string& what, int64_t step);
+  // How the training went wrong, for a person, and what the status says of it: a literal.
+  struct Wrong {
+    std::string text;
+    const char* message = "train: numbers are not finite";
+  };
+  Status RollBack(const Wrong& wrong, int64_t step);
+  Status GiveUp(const Wrong& wrong, int64_t step);
+  std::string DivergenceOfEpoch(const Evaluation& eval) const;
   Status EndEpoch();
   EpochEvent CloseEpoch();
   void JudgeEpoch(const Evaluation& eval, EpochEvent* event);
@@ -107,6 +113,7 @@ class Trainer::Impl {
   std::unique_ptr<BatchLoader> loader_;
   std::vector<BadSample> bad_;     // in validation, or by loaders that are closed
   int64_t cache_memory_ = 0;       // of both row caches, where memory is bounded
+  int64_t classes_ = 0;            // that the model tells apart; 0: none
   bool told_cache_bytes_ = false;  // to the source
   int64_t saved_step_ = -1;        // what the newest checkpoint holds; -1: there is none
   bool running_ = false;           // the feed is open

@@ -220,14 +220,15 @@ struct TrainFault {
     kStore,    // could not save or restore
     kStep,     // the training step refused the batch: a label that is none of the classes
     kSession,  // anything else that the session did not do
-    kGuard,    // numbers were not finite, again after kRollbacks halvings of the learning rate
+    kGuard,    // numbers were not finite or the loss grew, again after kRollbacks halvings of the
+               // learning rate
     kOptions,  // the spec, the sources and the plan do not go together
   };
   Part part = Part::kNone;
   const SampleSource* source = nullptr;  // kSource
   int64_t sample = -1;                   // kSource; -1: too many are bad
   int64_t step = 0;                      // kGuard, kStep: 1-based
-  std::string text;                      // kGuard: what was not finite
+  std::string text;                      // kGuard: what was not finite, or how far the loss grew
 };
 
 // What the row cache held, of training and validation together.
@@ -251,7 +252,10 @@ struct BadSample {
 // Inputs of the session are bound while it trains, and left unbound.
 //
 // Nothing is saved that holds or answers with numbers that are not finite: where they come up, the
-// training goes back to the last state without, with half the learning rate. A training that was
+// training goes back to the last state without, with half the learning rate. So it does where an
+// epoch's loss has grown to more than three times what the training began with (or, for classes,
+// what knowing nothing costs: ln of their number), at its end still, or to half more than that
+// while validation is no better than chance. A training that was
 // stopped, killed or cut off from power, and goes on with Restore, comes to the same bits as one
 // that ran through.
 class Trainer {

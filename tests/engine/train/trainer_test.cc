@@ -39,6 +39,13 @@ class TrainerTest : public ::testing::Test {
     ASSERT_TRUE(session->WriteParam("fc2.bias", values).ok());
   }
 
+  // Finite weights that answer with great certainty, and wrongly for two classes of three.
+  static void BlowUp(TinySession& session) {
+    std::vector<float> values(kTinyClasses, 0.0f);
+    values[0] = 1e4f;
+    ASSERT_TRUE(session->WriteParam("fc2.bias", values).ok());
+  }
+
   TinySamples samples_{kCount};
   TinySamples validation_{11, 4};
   TinySession session_;
@@ -219,6 +226,58 @@ TEST_F(TrainerTest, GivesUpAfterThreeHalvingsAtTheLastGoodState) {
   EXPECT_EQ(trainer->state().rollbacks, kRollbacks);
   EXPECT_EQ(trainer->state().lr_factor, 0.125);
   EXPECT_EQ(session_.Params(), start);
+}
+
+TEST_F(TrainerTest, ALossThatGrowsIsRolledBackAtHalfTheRate) {
+  bool blown_up = false;
+  std::string notes;
+  TrainListener listener;
+  listener.on_step = [&](const StepEvent& event) {
+    if (event.step != kPerEpoch + 1 || blown_up) return;
+    blown_up = true;
+    BlowUp(session_);
+  };
+  listener.on_note = [&](const std::string& note) { notes += note; };
+  TrainingSpec spec = Spec();
+  spec.lr = 1e-6;  // one rate that does not mend it
+  const auto trainer = Make(session_, &store_, spec, listener);
+  EXPECT_EQ(trainer->Run().value(), TrainEnd::kFinished);
+  EXPECT_EQ(trainer->state().rollbacks, 1);
+  EXPECT_EQ(trainer->state().lr_factor, 0.5);
+  EXPECT_NE(notes.find("the training loss has grown to"), std::string::npos) << notes;
+  EXPECT_NE(notes.find("at step 8: rolled back to step 4"), std::string::npos) << notes;
+}
+
+TEST_F(TrainerTest, AStateSavedWhileTheLossGrewIsNotRolledBackTo) {
+  bool blown_up = false;
+  std::string notes;
+  TrainListener listener;
+  listener.on_step = [&](const StepEvent& event) {
+    if (event.step != kPerEpoch + 1 || blown_up) return;
+    blown_up = true;
+    BlowUp(session_);
+  };
+  listener.on_note = [&](const std::string& note) { notes += note; };
+  TrainingSpec spec = Spec();
+  spec.lr = 1e-6;
+  spec.checkpoint_every = 3;  // behind step 6 the state is finite, and bad
+  TempFolder folder;
+  FolderStore store(folder.path());
+  const auto trainer = Make(session_, &store, spec, listener);
+  EXPECT_EQ(trainer->Run().value(), TrainEnd::kFinished);
+  EXPECT_NE(notes.find("at step 8: rolled back to step 4"), std::string::npos) << notes;
+}
+
+TEST_F(TrainerTest, ALossThatAlwaysGrowsEndsItAndSaysSo) {
+  TrainListener listener;
+  listener.on_step = [&](const StepEvent&) { BlowUp(session_); };
+  const auto trainer = Make(session_, &store_, Spec(), listener);
+  const Status status = trainer->Run().status();
+  EXPECT_EQ(status.code(), StatusCode::kAborted);
+  EXPECT_STREQ(status.message(), "train: the loss grows");
+  EXPECT_EQ(trainer->fault().part, TrainFault::Part::kGuard);
+  EXPECT_EQ(trainer->state().rollbacks, kRollbacks);
+  EXPECT_NE(trainer->fault().text.find("grown"), std::string::npos) << trainer->fault().text;
 }
 
 TEST_F(TrainerTest, SaysWhoseFaultAnErrorIs) {
