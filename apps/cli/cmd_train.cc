@@ -2,6 +2,7 @@
 #include "apps/cli/common.h"
 #include "apps/cli/train_command.h"
 #include "apps/cli/train_flags.h"
+#include "apps/train/training_choice.h"
 
 namespace pocketune::cli {
 
@@ -10,6 +11,9 @@ void AddTrain(CLI::App& app, cli::Run* run) {
   auto spec = std::make_shared<RunSpec>();
   auto train = std::make_shared<TrainFlags>();
   spec->model.batch = 32;
+  spec->lr = kChooseLr;
+  spec->warmup_steps = kChooseWarmup;
+  spec->train.clip_norm = kChooseClipNorm;
   CLI::App* command = app.add_subcommand("train", "Fine-tune a model on your pictures");
   command->footer(
       "Example:\n"

@@ -167,8 +167,9 @@ void AddTrainFlags(CLI::App* command, RunSpec* spec) {
                    "Samples at a time; gradients are added up over the batch, a multiple of it")
       ->check(CLI::Range(1, 4096));
   command
-      ->add_option("--clip-norm", spec->train.clip_norm,
-                   "Scale gradients down to this norm of all of them")
+      ->add_option(
+          "--clip-norm", spec->train.clip_norm,
+          "Scale gradients down to this norm of all of them (default of train: by what\nlearns)")
       ->check(Within(1e-12, 1e12));
   command
       ->add_option_function<std::string>(

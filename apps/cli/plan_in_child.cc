@@ -9,6 +9,7 @@
 #include "apps/cli/figures.h"
 #include "apps/cli/model_of_run.h"
 #include "apps/cli/target.h"
+#include "apps/train/training_choice.h"
 #include "engine/base/resident_memory.h"
 
 namespace pocketune::cli {
@@ -18,7 +19,7 @@ using Json = nlohmann::json;
 
 // What the child works on.
 struct Job {
-  const RunSpec& spec;
+  RunSpec spec;
   const CommonFlags& flags;
   const data::Dataset* dataset;
   const MemoryBound& bound;
@@ -62,12 +63,21 @@ absl::StatusOr<Plan> CompileWithin(const Job& job, const ZooModel& model,
   return budget.TooSmall(peak, checkpoint_bytes);
 }
 
+TrainingFacts FactsOf(const Job& job, const ZooModel& model) {
+  TrainingFacts facts{.pretrained = model.given != GivenWeights::kNone || !job.run.empty()};
+  if (job.dataset != nullptr) {
+    facts.train_pictures = static_cast<int64_t>(job.dataset->Indices(data::Split::kTrain).size());
+  }
+  return facts;
+}
+
 // In the child: everything, as text.
-absl::StatusOr<std::string> CompileAsText(const Job& job) {
+absl::StatusOr<std::string> CompileAsText(Job job) {
   WeightsReport report;
   absl::StatusOr<ZooModel> model =
       job.run.empty() ? LoadModel(job.spec, &report) : LoadModelOfRun(job.spec, job.run, &report);
   if (!model.ok()) return model.status();
+  const std::string choice = ChooseTraining(FactsOf(job, *model), &job.spec);
   const absl::StatusOr<FeedDemand> demand =
       DemandOf(job.spec.data, model->model.image_shape(), job.dataset, job.flags, job.bound);
   if (!demand.ok()) return demand.status();
@@ -80,10 +90,11 @@ absl::StatusOr<std::string> CompileAsText(const Job& job) {
   if (!plan.ok()) return plan.status();
   const Outcome<bool> written = plan->Write(job.path);
   if (!written.ok()) return As(ExitCode::kIo, written);
-  RunSpec complete;
+  RunSpec complete = job.spec;
   complete.model = model->spec;
   const Json json = {
       {"spec", ::pocketune::ToJson(complete)},
+      {"choice", choice},
       {"figures", cli::ToJson(plan->figures)},
       {"weights", report.loaded == 0 ? std::vector<std::string>() : report.Lines()},
       {"memory_map", plan->memory_map_json},
@@ -101,6 +112,10 @@ absl::StatusOr<PlanOfChild> RunJob(const Job& job) {
   if (!complete.ok()) return complete.status();
   const Json& division = json["division"];
   return PlanOfChild{.model = complete->model,
+                     .lr = complete->lr,
+                     .warmup_steps = complete->warmup_steps,
+                     .clip_norm = complete->train.clip_norm,
+                     .choice = json["choice"],
                      .figures = FiguresFromJson(json["figures"]),
                      .weights_lines = json["weights"],
                      .memory_map = json["memory_map"],

@@ -18,6 +18,11 @@ namespace pocketune::cli {
 // A plan in a file, and what is to be said of it.
 struct PlanOfChild {
   ModelSpec model;  // complete
+  // The rate, its warm-up and the clipping, given or chosen, and a line that says what was chosen.
+  double lr = 0.0;
+  int64_t warmup_steps = 0;
+  double clip_norm = 0.0;
+  std::string choice;
   PlanFigures figures;
   std::vector<std::string> weights_lines;  // what a weights file gave, if there is one
   std::string memory_map;                  // JSON, of the training schedule
@@ -25,10 +30,11 @@ struct PlanOfChild {
   Division division;                       // of the bound
 };
 
-// Compiles what `spec` names into the file `path`, whose metadata say all that `spec` does and the
-// names of the data's classes. Under a bound the plan leaves room for what feeds it with `dataset`,
-// which may be null. kBudget where nothing fits, with the smallest bound that would do. Other
-// errors as of LoadModel, MakeTransform, CompileModel and RunInChild.
+// Compiles what `spec` names, with what it leaves open chosen (training_choice.h), into the file
+// `path`, whose metadata say all that `spec` does and the names of the data's classes. Under a
+// bound the plan leaves room for what feeds it with `dataset`, which may be null. kBudget where
+// nothing fits, with the smallest bound that would do. Other errors as of LoadModel, MakeTransform,
+// CompileModel and RunInChild.
 absl::StatusOr<PlanOfChild> CompileInChild(const RunSpec& spec, const CommonFlags& flags,
                                            const data::Dataset* dataset, const MemoryBound& bound,
                                            const std::string& path);

@@ -24,6 +24,7 @@
 #include "apps/train/run_folder.h"
 #include "apps/train/run_trainer.h"
 #include "apps/train/state_json.h"
+#include "apps/train/training_choice.h"
 #include "engine/base/clock.h"
 #include "graph/ir/graph.h"
 
@@ -183,18 +184,21 @@ class TrainCommand {
   absl::Status CompileAnew(const std::string& why) {
     compiled_anew_ = true;
     Say(flags_, "compiling   the plan anew: " + why);
+    absl::StatusOr<Json> json = folder_->ReadSpec();
+    if (!json.ok()) return json.status();
+    if (!(*json)["asked"].is_object()) (*json)["asked"] = Json::object();
+    (*json)["asked"].update(ToJson(train_.given));
+    if (spec_.train.scheme != spec_before_.train.scheme) {
+      ChooseAnew([&](const char* flag) { return (*json)["asked"].contains(flag); }, &spec_);
+    }
     CommonFlags flags = flags_;
     if (!IsGiven("--threads") && slots_ > 0) flags.threads = slots_;
     absl::StatusOr<PlanOfChild> plan = CompileRunInChild(spec_, flags, dataset_.get(), bound_,
                                                          folder_->path(), plan_file_->path());
     if (!plan.ok()) return plan.status();
     TakePlan(*std::move(plan));
-    absl::StatusOr<Json> json = folder_->ReadSpec();
-    if (!json.ok()) return json.status();
     if (!json->contains("first_batch")) (*json)["first_batch"] = spec_before_.model.batch;
     json->merge_patch(ToJson(WithWholePaths(spec_)));
-    if (!(*json)["asked"].is_object()) (*json)["asked"] = Json::object();
-    (*json)["asked"].update(ToJson(train_.given));
     (*json)["figures"] = figures_json_;
     (*json)["memory_map"] = Json::parse(plan_.memory_map, nullptr, false);
     PT_TRY(folder_->WriteSpec(*json));
@@ -235,7 +239,11 @@ class TrainCommand {
   void TakePlan(PlanOfChild plan) {
     plan_ = std::move(plan);
     spec_.model = plan_.model;
+    spec_.lr = plan_.lr;
+    spec_.warmup_steps = plan_.warmup_steps;
+    spec_.train.clip_norm = plan_.clip_norm;
     for (const std::string& line : plan_.weights_lines) Say(flags_, "weights     " + line);
+    if (!plan_.choice.empty()) Say(flags_, "training    " + plan_.choice);
     for (const std::string& line : FigureLines(plan_.figures)) Say(flags_, line);
     figures_json_ = ToJson(plan_.figures);
     figures_json_["compiler_peak_bytes"] = plan_.compiler_peak_bytes;
@@ -341,11 +349,22 @@ class TrainCommand {
     for (const std::string& line : IdleFlags(spec_, train_.given, has_validation)) {
       Say(flags_, "note: " + line);
     }
+    if (LearnsOnRandomLayers()) {
+      Warn(flags_,
+           absl::StrCat("warning: all weights begin at random, and under --scheme ",
+                        spec_.train.scheme, " most stay so: give --weights, or --scheme full"));
+    }
     if (PicturesOfStatistics() != 1) return;
     Warn(flags_,
          "warning: batch norm takes its statistics of one picture at a time, from which a model "
          "learns little or nothing: give --batch-norm frozen, or a larger --batch (and "
          "--micro-batch)");
+  }
+
+  bool LearnsOnRandomLayers() const {
+    if (resuming_ || spec_.train.scheme == "full") return false;
+    const Json metadata = Json::parse(session_->metadata(), nullptr, /*allow_exceptions=*/false);
+    return metadata.is_object() && GivenOf(metadata, spec_) == GivenWeights::kNone;
   }
 
   // Pictures that each of batch norm's statistics is taken of; 0 where none are taken.

@@ -66,11 +66,14 @@ void AddLoopFlags(CLI::App* command, RunSpec* spec, TrainFlags* train) {
       ->check(CLI::Range(int64_t{1}, int64_t{1000000}));
   command->add_option("--steps", spec->steps, "Stop after so many steps, whatever the epochs")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
-  command->add_option("--lr", spec->lr, "Learning rate (default 0.01)")->check(Within(1e-12, 1e3));
+  command->add_option("--lr", spec->lr, "Learning rate (default: by what learns)")
+      ->check(Within(1e-12, 1e3));
   command
       ->add_option("--lr-schedule", spec->lr_schedule, "constant, step, cosine (default) or linear")
       ->check(CLI::IsMember({"constant", "step", "cosine", "linear"}));
-  command->add_option("--warmup-steps", spec->warmup_steps, "Steps of linear warm-up")
+  command
+      ->add_option("--warmup-steps", spec->warmup_steps,
+                   "Steps of linear warm-up (default: one in 20)")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
   command->add_option("--lr-step-every", spec->lr_step_every, "Epochs between steps of `step`")
       ->check(CLI::Range(int64_t{1}, int64_t{1000000}));

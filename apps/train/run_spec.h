@@ -35,7 +35,7 @@ struct RunSpec {
   int64_t cache_bytes = Target().cache_bytes;
   DataSpec data;
   uint64_t seed = 1;
-  double lr = 0.01;
+  double lr = 0.01;  // > 0, or left open, as warm-up and clipping may be: training_choice.h
   std::string lr_schedule = "cosine";
   int64_t warmup_steps = 0;
   int64_t lr_step_every = 0;  // epochs, for `step`
