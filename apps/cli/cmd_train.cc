@@ -11,6 +11,7 @@ void AddTrain(CLI::App& app, cli::Run* run) {
   auto spec = std::make_shared<RunSpec>();
   auto train = std::make_shared<TrainFlags>();
   spec->model.batch = 32;
+  spec->epochs = kChooseEpochs;
   spec->lr = kChooseLr;
   spec->warmup_steps = kChooseWarmup;
   spec->train.clip_norm = kChooseClipNorm;

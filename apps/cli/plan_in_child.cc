@@ -112,6 +112,7 @@ absl::StatusOr<PlanOfChild> RunJob(const Job& job) {
   if (!complete.ok()) return complete.status();
   const Json& division = json["division"];
   return PlanOfChild{.model = complete->model,
+                     .epochs = complete->epochs,
                      .lr = complete->lr,
                      .warmup_steps = complete->warmup_steps,
                      .clip_norm = complete->train.clip_norm,

@@ -18,7 +18,8 @@ namespace pocketune::cli {
 // A plan in a file, and what is to be said of it.
 struct PlanOfChild {
   ModelSpec model;  // complete
-  // The rate, its warm-up and the clipping, given or chosen, and a line that says what was chosen.
+  // Epochs, rate, warm-up and clipping, given or chosen, and a line that says what was chosen.
+  int64_t epochs = 0;
   double lr = 0.0;
   int64_t warmup_steps = 0;
   double clip_norm = 0.0;

@@ -239,6 +239,7 @@ class TrainCommand {
   void TakePlan(PlanOfChild plan) {
     plan_ = std::move(plan);
     spec_.model = plan_.model;
+    spec_.epochs = plan_.epochs;
     spec_.lr = plan_.lr;
     spec_.warmup_steps = plan_.warmup_steps;
     spec_.train.clip_norm = plan_.clip_norm;

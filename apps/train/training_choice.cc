@@ -21,6 +21,11 @@ constexpr double kBoldAdamLr = 3e-3;
 
 constexpr int64_t kWarmupPart = 20;  // 5 %
 
+// Epochs are so many that there are this many steps, within bounds.
+constexpr int64_t kEnoughSteps = 800;
+constexpr int64_t kFewestEpochs = 10;
+constexpr int64_t kMostEpochs = 60;
+
 double LrOf(const TrainSpec& train, bool pretrained) {
   if (train.optimizer == "adamw") return pretrained ? kCarefulAdamLr : kBoldAdamLr;
   // What a step comes to once all that it repeats is in it: lr / (1 - momentum).
@@ -29,10 +34,9 @@ double LrOf(const TrainSpec& train, bool pretrained) {
   return lr * (1 - momentum) / (1 - 0.9);
 }
 
-int64_t StepsOf(const TrainingFacts& facts, const RunSpec& spec) {
-  if (spec.steps > 0) return spec.steps;
-  const int64_t batch = std::max(1, spec.model.batch);
-  return spec.epochs * std::max<int64_t>(1, facts.train_pictures / batch);
+int64_t EpochsFor(int64_t steps_per_epoch) {
+  return std::clamp((kEnoughSteps + steps_per_epoch - 1) / steps_per_epoch, kFewestEpochs,
+                    kMostEpochs);
 }
 
 }  // namespace
@@ -44,12 +48,19 @@ void ChooseAnew(const std::function<bool(const char* flag)>& is_given, RunSpec* 
 
 std::string ChooseTraining(const TrainingFacts& facts, RunSpec* spec) {
   std::vector<std::string> said;
+  const int64_t steps_per_epoch =
+      std::max<int64_t>(1, facts.train_pictures / std::max(1, spec->model.batch));
+  if (spec->epochs == kChooseEpochs) {
+    spec->epochs = EpochsFor(steps_per_epoch);
+    if (spec->steps == 0) said.push_back(absl::StrCat(spec->epochs, " epochs (--epochs)"));
+  }
   if (spec->lr == kChooseLr) {
     spec->lr = LrOf(spec->train, facts.pretrained);
     said.push_back(absl::StrFormat("rate %g (--lr)", spec->lr));
   }
   if (spec->warmup_steps == kChooseWarmup) {
-    spec->warmup_steps = StepsOf(facts, *spec) / kWarmupPart;
+    const int64_t steps = spec->steps > 0 ? spec->steps : spec->epochs * steps_per_epoch;
+    spec->warmup_steps = steps / kWarmupPart;
     said.push_back(absl::StrCat("warm-up of ", spec->warmup_steps, " steps (--warmup-steps)"));
   }
   if (spec->train.clip_norm == kChooseClipNorm) {

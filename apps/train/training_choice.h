@@ -14,6 +14,7 @@ namespace pocketune {
 inline constexpr double kChooseLr = 0.0;
 inline constexpr double kChooseClipNorm = -1.0;
 inline constexpr int64_t kChooseWarmup = -1;
+inline constexpr int64_t kChooseEpochs = 0;
 
 // What the choice goes by.
 struct TrainingFacts {
@@ -25,8 +26,8 @@ struct TrainingFacts {
 // chose for itself.
 void ChooseAnew(const std::function<bool(const char* flag)>& is_given, RunSpec* spec);
 
-// Fills in the rate, the norm that gradients are clipped to and the warm-up where `spec` leaves
-// them open; the number of steps must be known by then. A line for a person says what was chosen
+// Fills in the epochs, the rate, the norm that gradients are clipped to and the warm-up where `spec`
+// leaves them open. Few pictures are seen more often, so that there are steps enough. A line for a person says what was chosen
 // and what by; empty where nothing was open.
 //
 // Weights that have learned something, without batch norm to hold them together, come apart at a

@@ -70,6 +70,22 @@ TEST(TrainingChoiceTest, WarmUpIsAPartOfTheStepsThatAreAskedFor) {
   EXPECT_EQ(spec.warmup_steps, 50);
 }
 
+TEST(TrainingChoiceTest, FewPicturesAreSeenMoreOften) {
+  const auto epochs_for = [](int64_t pictures) {
+    RunSpec spec = Open();
+    spec.epochs = kChooseEpochs;
+    ChooseTraining({.pretrained = true, .train_pictures = pictures}, &spec);
+    return spec.epochs;
+  };
+  EXPECT_EQ(epochs_for(60000), 10);
+  EXPECT_EQ(epochs_for(1766), 15);  // of 55 steps
+  EXPECT_EQ(epochs_for(600), 45);
+  EXPECT_EQ(epochs_for(40), 60);
+  RunSpec spec = Open();
+  spec.epochs = kChooseEpochs;
+  EXPECT_EQ(ChooseTraining({.train_pictures = 1766}, &spec).find("15 epochs (--epochs), rate"), 0u);
+}
+
 TEST(TrainingChoiceTest, AnotherSchemeChoosesAnewWhatNobodyGave) {
   RunSpec spec;
   spec.lr = 0.3;
