@@ -87,21 +87,26 @@ TEST_F(OddRunsTest, BatchNormOfSinglePicturesIsAWarning) {
   const char* warning = "batch norm takes its statistics of one picture at a time";
   for (const Args& flags : {Args{"--batch", "1"},
                             {"--batch", "4", "--micro-batch", "1"},
-                            {"--batch", "1", "--scheme", "head", "--batch-norm", "train"}}) {
+                            {"--batch", "1", "--scheme", "last:1", "--batch-norm", "train"}}) {
     const CommandResult result = Train(10, flags);
     EXPECT_EQ(result.exit_code, 0) << result.err;
-    ExpectOneLine(result.err);
     EXPECT_THAT(result.err, HasSubstr(warning));
     EXPECT_THAT(result.err, HasSubstr("--batch-norm frozen"));
   }
   EXPECT_THAT(Train(3, {"--batch", "32", "--max-train", "1", "--model", "small-cnn"}).err,
               Not(HasSubstr(warning)));
   for (const Args& flags : {Args{"--batch", "1", "--batch-norm", "frozen"},
-                            {"--batch", "1", "--scheme", "head"},
                             {"--batch", "1", "--model", "mlp"},
                             {"--batch", "2"}}) {
     EXPECT_EQ(Train(10, flags).err, "");
   }
+}
+
+TEST_F(OddRunsTest, LayersThatAreRandomAndStaySoAreAWarning) {
+  const CommandResult result = Train(10, {"--batch", "1", "--scheme", "head"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  ExpectOneLine(result.err);
+  EXPECT_THAT(result.err, HasSubstr("begin at random, and under --scheme head most stay so"));
 }
 
 }  // namespace

@@ -67,7 +67,7 @@ TEST_F(ResumeTest, MoreEpochsAndAnotherRateAreTrained) {
   const CommandResult more = RunPocketune(Resume({"--epochs", "5", "--lr", "0.02"}));
   EXPECT_EQ(more.exit_code, 0) << more.err;
   EXPECT_THAT(more.out, HasSubstr("--epochs 5 (was 2)"));
-  EXPECT_THAT(more.out, HasSubstr("--lr 0.02 (was 0.01)"));
+  EXPECT_THAT(more.out, HasSubstr("--lr 0.02 (was 0.1)"));
   EXPECT_THAT(more.out, HasSubstr("epoch 5/5"));
   EXPECT_EQ(Epochs(), 5u);
   EXPECT_EQ(Spec()["train"]["epochs"], 5);
