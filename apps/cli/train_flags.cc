@@ -62,7 +62,9 @@ absl::StatusOr<double> ParseTimeBudget(const std::string& text) {
 }
 
 void AddLoopFlags(CLI::App* command, RunSpec* spec, TrainFlags* train) {
-  command->add_option("--epochs", spec->epochs, "Passes over the training pictures (default: by their number, 10 to 60)")
+  command
+      ->add_option("--epochs", spec->epochs,
+                   "Passes over the training pictures (default: by their number, 10 to 60)")
       ->check(CLI::Range(int64_t{1}, int64_t{1000000}));
   command->add_option("--steps", spec->steps, "Stop after so many steps, whatever the epochs")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));

@@ -26,9 +26,9 @@ struct TrainingFacts {
 // chose for itself.
 void ChooseAnew(const std::function<bool(const char* flag)>& is_given, RunSpec* spec);
 
-// Fills in the epochs, the rate, the norm that gradients are clipped to and the warm-up where `spec`
-// leaves them open. Few pictures are seen more often, so that there are steps enough. A line for a person says what was chosen
-// and what by; empty where nothing was open.
+// Fills in the epochs, the rate, the norm that gradients are clipped to and the warm-up where
+// `spec` leaves them open. Few pictures are seen more often, so that there are steps enough. A line
+// for a person says what was chosen and what by; empty where nothing was open.
 //
 // Weights that have learned something, without batch norm to hold them together, come apart at a
 // rate at which random ones hardly begin to learn: they get a fifth of it, and a third of the norm.
