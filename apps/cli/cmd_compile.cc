@@ -41,6 +41,8 @@ void AddCompile(CLI::App& app, Run* run) {
   AddTuningFlag(command, flags.get());
   command->add_flag("--keep-order", flags->keep_order,
                     "Run operators in the order of the model, all updates last (to compare with)");
+  command->add_flag("--batch-only", flags->batch_only,
+                    "A smaller plan: predictions of one sample take as long as those of a batch");
   AddCommonFlags(command, flags.get());
   command->callback([=] {
     spec->seed = flags->seed;

@@ -25,13 +25,16 @@ std::string ClassName(const std::vector<std::string>& names, int index) {
   return index < static_cast<int>(names.size()) ? names[index] : "class " + std::to_string(index);
 }
 
-// Pictures go through the schedule "eval" one batch at a time; what a batch lacks stays zero.
+// For one sample where the plan has it, so that an answer is the same in whatever company a picture
+// comes. Of an old plan the whole batch; what a batch lacks stays zero then.
+constexpr const char* kSchedule = "predict";
+
 class Predictor {
  public:
   Predictor(OpenedTarget* target, const data::Transform* transform)
       : target_(target), transform_(transform) {
-    image_ = ImageShape(*target->session, "eval");
-    for (const PortInfo& port : target->session->outputs("eval")) {
+    image_ = ImageShape(*target->session, kSchedule);
+    for (const PortInfo& port : target->session->outputs(kSchedule)) {
       if (port.name == "logits") classes_ = port.shape[1];
     }
     pixels_.resize(image_.elems());
@@ -52,10 +55,11 @@ class Predictor {
 
   absl::Status Run() {
     Session& session = *target_->session;
-    PT_TRY(As(ExitCode::kInternal, "infer",
-              session.Bind("image", pixels_.data(), int64_t(pixels_.size() * sizeof(float)))));
-    PT_TRY(As(ExitCode::kInternal, "infer", session.Predict()));
-    return As(ExitCode::kInternal, "infer", session.Read("eval", "logits", logits_));
+    PT_TRY(As(
+        ExitCode::kInternal, "infer",
+        session.Bind(kSchedule, "image", pixels_.data(), int64_t(pixels_.size() * sizeof(float)))));
+    PT_TRY(As(ExitCode::kInternal, "infer", session.Predict(kSchedule)));
+    return As(ExitCode::kInternal, "infer", session.Read(kSchedule, "logits", logits_));
   }
 
   std::span<const float> LogitsOf(int64_t slot) const {
@@ -142,7 +146,7 @@ absl::Status Infer(const RunSpec& spec, const InferFlags& infer, CommonFlags fla
   if (!target.ok()) return target.status();
   PT_TRY(CheckModelFlags(*target, spec, given));
   PT_TRY(CheckAnswers(*target, flags));
-  const Shape image = ImageShape(*target->session, "eval");
+  const Shape image = ImageShape(*target->session, kSchedule);
   absl::StatusOr<DataSpec> data_spec = PictureSpec(&*target, spec.data, given);
   if (!data_spec.ok()) return data_spec.status();
   absl::StatusOr<data::Transform> transform = MakeTransform(*data_spec, image, false);

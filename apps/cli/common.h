@@ -19,6 +19,7 @@ struct CommonFlags {
   std::string isa = "auto";
   std::string tuning;  // path, empty for none
   bool keep_order = false;
+  bool batch_only = false;
 };
 
 // A number in [min, max]; unlike CLI::Range not "nan".

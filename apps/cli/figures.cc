@@ -31,6 +31,7 @@ void VisitFigures(Figures& f, V&& v) {
   v("optimizer_bytes", f.optimizer_bytes);
   v("packed_bytes", f.packed_bytes);
   v("checkpoint_bytes", f.checkpoint_bytes);
+  v("predicts_one", f.predicts_one);
   v("predicted_peak_bytes", f.predicted_peak_bytes);
   v("plan_steps", f.steps);
   v("scheme", f.scheme);

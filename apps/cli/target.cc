@@ -246,6 +246,7 @@ absl::StatusOr<Plan> CompileModel(const ZooModel& model, RunSpec spec, const Com
   const Target target = {.threads = flags.threads,
                          .isa = flags.isa,
                          .keep_order = flags.keep_order,
+                         .predicts_one = !flags.batch_only,
                          .memory_bytes = plan_bytes,
                          .cache_bytes = spec.cache_bytes,
                          .tuning = tuning->get()};

@@ -37,14 +37,27 @@ ptn_status Open(const Plan& plan, const char* what, const ptn_session_options* g
   });
 }
 
-// The size of the input of that name, -1 where there is none.
-int64_t BytesOfInput(const Session& session, std::string_view name) {
-  for (const char* schedule : {"train", "eval"}) {
+// The size of the input of that name in the first of the schedules that has it, -1 where none has.
+int64_t BytesOfInput(const Session& session, std::initializer_list<const char*> schedules,
+                     std::string_view name) {
+  for (const char* schedule : schedules) {
     for (const PortInfo& port : session.inputs(schedule)) {
       if (port.name == name) return port.shape.elems() * SizeOf(port.dtype);
     }
   }
   return -1;
+}
+
+// Is there an input of `want` bytes, below 0 for none, to bind `bytes` to?
+ptn_status CheckBound(const char* input, int64_t want, const void* data, size_t bytes) {
+  if (want < 0) {
+    return Fail(StatusCode::kInvalidArgument, 0, "bind: there is no input of that name (got %s)",
+                input);
+  }
+  if (data == nullptr || bytes == static_cast<size_t>(want)) return PTN_OK;
+  return Fail(StatusCode::kInvalidArgument, 0,
+              "bind: the input %s has another size (got %zu bytes, want %lld)", input, bytes,
+              static_cast<long long>(want));
 }
 
 using LossStep = Status (*)(Session& session, double learning_rate, float* loss);
@@ -95,17 +108,20 @@ ptn_status ptn_session_bind(ptn_session* session, const char* input, const void*
                             size_t bytes) {
   if (input == nullptr) return IsNull("bind", "input");
   return OnSession(session, [&](SessionHandle& s) {
-    const int64_t want = BytesOfInput(*s.session, input);
-    if (want < 0) {
-      return Fail(StatusCode::kInvalidArgument, 0, "bind: there is no input of that name (got %s)",
-                  input);
-    }
-    if (data != nullptr && bytes != static_cast<size_t>(want)) {
-      return Fail(StatusCode::kInvalidArgument, 0,
-                  "bind: the input %s has another size (got %zu bytes, want %lld)", input, bytes,
-                  static_cast<long long>(want));
-    }
+    const int64_t want = BytesOfInput(*s.session, {"train", "eval"}, input);
+    if (const ptn_status bad = CheckBound(input, want, data, bytes)) return bad;
     return Tell(s.session->Bind(input, data, want));
+  });
+}
+
+ptn_status ptn_session_bind_in(ptn_session* session, const char* schedule, const char* input,
+                               const void* data, size_t bytes) {
+  if (schedule == nullptr) return IsNull("bind", "schedule");
+  if (input == nullptr) return IsNull("bind", "input");
+  return OnSession(session, [&](SessionHandle& s) {
+    const int64_t want = BytesOfInput(*s.session, {schedule}, input);
+    if (const ptn_status bad = CheckBound(input, want, data, bytes)) return bad;
+    return Tell(s.session->Bind(schedule, input, data, want));
   });
 }
 
@@ -121,6 +137,11 @@ ptn_status ptn_session_eval_step(ptn_session* session, float* loss) {
 
 ptn_status ptn_session_predict(ptn_session* session) {
   return OnSession(session, [](SessionHandle& s) { return Tell(s.session->Predict()); });
+}
+
+ptn_status ptn_session_predict_in(ptn_session* session, const char* schedule) {
+  if (schedule == nullptr) return IsNull("predict", "schedule");
+  return OnSession(session, [&](SessionHandle& s) { return Tell(s.session->Predict(schedule)); });
 }
 
 ptn_status ptn_session_save(ptn_session* session, const char* path, const void* user,

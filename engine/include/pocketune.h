@@ -160,9 +160,13 @@ typedef struct ptn_tensor_info {
   int64_t bytes;
 } ptn_tensor_info;
 
-/* Inputs of the schedule "train" or "eval" ("image" f32[N,H,W,C], "label" i32[N], "weight" f32[N]:
- * 1 for a sample, 0 for padding) and its outputs ("loss" f32[], "logits" f32[N,K]). A schedule that
- * the plan lacks has none. `index` counts from 0; PTN_OUT_OF_RANGE beyond the last. */
+/* Inputs of a schedule and its outputs. "train" and "eval" run on the batch of N samples: "image"
+ * f32[N,H,W,C], "label" i32[N], "weight" f32[N] (1 for a sample, 0 for padding); "loss" f32[],
+ * "logits" f32[N,K]. "predict" takes one sample, "image" f32[1,H,W,C], and gives "logits" f32[1,K].
+ * Where a plan has none (it is for batches of one sample, was compiled without, mixes the samples
+ * of a batch, or is of an older version), the name stands for "eval", here as in what follows: size
+ * buffers by what this says, which then is N samples. Any other schedule that the plan lacks has no
+ * inputs. `index` counts from 0; PTN_OUT_OF_RANGE beyond the last. */
 PTN_API ptn_status ptn_session_input_count(ptn_session* session, const char* schedule, size_t* out);
 PTN_API ptn_status ptn_session_input(ptn_session* session, const char* schedule, size_t index,
                                      ptn_tensor_info* out);
@@ -171,11 +175,15 @@ PTN_API ptn_status ptn_session_output_count(ptn_session* session, const char* sc
 PTN_API ptn_status ptn_session_output(ptn_session* session, const char* schedule, size_t index,
                                       ptn_tensor_info* out);
 
-/* Binds `bytes` at `data`, at any alignment, to the input of that name in every schedule that has
- * it. The memory stays the caller's, is read by each following step, and must live that long. NULL
- * unbinds. PTN_INVALID_ARGUMENT for an unknown name or another size. */
+/* Binds `bytes` at `data`, at any alignment, to the input of that name in "train" and in "eval",
+ * whose inputs have the same shapes; not in "predict", which takes another number of samples. The
+ * memory stays the caller's, is read by each following step, and must live that long. NULL unbinds.
+ * PTN_INVALID_ARGUMENT for an unknown name or another size. */
 PTN_API ptn_status ptn_session_bind(ptn_session* session, const char* input, const void* data,
                                     size_t bytes);
+/* The same in that schedule alone, "predict" say. */
+PTN_API ptn_status ptn_session_bind_in(ptn_session* session, const char* schedule,
+                                       const char* input, const void* data, size_t bytes);
 
 /* One optimisation step on the bound batch: forward, backward, update; the mean loss (nats) goes to
  * *loss, which may be NULL. Takes no memory. PTN_FAILED_PRECONDITION: an input is unbound, or the
@@ -187,6 +195,10 @@ PTN_API ptn_status ptn_session_train_step(ptn_session* session, double learning_
 PTN_API ptn_status ptn_session_eval_step(ptn_session* session, float* loss);
 /* What the outputs other than "loss" need of "eval": labels and weights may be unbound. */
 PTN_API ptn_status ptn_session_predict(ptn_session* session);
+/* The same of that schedule: "predict" answers for one sample in a fraction of the time, the same
+ * but for rounding. Reads what ptn_session_bind_in has bound. PTN_FAILED_PRECONDITION: an input is
+ * unbound, or the plan has no such schedule. PTN_INVALID_ARGUMENT: a schedule that trains. */
+PTN_API ptn_status ptn_session_predict_in(ptn_session* session, const char* schedule);
 /* Copies an output of the last step to `out`, `elements` floats, exactly its size.
  * PTN_FAILED_PRECONDITION where the last step was not one of `schedule` or did not compute it. */
 PTN_API ptn_status ptn_session_read(ptn_session* session, const char* schedule, const char* output,

@@ -12,9 +12,10 @@
 namespace pocketune {
 
 inline constexpr uint64_t kPlanMagic = 0x314e414c50545021ull;  // "!PTPLAN1"
-inline constexpr uint32_t kPlanVersion = 2;                    // 2: loops over parts of the batch
-inline constexpr uint32_t kOldestPlanVersion = 1;              // that is still read
-inline constexpr int64_t kSegmentAlignment = 4096;             // one page
+// 2: loops over parts of the batch; 3: roles, and predictions on inputs of their own shape
+inline constexpr uint32_t kPlanVersion = 3;
+inline constexpr uint32_t kOldestPlanVersion = 1;   // that is still read
+inline constexpr int64_t kSegmentAlignment = 4096;  // one page
 
 struct PlanHeader {
   uint64_t magic = kPlanMagic;

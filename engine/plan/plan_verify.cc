@@ -84,10 +84,11 @@ Status CheckParams(const fb::Plan& plan, int64_t segment_bytes) {
   return OkStatus();
 }
 
-// An input that two schedules have is bound once for both.
+// An input that two schedules have is bound once for both; predictions have theirs bound apart.
 Status CheckSharedInputs(const fb::Plan& plan) {
   std::unordered_map<std::string_view, TensorType> types;
   for (const fb::Schedule* schedule : *plan.schedules()) {
+    if (RoleOf(*schedule) == fb::ScheduleRole::Predict) continue;
     for (const fb::Port* port : *schedule->inputs()) {
       const TensorType type = TypeOf(*schedule->tensors()->Get(uint32_t(port->tensor())));
       const auto [found, inserted] = types.emplace(TextOf(port->name()), type);
@@ -118,10 +119,13 @@ Status VerifyPlan(std::span<const uint8_t> metadata, int64_t segment_bytes) {
   if (plan.schedules()->size() > kMaxSchedules) {
     return Unsound("plan: too many schedules", plan.schedules()->size());
   }
-  std::unordered_map<std::string_view, int64_t> names;
+  std::unordered_map<std::string_view, uint32_t> names;
   for (const fb::Schedule* schedule : *plan.schedules()) {
     PT_RETURN_IF_ERROR(CheckName(*schedule->name(), int64_t(names.size())));
-    if (!names.emplace(TextOf(schedule->name()), int64_t(names.size())).second) {
+    if (schedule->role() > fb::ScheduleRole::MAX) {
+      return Unsound("plan: a schedule's role is unknown", int64_t(names.size()));
+    }
+    if (!names.emplace(TextOf(schedule->name()), uint32_t(names.size())).second) {
       return Unsound("plan: two schedules have the same name", int64_t(names.size()));
     }
     PT_RETURN_IF_ERROR(VerifySchedule(plan, *schedule, segment_bytes));

@@ -32,6 +32,9 @@ inline std::span<const uint8_t> AttrBytesOf(const fb::Step& step) {
   return {step.attrs()->data(), step.attrs()->size()};
 }
 
+// As stated, or in plans that state none by the name.
+fb::ScheduleRole RoleOf(const fb::Schedule& schedule);
+
 inline uint32_t LoopCount(const fb::Schedule& schedule) {
   return schedule.loops() == nullptr ? 0 : schedule.loops()->size();
 }

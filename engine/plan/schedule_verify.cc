@@ -24,7 +24,7 @@ class ScheduleVerifier {
       : plan_(plan),
         schedule_(schedule),
         tensors_(*schedule.tensors()),
-        may_update_(TextOf(schedule.name()) == "train"),
+        may_update_(RoleOf(schedule) == fb::ScheduleRole::Train),
         segment_bytes_(segment_bytes) {}
 
   Status Verify() {
@@ -166,7 +166,7 @@ class ScheduleVerifier {
       }
     }
     if (op.Has(kUpdate) && !may_update_) {
-      return Unsound("plan: an update outside the schedule \"train\"", index);
+      return Unsound("plan: an update outside a schedule that trains", index);
     }
     int written = 0;
     for (uint32_t i = 0; i < step.results()->size(); ++i) {

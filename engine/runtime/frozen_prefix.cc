@@ -282,6 +282,7 @@ class Describer {
 
 FrozenPrefix FrozenPrefix::Find(const fb::Plan& plan, const fb::Schedule& schedule) {
   FrozenPrefix prefix;
+  if (RoleOf(schedule) == fb::ScheduleRole::Predict) return prefix;
   Finder finder(plan, schedule);
   if (!finder.Walk()) return prefix;
   const std::vector<int64_t>& macs = finder.macs_within();

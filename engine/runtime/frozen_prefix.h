@@ -21,7 +21,7 @@ class FrozenPrefix {
   using Part = PrefixPart;
 
   // `schedule` is a verified one of `plan`. Of all cuts that keep nearly all multiplications, the
-  // one with the shortest rows is taken.
+  // one with the shortest rows is taken. None of predictions: rows are for samples that come again.
   static FrozenPrefix Find(const fb::Plan& plan, const fb::Schedule& schedule);
 
   // 0 where there is no such part: no other figure holds then.

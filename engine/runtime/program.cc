@@ -204,6 +204,13 @@ void Program::MarkPrediction() {
   }
 }
 
+Program::Port* Program::FindInput(std::string_view name) {
+  for (Port& port : inputs_) {
+    if (port.name == name) return &port;
+  }
+  return nullptr;
+}
+
 const Program::Port* Program::FindOutput(std::string_view name) const {
   for (const Port& port : outputs_) {
     if (port.name == name) return &port;

@@ -55,11 +55,13 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   std::string_view name() const { return TextOf(schedule_.name()); }
+  fb::ScheduleRole role() const { return RoleOf(schedule_); }
   const fb::Schedule& schedule() const { return schedule_; }
   std::vector<Port>& inputs() { return inputs_; }
   const std::vector<Port>& inputs() const { return inputs_; }
   const std::vector<Port>& outputs() const { return outputs_; }
   // nullptr where there is none of that name.
+  Port* FindInput(std::string_view name);
   const Port* FindOutput(std::string_view name) const;
 
   enum class Extent { kAll, kPrediction };

@@ -49,6 +49,16 @@ Status StatusOfFaults(uint32_t faults) {
   return OkStatus();
 }
 
+// `port`: an input, or nullptr for one that there is not.
+Status BindPort(Program::Port* port, const void* data, int64_t bytes) {
+  if (port == nullptr) return InvalidArgument("bind: there is no input of that name");
+  if (data != nullptr && port->view.bytes() != bytes) {
+    return InvalidArgument("bind: the input has another size");
+  }
+  port->bound = data;
+  return OkStatus();
+}
+
 SessionMemory MemoryOf(const fb::Plan& plan) {
   SessionMemory memory = {plan.arena_bytes(),  plan.param_bytes(),          plan.optimizer_bytes(),
                           plan.packed_bytes(), plan.predicted_peak_bytes(), plan.slots()};
@@ -73,7 +83,10 @@ struct Session::Impl {
 
   const fb::Plan& plan() const { return file.plan(); }
   Status Build();
+  // nullptr where there is none.
   Program* Find(std::string_view schedule) const;
+  // What a caller means by that name: "eval" stands in for a "predict" that the plan lacks.
+  Program* Named(std::string_view schedule) const;
   Result<int> FindParam(std::string_view name, size_t elements) const;
   Status Run(Program& program, Program::Extent extent);
   Result<Program*> FindPrefix(std::string_view schedule) const;
@@ -121,8 +134,11 @@ Status Session::Impl::Build() {
     if (!program.ok()) return program.status();
     programs.push_back(std::move(program.value()));
   }
-  train = Find("train");
-  eval = Find("eval");
+  for (size_t i = programs.size(); i-- > 0;) {  // the first of each role stays
+    const fb::ScheduleRole role = programs[i]->role();
+    if (role == fb::ScheduleRole::Train) train = programs[i].get();
+    if (role == fb::ScheduleRole::Eval) eval = programs[i].get();
+  }
   if (train != nullptr) times.resize(train->steps());
   return OkStatus();
 }
@@ -132,6 +148,11 @@ Program* Session::Impl::Find(std::string_view schedule) const {
     if (program->name() == schedule) return program.get();
   }
   return nullptr;
+}
+
+Program* Session::Impl::Named(std::string_view schedule) const {
+  Program* program = Find(schedule);
+  return program == nullptr && schedule == "predict" ? eval : program;
 }
 
 Result<int> Session::Impl::FindParam(std::string_view name, size_t elements) const {
@@ -221,6 +242,7 @@ Result<PlanSummary> Session::Summarize(const char* plan_path) {
                          ModelIdentityOf(plan),
                          plan.replaces()};
   for (const fb::Schedule* schedule : *plan.schedules()) {
+    if (RoleOf(*schedule) == fb::ScheduleRole::Predict) continue;
     for (const fb::Port* port : *schedule->inputs()) {
       if (TextOf(port->name()) != "image") continue;
       summary.image =
@@ -239,7 +261,7 @@ Session::~Session() = default;
 
 std::vector<PortInfo> Session::inputs(std::string_view schedule) const {
   std::vector<PortInfo> infos;
-  const Program* program = impl_->Find(schedule);
+  const Program* program = impl_->Named(schedule);
   if (program == nullptr) return infos;
   for (const Program::Port& port : program->inputs()) {
     infos.push_back({port.name, port.view.shape, port.view.dtype});
@@ -249,7 +271,7 @@ std::vector<PortInfo> Session::inputs(std::string_view schedule) const {
 
 std::vector<PortInfo> Session::outputs(std::string_view schedule) const {
   std::vector<PortInfo> infos;
-  const Program* program = impl_->Find(schedule);
+  const Program* program = impl_->Named(schedule);
   if (program == nullptr) return infos;
   for (const Program::Port& port : program->outputs()) {
     infos.push_back({port.name, port.view.shape, port.view.dtype});
@@ -260,17 +282,21 @@ std::vector<PortInfo> Session::outputs(std::string_view schedule) const {
 Status Session::Bind(std::string_view input, const void* data, int64_t bytes) {
   bool found = false;
   for (const auto& program : impl_->programs) {
-    for (Program::Port& port : program->inputs()) {
-      if (port.name != input) continue;
-      // The plan's verifier has found that all schedules agree on the size.
-      if (data != nullptr && port.view.bytes() != bytes) {
-        return InvalidArgument("bind: the input has another size");
-      }
-      port.bound = data;
-      found = true;
-    }
+    if (program->role() == fb::ScheduleRole::Predict) continue;
+    Program::Port* port = program->FindInput(input);
+    if (port == nullptr) continue;
+    // The plan's verifier has found that these schedules agree on the size.
+    PT_RETURN_IF_ERROR(BindPort(port, data, bytes));
+    found = true;
   }
-  return found ? OkStatus() : InvalidArgument("bind: there is no input of that name");
+  return found ? OkStatus() : BindPort(nullptr, data, bytes);
+}
+
+Status Session::Bind(std::string_view schedule, std::string_view input, const void* data,
+                     int64_t bytes) {
+  Program* program = impl_->Named(schedule);
+  if (program == nullptr) return InvalidArgument("bind: there is no schedule of that name");
+  return BindPort(program->FindInput(input), data, bytes);
 }
 
 Status Session::TrainStep(double learning_rate, float* loss) {
@@ -285,14 +311,18 @@ Status Session::TrainStep(double learning_rate, float* loss) {
 
 Status Session::EvalStep(float* loss) { return impl_->RunWithLoss(impl_->eval, loss); }
 
-Status Session::Predict() {
-  if (impl_->eval == nullptr) return Precondition("step: the plan has no such schedule");
-  return impl_->Run(*impl_->eval, Program::Extent::kPrediction);
+Status Session::Predict(std::string_view schedule) {
+  Program* program = impl_->Named(schedule);
+  if (program == nullptr) return Precondition("step: the plan has no such schedule");
+  if (program->role() == fb::ScheduleRole::Train) {
+    return InvalidArgument("step: a schedule that trains does not predict");
+  }
+  return impl_->Run(*program, Program::Extent::kPrediction);
 }
 
 Status Session::Read(std::string_view schedule, std::string_view output,
                      std::span<float> out) const {
-  const Program* program = impl_->Find(schedule);
+  const Program* program = impl_->Named(schedule);
   const Program::Port* port = program == nullptr ? nullptr : program->FindOutput(output);
   if (port == nullptr) return InvalidArgument("read: there is no output of that name");
   if (port->view.shape.elems() != static_cast<int64_t>(out.size())) {

@@ -59,6 +59,7 @@ PlanFigures FiguresOf(const Compilation& c, const TrainPlan& plan) {
   figures.checkpoint_bytes = plan.sizes.checkpoint_bytes;
   figures.predicted_peak_bytes = plan.sizes.predicted_peak_bytes;
   figures.batch_statistics = c.batch_statistics;
+  figures.predicts_one = plan.predicts;
   figures.steps = static_cast<int>(train.nodes.size());
   figures.micro_batch = MicroBatchOf(plan.slicing.batch, c.model.batch);
   figures.prefix_micro_batch = MicroBatchOf(plan.slicing.prefix, c.model.batch);
@@ -139,8 +140,11 @@ absl::StatusOr<Plan> CompilePlan(const Model::Impl& model, const TrainSpec& spec
   Compilation& c = preparation.c;
   Plan plan;
   MemoryTrade trade;
-  const absl::StatusOr<TrainPlan> training = FitTraining(c, *preparation.variants, &trade);
+  absl::StatusOr<TrainPlan> training = FitTraining(c, *preparation.variants, &trade);
   if (!training.ok()) return training.status();
+  absl::StatusOr<std::string> bytes = WritePlan(PlanSpecOf(c, *training), &training->sizes);
+  if (!bytes.ok()) return bytes.status();
+  plan.bytes = *std::move(bytes);
   plan.figures = FiguresOf(c, *training);
   plan.figures.memory = std::move(trade);
   if (spec.clip_norm > 0) {
@@ -148,9 +152,6 @@ absl::StatusOr<Plan> CompilePlan(const Model::Impl& model, const TrainSpec& spec
     if (!bytes.ok()) return bytes.status();
     plan.figures.clip_norm_bytes = *bytes;
   }
-  absl::StatusOr<std::string> bytes = WritePlan(PlanSpecOf(c, *training));
-  if (!bytes.ok()) return bytes.status();
-  plan.bytes = *std::move(bytes);
   c.context.records.insert(c.context.records.end(), training->passes.begin(),
                            training->passes.end());
   for (const PassRecord& record : c.context.records) {

@@ -28,6 +28,7 @@ struct Slicing {
 struct TrainPlan {
   Graph train;                     // stage kPlanned
   size_t eval = 0;                 // which schedule for evaluation goes with it
+  bool predicts = false;           // the schedule for one sample goes with it, too
   std::vector<PassRecord> passes;  // that led from kOptimized there
   PlanSizes sizes;
   double step_ns = 0.0;  // by step_cost.h

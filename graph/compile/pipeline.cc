@@ -46,6 +46,22 @@ absl::Status MakeForward(Compilation& c) {
   return OptimizeForward(c.forward, c.context);
 }
 
+// `forward`: ready for evaluation, without a loss.
+absl::Status MakePrediction(Compilation& c, const Graph& forward) {
+  if (c.model.batch == 1 || !c.target.predicts_one) return absl::OkStatus();
+  absl::StatusOr<Graph> predict = SingleSample(forward, c.model.batch);
+  if (absl::IsUnimplemented(predict.status())) return absl::OkStatus();
+  if (!predict.ok()) return predict.status();
+  // What evaluation packs serves one sample too; weights are not packed for predictions alone.
+  const KernelStateSet states = StatesOf(c.evals.front(), c.context);
+  PassContext context = c.context;
+  context.states = &states;
+  const absl::Status status = PlanGraph(*predict, context);
+  c.context.records = std::move(context.records);
+  if (status.ok()) c.predict = *std::move(predict);
+  return status;
+}
+
 // `graph`: the model with the parameters that learn marked, statistics that follow the batches
 // among them.
 absl::Status MakeEvaluation(Compilation& c, Graph graph) {
@@ -69,7 +85,7 @@ absl::Status MakeEvaluation(Compilation& c, Graph graph) {
     if (!status.ok()) return status;
     c.evals.push_back(*std::move(eval));
   }
-  return absl::OkStatus();
+  return MakePrediction(c, graph);
 }
 
 // What a run has learned before is what frozen layers are folded from.
@@ -155,6 +171,16 @@ absl::StatusOr<Training> NarrowTraining(Training training, PassContext& context,
   return training;
 }
 
+absl::StatusOr<TrainPlan> WithPrediction(const Compilation& c, TrainPlan plan) {
+  if (!c.predict.has_value() || c.predict->arena_bytes > plan.sizes.arena_bytes) return plan;
+  plan.predicts = true;
+  if (c.target.memory_bytes == 0) return plan;
+  const absl::StatusOr<PlanSizes> sizes = SizesOfPlan(PlanSpecOf(c, plan));
+  if (!sizes.ok()) return sizes.status();
+  plan.sizes = *sizes;
+  return plan;
+}
+
 PlanSpec PlanSpecOf(const Compilation& c, const TrainPlan& plan) {
   return {.name = c.model.name,
           .metadata_json = c.metadata,
@@ -163,6 +189,7 @@ PlanSpec PlanSpecOf(const Compilation& c, const TrainPlan& plan) {
           .kernels = c.context.kernels,
           .train = &plan.train,
           .eval = &c.evals[plan.eval],
+          .predict = plan.predicts ? &*c.predict : nullptr,
           .model_params = &c.model_params,
           .learned = &c.model.learned,
           .origin = c.origin};

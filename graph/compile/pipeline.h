@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,9 @@ struct Compilation {
   Graph forward = {};  // that training differentiates
   // Stage kPlanned: with the whole batch, then in more and more slices.
   std::vector<Graph> evals = {};
+  // Stage kPlanned: predictions of one sample; nothing where batches are of one, where the target
+  // wants none, or where the model mixes samples.
+  std::optional<Graph> predict = {};
   std::vector<Value> model_params = {};
   PlanOrigin origin = {};
 };
@@ -41,9 +45,9 @@ struct Training {
 };
 
 // First stage: marks the parameters that learn under the spec's scheme, makes `c.forward` ready for
-// differentiation and `c.evals` ready to run: all but the training schedule. Statistics that follow
-// the batches are not folded into the evaluation either. Where memory matters, slices of the batch
-// that need less are offered.
+// differentiation, and `c.evals` and `c.predict` ready to run: all but the training schedule.
+// Statistics that follow the batches are not folded into the evaluation either. Where memory
+// matters, slices of the batch that need less are offered.
 absl::Status PrepareForward(Compilation& c);
 
 // Second stage: slices `c.forward` so, attaches the loss, differentiates, appends the updates and
@@ -60,6 +64,11 @@ absl::StatusOr<Training> NarrowTraining(Training training, PassContext& context,
 // runs in as few slices as fit in the arena of training, of those there are.
 absl::StatusOr<TrainPlan> PlanTraining(const Compilation& c, const Training& training,
                                        int64_t live_target_bytes);
+
+// Fifth stage: the same plan with the schedule for one sample, unless there is none or it would
+// take a byte of the arena. Under a budget its sizes are counted; else writing the plan counts
+// them. Errors as SizesOfPlan.
+absl::StatusOr<TrainPlan> WithPrediction(const Compilation& c, TrainPlan plan);
 
 // Last stage: what is written of it. Refers to both.
 PlanSpec PlanSpecOf(const Compilation& c, const TrainPlan& plan);

@@ -43,6 +43,9 @@ MemoryTrade TradeOf(const TrainPlan& fastest, const TrainPlan& taken, int64_t bu
     given.push_back(absl::StrFormat("%d saved activations are kept in %d bits", taken.narrowed,
                                     taken.saved_bits));
   }
+  if (fastest.predicts && !taken.predicts) {
+    given.push_back("a prediction of one sample takes as long as one of the batch");
+  }
   if (given.empty()) return trade;
   trade.given_up = absl::StrFormat(
       "%s; peak %.1f instead of %.1f MB, a step takes %.1f %% longer by the cost model",
@@ -57,7 +60,9 @@ absl::StatusOr<TrainPlan> FitTraining(const Compilation& c, const TrainingVarian
                                       MemoryTrade* trade) {
   absl::StatusOr<TrainPlan> asked = PlanTraining(c, variants.asked(), kNoLiveTarget);
   const int64_t budget = c.target.memory_bytes;
-  if (!asked.ok() || budget == 0) return asked;
+  if (!asked.ok()) return asked;
+  const absl::StatusOr<TrainPlan> whole = WithPrediction(c, *asked);
+  if (!whole.ok() || budget == 0) return whole;
   std::optional<TrainPlan> best;
   if (asked->sizes.predicted_peak_bytes <= budget) best = *asked;
   int64_t smallest = std::numeric_limits<int64_t>::max();
@@ -83,7 +88,11 @@ absl::StatusOr<TrainPlan> FitTraining(const Compilation& c, const TrainingVarian
                                            " bytes, want at least ", smallest, ")")),
         smallest);
   }
-  *trade = TradeOf(*asked, *best, budget, c.model.batch);
+  // What trains comes first: predictions get what is left.
+  absl::StatusOr<TrainPlan> predicting = WithPrediction(c, *best);
+  if (!predicting.ok()) return predicting.status();
+  if (predicting->sizes.predicted_peak_bytes <= budget) best = *std::move(predicting);
+  *trade = TradeOf(*whole, *best, budget, c.model.batch);
   return *std::move(best);
 }
 

@@ -38,6 +38,7 @@ struct Param {
 
 struct ScheduleIn {
   const char* name;
+  fb::ScheduleRole role;
   const Graph* graph;
   std::vector<int> params;  // per value: index into params, kNone for others
   std::vector<int> blobs;   // per value: handle of a constant's content
@@ -80,9 +81,14 @@ class PlanWriter {
   const PlanSizes& sizes() const { return sizes_; }
 
  private:
+  void AddSchedule(const char* name, fb::ScheduleRole role, const Graph* graph) {
+    if (graph != nullptr) schedules_.push_back({name, role, graph, {}, {}});
+  }
+
   absl::Status Collect() {
-    if (spec_.train != nullptr) schedules_.push_back({"train", spec_.train, {}, {}});
-    if (spec_.eval != nullptr) schedules_.push_back({"eval", spec_.eval, {}, {}});
+    AddSchedule("train", fb::ScheduleRole::Train, spec_.train);
+    AddSchedule("eval", fb::ScheduleRole::Eval, spec_.eval);
+    AddSchedule("predict", fb::ScheduleRole::Predict, spec_.predict);
     size_t items = spec_.model_params->size();
     for (const Value& value : *spec_.model_params) {
       const absl::StatusOr<int> index = AddParam("model", value);
@@ -361,7 +367,7 @@ class PlanWriter {
       loops.push_back(fb::CreateLoop(builder_, loop.first, loop.last, loop.parts));
     }
     return fb::CreateScheduleDirect(builder_, schedule.name, &tensors, &steps, &inputs, &outputs,
-                                    &loops);
+                                    &loops, schedule.role);
   }
 
   // What the plan states of itself depends on its own size: `metadata_bytes` is an estimate from a

@@ -27,6 +27,8 @@ struct PlanSpec {
   KernelTable kernels;           // in which they were chosen
   const Graph* train = nullptr;  // stage kPlanned; null for a plan that only evaluates
   const Graph* eval = nullptr;   // stage kPlanned
+  // Stage kPlanned, on inputs of another shape than the others'; null for none.
+  const Graph* predict = nullptr;
   // All parameters of the model with their untrained values, read by a schedule or not. What else
   // the schedules have, optimizer states, is added behind them.
   const std::vector<Value>* model_params = nullptr;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -17,12 +18,20 @@ using KernelChoices = std::map<std::string, std::string>;
 // constant, attributes. "matmul(f32[8,64], const f32[10,64]) {trans_b=true}".
 std::string ChoiceKey(const KernelQuery& query);
 
-// The kernel that `choices` (may be null) names for the query, else the first row that serves it,
-// else nullptr. INVALID_ARGUMENT where the table lacks the named kernel, or it does not serve.
-absl::StatusOr<const KernelInfo*> ChooseKernel(KernelTable table, const KernelChoices* choices,
-                                               const KernelQuery& query);
+// Stateful kernels with what their states depend on, but for the values of constants: a state
+// serves any number of samples.
+using KernelStateSet = std::set<std::string>;
 
 struct PassContext;
+
+// The kernel that the context's choices name for the query, else the first row that serves it and
+// may have its state, else nullptr. INVALID_ARGUMENT where the table lacks the named kernel, or it
+// does not serve.
+absl::StatusOr<const KernelInfo*> ChooseKernel(const PassContext& context,
+                                               const KernelQuery& query);
+
+// Those of a graph at stage kPlanned.
+KernelStateSet StatesOf(const Graph& graph, const PassContext& context);
 
 // Gives a node of the graph its kernel and the scratch that it needs to run on one of `parts` parts
 // of the batch. False, and the node is as it was, where none serves it. Errors of ChooseKernel.

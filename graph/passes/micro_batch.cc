@@ -29,6 +29,20 @@ class BatchSplitter {
     return std::move(split_);
   }
 
+  // One slice alone, whose inputs hold no more than it.
+  absl::StatusOr<Graph> Single() {
+    if (absl::Status status = CopySources(); !status.ok()) return status;
+    for (size_t i = 0; i < forward_.values.size(); ++i) {
+      if (samples_[i]) split_.graph.value(sources_[i]).type.shape[0] = batch_ / slices_;
+    }
+    std::vector<ValueId> map = sources_;
+    if (absl::Status status = CopyNodes(0, map); !status.ok()) return status;
+    for (const Output& output : forward_.outputs) {
+      split_.graph.outputs.push_back({output.name, map[output.value]});
+    }
+    return std::move(split_.graph);
+  }
+
   absl::StatusOr<Graph> Prefix() {
     if (absl::Status status = CopySlices(); !status.ok()) return status;
     std::vector<ValueId> map = sources_;
@@ -106,21 +120,28 @@ class BatchSplitter {
     return absl::OkStatus();
   }
 
+  absl::StatusOr<NodeId> Add(int slice, OpKind op, std::vector<ValueId> operands, Attrs attrs,
+                             const Node& like) {
+    split_.slice_of.resize(split_.graph.nodes.size(), slice);
+    return split_.graph.AddNode(op, std::move(operands), std::move(attrs), like.phase, like.loc);
+  }
+
   absl::Status CopySlice(int slice, std::vector<ValueId>& map) {
-    const auto run = [&](OpKind op, std::vector<ValueId> operands, Attrs attrs, const Node& like) {
-      split_.slice_of.resize(split_.graph.nodes.size(), slice);
-      return split_.graph.AddNode(op, std::move(operands), std::move(attrs), like.phase, like.loc);
-    };
     for (size_t i = 0; i < forward_.values.size(); ++i) {
       if (forward_.values[i].kind != ValueKind::kInput) continue;
       SliceAttrs attrs{.shape = forward_.values[i].type.shape};
       attrs.shape[0] = batch_ / slices_;
       attrs.begin[0] = static_cast<int32_t>(slice * attrs.shape[0]);
       const absl::StatusOr<NodeId> node =
-          run(OpKind::kSlice, {map[i]}, attrs, Node{.loc = "micro_batch"});
+          Add(slice, OpKind::kSlice, {map[i]}, attrs, Node{.loc = "micro_batch"});
       if (!node.ok()) return node.status();
       map[i] = split_.graph.nodes[*node].results[0];
     }
+    return CopyNodes(slice, map);
+  }
+
+  // `map` starts with the slice's inputs.
+  absl::Status CopyNodes(int slice, std::vector<ValueId>& map) {
     for (size_t n = 0; n < forward_.nodes.size(); ++n) {
       const Node& node = forward_.nodes[n];
       if (!sliced_[n] || node.info().Has(kUpdate)) continue;
@@ -132,7 +153,7 @@ class BatchSplitter {
       }
       const absl::StatusOr<Attrs> attrs = AttrsOf(node, sampled, slice);
       if (!attrs.ok()) return attrs.status();
-      const absl::StatusOr<NodeId> copy = run(node.op, std::move(operands), *attrs, node);
+      const absl::StatusOr<NodeId> copy = Add(slice, node.op, std::move(operands), *attrs, node);
       if (!copy.ok()) return copy.status();
       for (size_t r = 0; r < node.results.size(); ++r) {
         map[node.results[r]] = split_.graph.nodes[*copy].results[r];
@@ -246,6 +267,11 @@ absl::StatusOr<SplitForward> SplitBatch(const Graph& forward, const std::string&
 absl::StatusOr<Graph> SlicePrefix(const Graph& forward, const std::vector<bool>& prefix,
                                   int slices) {
   return BatchSplitter(forward, prefix, slices).Prefix();
+}
+
+absl::StatusOr<Graph> SingleSample(const Graph& forward, int batch) {
+  const std::vector<bool> all(forward.nodes.size(), true);
+  return BatchSplitter(forward, all, batch).Single();
 }
 
 std::vector<bool> FrozenPrefix(const Graph& forward) {

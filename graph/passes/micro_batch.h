@@ -33,6 +33,10 @@ absl::StatusOr<SplitForward> SplitBatch(const Graph& forward, const std::string&
 absl::StatusOr<Graph> SlicePrefix(const Graph& forward, const std::vector<bool>& prefix,
                                   int slices);
 
+// The same graph for one sample out of a batch of so many: inputs and outputs of one row. Errors as
+// SplitBatch.
+absl::StatusOr<Graph> SingleSample(const Graph& forward, int batch);
+
 // The nodes on which nothing that learns has an influence and that compute the same for a sample
 // whatever others there are: no statistics of the batch, no dropout.
 std::vector<bool> FrozenPrefix(const Graph& forward);

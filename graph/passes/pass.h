@@ -29,6 +29,9 @@ struct PassContext {
   Isa isa = Isa::kAuto;
   int slots = 1;                           // as in KernelQuery
   const KernelChoices* choices = nullptr;  // go before the order of `kernels`; may be null
+  // A kernel that would hold a state beside these is not chosen unless `choices` names it; null:
+  // any may.
+  const KernelStateSet* states = nullptr;
   // What rematerialize tries to stay under, in bytes of live values and scratch.
   int64_t live_target_bytes = kNoLiveTarget;
   // Tensors that are larger are not expected in a cache when they are read: their nodes run on

@@ -94,16 +94,16 @@ std::vector<uint8_t> FileOf(std::string_view input) {
 class Inputs {
  public:
   Status BindAll(Session& session) {
-    for (const char* schedule : {"train", "eval"}) {
+    for (const char* schedule : {"train", "eval", "predict"}) {
       for (const PortInfo& port : session.inputs(schedule)) {
-        PT_RETURN_IF_ERROR(BindOne(session, port));
+        PT_RETURN_IF_ERROR(BindOne(session, schedule, port));
       }
     }
     return OkStatus();
   }
 
  private:
-  Status BindOne(Session& session, const PortInfo& port) {
+  Status BindOne(Session& session, const char* schedule, const PortInfo& port) {
     const int64_t elems = port.shape.elems();
     std::vector<double>& buffer = buffers_.emplace_back(static_cast<size_t>(elems));
     char* bytes = reinterpret_cast<char*>(buffer.data());
@@ -114,14 +114,14 @@ class Inputs {
       const void* from = port.dtype == DType::kI32 ? static_cast<const void*>(&label) : &value;
       std::memcpy(bytes + i * 4, from, 4);
     }
-    return session.Bind(port.name, bytes, elems * SizeOf(port.dtype));
+    return session.Bind(schedule, port.name, bytes, elems * SizeOf(port.dtype));
   }
 
   std::vector<std::vector<double>> buffers_;
 };
 
 void ReadAll(const Session& session) {
-  for (const char* schedule : {"train", "eval"}) {
+  for (const char* schedule : {"train", "eval", "predict"}) {
     for (const PortInfo& port : session.outputs(schedule)) {
       std::vector<float> out(static_cast<size_t>(port.shape.elems()));
       RequireGoodError(session.Read(schedule, port.name, out));

@@ -68,6 +68,7 @@ struct ScheduleSpec {
   std::vector<PortSpec> inputs = {};
   std::vector<PortSpec> outputs = {};
   std::vector<LoopSpec> loops = {};
+  fb::ScheduleRole role = fb::ScheduleRole::Unstated;
 };
 
 struct PlanSpec {
@@ -120,8 +121,8 @@ inline flatbuffers::Offset<fb::Schedule> Build(flatbuffers::FlatBufferBuilder& b
   }
   std::vector<flatbuffers::Offset<fb::Loop>> loops;
   for (const LoopSpec& l : spec.loops) loops.push_back(fb::CreateLoop(b, l.first, l.last, l.parts));
-  return fb::CreateScheduleDirect(b, spec.name.c_str(), &tensors, &steps, &inputs, &outputs,
-                                  &loops);
+  return fb::CreateScheduleDirect(b, spec.name.c_str(), &tensors, &steps, &inputs, &outputs, &loops,
+                                  spec.role);
 }
 
 // As the compiler states it, of the untrained values; 0 for plans without any.

@@ -43,10 +43,11 @@ namespace internal {
 
 class TinyPlanBuilder {
  public:
-  PlanSpec Build() {
+  PlanSpec Build(bool predicts) {
     AddParams();
     spec_.schedules = {Forward("train"), Forward("eval")};
     AddBackward(spec_.schedules[0]);
+    if (predicts) spec_.schedules.push_back(Prediction());
     spec_.metadata = R"({"classes":["ant","bee","cat"]})";
     return std::move(spec_);
   }
@@ -129,6 +130,19 @@ class TinyPlanBuilder {
     return s;
   }
 
+  // Of one sample: what of "eval" the logits need.
+  ScheduleSpec Prediction() {
+    ScheduleSpec s = Forward("predict");
+    for (TensorSpec& tensor : s.tensors) {
+      if (tensor.storage == fb::Storage::Arena && !tensor.dims.empty()) tensor.dims[0] = 1;
+    }
+    s.role = fb::ScheduleRole::Predict;
+    s.steps.pop_back();
+    s.inputs.resize(1);
+    s.outputs = {{"logits", kTinyLogits}};
+    return s;
+  }
+
   void AddBackward(ScheduleSpec& s) {
     // The eval schedule's tensors lie as train's do; go on behind them.
     s.tensors.push_back(Arena({}));
@@ -177,7 +191,9 @@ class TinyPlanBuilder {
 
 }  // namespace internal
 
-inline PlanSpec TinyPlan() { return internal::TinyPlanBuilder().Build(); }
+inline PlanSpec TinyPlan() { return internal::TinyPlanBuilder().Build(false); }
+// The same with a schedule "predict" for one sample.
+inline PlanSpec TinyPredictingPlan() { return internal::TinyPlanBuilder().Build(true); }
 
 // A batch for it.
 struct TinyBatch {

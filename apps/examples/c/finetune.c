@@ -24,11 +24,11 @@ int main(int argc, char** argv) {
   ptn_tensor_info image = {.struct_size = sizeof image}, logits = {.struct_size = sizeof logits};
   ptn_session* session;
   check(ptn_session_open(argv[1], &threads, &session));
-  check(ptn_session_input(session, "train", 0, &image));  /* f32[batch, height, width, channels] */
-  check(ptn_session_output(session, "eval", 0, &logits)); /* f32[batch, classes] */
+  check(ptn_session_input(session, "predict", 0, &image));   /* f32[1, height, width, channels] */
+  check(ptn_session_output(session, "predict", 0, &logits)); /* f32[1, classes] */
 
   /* Two classes: dark pictures and bright ones. The library reads these arrays where they are. */
-  const size_t pixels = (size_t)(image.elements / image.dims[0]);
+  const size_t pixels = (size_t)image.elements;
   float* pictures = malloc(kSamples * pixels * sizeof *pictures);
   float* scores = malloc((size_t)logits.bytes);
   int32_t labels[kSamples];
@@ -52,9 +52,9 @@ int main(int argc, char** argv) {
   check(ptn_trainer_create(session, samples, &how, &trainer));
   check(ptn_trainer_restore(trainer));
   check(ptn_trainer_run(trainer, NULL));
-  check(ptn_session_bind(session, "image", pictures, (size_t)image.bytes));
-  check(ptn_session_predict(session));
-  check(ptn_session_read(session, "eval", "logits", scores, (size_t)logits.elements));
-  printf("a bright picture: class %d\n", scores[logits.dims[1] + 1] > scores[logits.dims[1]]);
+  check(ptn_session_bind_in(session, "predict", "image", pictures + pixels, (size_t)image.bytes));
+  check(ptn_session_predict_in(session, "predict")); /* one picture, whatever the batch */
+  check(ptn_session_read(session, "predict", "logits", scores, (size_t)logits.elements));
+  printf("a bright picture: class %d\n", scores[1] > scores[0]);
   return 0;
 }

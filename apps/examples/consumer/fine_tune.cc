@@ -7,7 +7,7 @@ using namespace pocketune;
 Status FineTune(Session& session, const char* folder) {
   const Shape shape = session.inputs("train")[0].shape;  // of "image": [batch, height, width, 1]
   const int64_t count = 40, pixels = shape.elems() / shape[0];
-  std::vector<float> images(count * pixels), logits(shape[0] * 5);  // of five classes
+  std::vector<float> images(count * pixels), logits(5);  // of five classes
   std::vector<int32_t> labels(count);
   for (int64_t i = 0; i < count; ++i) labels[i] = i % 2;
   for (int64_t i = 0; i < count * pixels; ++i) images[i] = i / pixels % 2 == 0 ? i % 3 : i % 5;
@@ -26,10 +26,10 @@ Status FineTune(Session& session, const char* folder) {
   const Status restored = made.value()->Restore();  // from what the folder holds, if anything
   if (!restored.ok() && restored.code() != StatusCode::kNotFound) return restored;
   PT_RETURN_IF_ERROR(made.value()->Run().status());  // to the end, or saved where it is stopped
-  PT_RETURN_IF_ERROR(session.Bind("image", images.data(), shape.elems() * sizeof(float)));
-  PT_RETURN_IF_ERROR(session.Predict());
-  PT_RETURN_IF_ERROR(session.Read("eval", "logits", logits));
-  std::printf("step %d: class %d\n", int(session.step()), TopClasses({logits.data(), 5}, 1)[0]);
+  PT_RETURN_IF_ERROR(session.Bind("predict", "image", images.data(), pixels * sizeof(float)));
+  PT_RETURN_IF_ERROR(session.Predict("predict"));  // one sample, whatever the batch
+  PT_RETURN_IF_ERROR(session.Read("predict", "logits", logits));
+  std::printf("step %d: class %d\n", int(session.step()), TopClasses(logits, 1)[0]);
   return OkStatus();
 }
 

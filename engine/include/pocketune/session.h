@@ -125,15 +125,22 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Inputs of the schedule "train" or "eval" ("image" f32[N,H,W,C], "label" i32[N], "weight"
-  // f32[N]: 1 for a sample, 0 for padding) and its outputs ("loss" f32[], "logits" f32[N,K]).
+  // Inputs of a schedule and its outputs. "train" and "eval" run on the batch of N samples: "image"
+  // f32[N,H,W,C], "label" i32[N], "weight" f32[N] (1 for a sample, 0 for padding); "loss" f32[],
+  // "logits" f32[N,K]. "predict" takes one sample, "image" f32[1,H,W,C], and gives "logits"
+  // f32[1,K]. Where a plan has none (it is for batches of one sample, was compiled without, mixes
+  // the samples of a batch, or is of an older version), the name stands for "eval", here as in what
+  // follows: size buffers by what this says, which then is N samples.
   std::vector<PortInfo> inputs(std::string_view schedule) const;
   std::vector<PortInfo> outputs(std::string_view schedule) const;
 
-  // Binds `bytes` at `data` to the input of that name in every schedule that has it. The memory
-  // stays the caller's, is read by each following step, and must live that long. Null unbinds,
-  // whatever its size. INVALID_ARGUMENT for an unknown name or a wrong size.
+  // Binds `bytes` at `data` to the input of that name in "train" and in "eval", whose inputs have
+  // the same shapes; not in "predict", which takes another number of samples. The memory stays the
+  // caller's, is read by each following step, and must live that long. Null unbinds, whatever its
+  // size. INVALID_ARGUMENT for an unknown name or a wrong size.
   Status Bind(std::string_view input, const void* data, int64_t bytes);
+  // The same in that schedule alone, "predict" say. INVALID_ARGUMENT for an unknown schedule, too.
+  Status Bind(std::string_view schedule, std::string_view input, const void* data, int64_t bytes);
 
   // One optimisation step on the bound batch: forward, backward, update; writes the mean loss
   // (nats) to *loss. Errors: FAILED_PRECONDITION where an input is unbound or the plan has no
@@ -145,9 +152,12 @@ class Session {
 
   // Forward alone with the current parameters; all inputs must be bound. Errors as TrainStep.
   Status EvalStep(float* loss);
-  // Runs what the outputs other than "loss" need of the schedule "eval": labels and weights may be
-  // unbound. FAILED_PRECONDITION where an input that they need is.
-  Status Predict();
+  // Runs what the outputs other than "loss" need of the schedule, with the current parameters:
+  // labels and weights may be unbound. "eval": on the whole batch; "predict": on one sample, in a
+  // fraction of the time, whose outputs are the same but for rounding. FAILED_PRECONDITION where an
+  // input that they need is unbound or there is no such schedule; INVALID_ARGUMENT for one that
+  // trains.
+  Status Predict(std::string_view schedule = "eval");
   // Copies an output of the last step to `out`, sized exactly. FAILED_PRECONDITION where the last
   // step was not one of `schedule`, or was a Predict and did not compute it.
   Status Read(std::string_view schedule, std::string_view output, std::span<float> out) const;

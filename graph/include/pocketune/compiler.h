@@ -54,6 +54,10 @@ struct Target {
   // auto | avx512 | avx2 | sse4 | neon; below the machine's: own kernels alone
   std::string isa = "auto";
   bool keep_order = false;  // do not reorder operators for memory (for comparison)
+  // A schedule "predict" for one sample beside those for the batch, at which a prediction takes a
+  // fraction of the time. It takes no byte of the arena, but tens of kilobytes of tables, in the
+  // plan and in memory, and is left out where that would exceed `memory_bytes`.
+  bool predicts_one = true;
   // The predicted peak may not exceed so many bytes; 0 for any. What does not fit in is made to,
   // at the least cost in time by the compiler's cost model (docs/memory.md).
   int64_t memory_bytes = 0;
@@ -89,6 +93,7 @@ struct PlanFigures {
   int64_t checkpoint_bytes = 0;  // values that a checkpoint holds
   int64_t predicted_peak_bytes = 0;
   bool batch_statistics = false;
+  bool predicts_one = false;     // has the schedule "predict"
   int steps = 0;                 // of one training step
   int micro_batch = 0;           // samples that run at a time; 0: the whole batch
   int prefix_micro_batch = 0;    // the same of the layers before the first that learns
@@ -123,14 +128,15 @@ struct PassTime {
 struct Plan {
   std::string bytes;
   PlanFigures figures;
-  std::vector<PassTime> passes;  // in order, of the schedules "train" and "eval"
+  std::vector<PassTime> passes;  // in order, of all schedules
   std::string memory_map_json;   // of the training schedule, for reports
 
   // Writes the file atomically. UNAVAILABLE where writing failed.
   Outcome<bool> Write(const std::string& path) const;
 };
 
-// Compiles the schedules "train" and "eval" for the model's batch size. `metadata` is a JSON object
+// Compiles the schedules "train" and "eval" for the model's batch size, and "predict" for one
+// sample where that is another and the model does not mix samples. `metadata` is a JSON object
 // of the caller's that the plan carries along; the compiler adds what it needs. Errors name the op
 // and the tensor; OUT_OF_RANGE where no plan fits in Target::memory_bytes, with the smallest number
 // that would do, which is the detail, too. Thread-safe.

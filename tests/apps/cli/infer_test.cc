@@ -84,6 +84,15 @@ INSTANTIATE_TEST_SUITE_P(Files, InferBadFileTest,
                            return name.substr(0, name.find('.'));
                          });
 
+TEST_F(InferTest, AnswersForAPictureTheSameInWhateverCompany) {
+  std::vector<std::string> files;
+  for (int i = 0; i < 5; ++i) files.push_back(Photo(i));  // the run's batch is 4
+  const Json all = Json::parse(Infer(files).out)["predictions"];
+  for (size_t i = 0; i < files.size(); ++i) {
+    EXPECT_EQ(Json::parse(Infer({files[i]}).out)["predictions"][0], all[i]) << files[i];
+  }
+}
+
 TEST_F(InferTest, NamesEveryBadFile) {
   const CommandResult result =
       Infer({File("empty.jpg"), Photo(0), File("cut.jpg"), File("note.jpg")});

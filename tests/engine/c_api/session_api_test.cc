@@ -105,6 +105,36 @@ TEST(CApiTest, PredictsWithoutLabelsWhatAnEvaluationGives) {
   EXPECT_EQ(Logits(session.get(), "eval"), logits);
 }
 
+TEST(CApiTest, PredictsOneSampleOfABatchToTheSameAnswer) {
+  CSession session;
+  session.Train(2);
+  ptn_tensor_info image = {.struct_size = sizeof(image)}, logits = {.struct_size = sizeof(logits)};
+  ASSERT_EQ(ptn_session_input(session.get(), "predict", 0, &image), PTN_OK) << Said();
+  ASSERT_EQ(ptn_session_output(session.get(), "predict", 0, &logits), PTN_OK) << Said();
+  EXPECT_EQ(image.dims[0], 1);
+  EXPECT_EQ(logits.elements, test::kClasses);
+  ASSERT_EQ(ptn_session_predict(session.get()), PTN_OK) << Said();
+  const std::vector<float> all = Logits(session.get(), "eval");
+  std::vector<float> one(test::kClasses);
+  for (size_t i = 0; i < test::kBatch; ++i) {
+    const float* at = session.batch().image.data() + i * static_cast<size_t>(image.elements);
+    ASSERT_EQ(ptn_session_bind_in(session.get(), "predict", "image", at, size_t(image.bytes)),
+              PTN_OK)
+        << Said();
+    ASSERT_EQ(ptn_session_predict_in(session.get(), "predict"), PTN_OK) << Said();
+    ASSERT_EQ(ptn_session_read(session.get(), "predict", "logits", one.data(), one.size()), PTN_OK)
+        << Said();
+    for (size_t k = 0; k < one.size(); ++k) EXPECT_NEAR(one[k], all[i * one.size() + k], 1e-5);
+  }
+  EXPECT_EQ(ptn_session_bind_in(session.get(), "predict", "image", one.data(), 4),
+            PTN_INVALID_ARGUMENT);
+  EXPECT_THAT(Said(), HasSubstr("image has another size (got 4 bytes, want "));
+  EXPECT_EQ(ptn_session_bind_in(session.get(), "nap", "image", one.data(), 4),
+            PTN_INVALID_ARGUMENT);
+  EXPECT_EQ(ptn_session_predict_in(session.get(), "train"), PTN_INVALID_ARGUMENT);
+  EXPECT_EQ(ptn_session_predict_in(session.get(), "nap"), PTN_FAILED_PRECONDITION);
+}
+
 TEST(CApiTest, ALossThatNobodyWantsMayBeNull) {
   CSession session;
   EXPECT_EQ(ptn_session_train_step(session.get(), 0.05, nullptr), PTN_OK) << Said();

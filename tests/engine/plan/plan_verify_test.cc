@@ -49,7 +49,7 @@ TEST_P(SpoiltPlanTest, IsRefusedForTheRightReason) {
 
 const Spoilt kSizes[] = {
     {"OldVersion", [](PlanSpec& p) { p.version = 0; }, "unknown version"},
-    {"NewVersion", [](PlanSpec& p) { p.version = 3; }, "newer version"},
+    {"NewVersion", [](PlanSpec& p) { p.version = 4; }, "newer version"},
     {"NoName", [](PlanSpec& p) { p.name = ""; }, "name is empty"},
     {"NegativeArena", [](PlanSpec& p) { p.arena_bytes = -64; }, "size is out of range"},
     {"HugeParams", [](PlanSpec& p) { p.param_bytes = INT64_MAX; }, "size is out of range"},
@@ -60,6 +60,8 @@ const Spoilt kSizes[] = {
     {"SmallSegment", [](PlanSpec& p) { p.segment.resize(16); }, "outside the segment"},
     {"ManySchedules", [](PlanSpec& p) { p.schedules.resize(17, Eval(p)); }, "too many schedules"},
     {"TwoEvals", [](PlanSpec& p) { p.schedules.push_back(Eval(p)); }, "schedules have the same"},
+    {"UnknownScheduleRole", [](PlanSpec& p) { Eval(p).role = fb::ScheduleRole(4); },
+     "role is unknown"},
 };
 const Spoilt kParams[] = {
     {"SameNames", [](PlanSpec& p) { p.params[1].name = p.params[0].name; }, "have the same name"},
@@ -132,7 +134,10 @@ const Spoilt kSteps[] = {
      "does not overwrite the parameter that it reads"},
     {"UpdatesAnother", [](PlanSpec& p) { Tensor(p, test::kTinyNewW2).offset = 4; },
      "does not overwrite the parameter that it reads"},
-    {"UpdatesInEval", [](PlanSpec& p) { Train(p).name = "test"; }, "outside the schedule"},
+    {"UpdatesInEval", [](PlanSpec& p) { Train(p).name = "test"; },
+     "outside a schedule that trains"},
+    {"UpdatesInPredict", [](PlanSpec& p) { Train(p).role = fb::ScheduleRole::Predict; },
+     "outside a schedule that trains"},
     {"WritesConstant",
      [](PlanSpec& p) { Tensor(p, test::kTinyAffine).storage = fb::Storage::Const; },
      "writes a parameter or a constant"},
@@ -247,6 +252,23 @@ INSTANTIATE_TEST_SUITE_P(Loops, SpoiltPlanTest, ::testing::ValuesIn(kLoops), Nam
 
 TEST(PlanVerifyTest, TakesASoundPlan) {
   const Status status = Verify(test::TinyPlan());
+  EXPECT_TRUE(status.ok()) << status.message() << " " << status.detail();
+}
+
+TEST(PlanVerifyTest, TakesPredictionsOnInputsOfAnotherShape) {
+  PlanSpec spec = test::TinyPredictingPlan();
+  EXPECT_EQ(spec.schedules[2].tensors[0].dims[0], 1);
+  const Status status = Verify(spec);
+  EXPECT_TRUE(status.ok()) << status.message() << " " << status.detail();
+  spec.schedules[2].role = fb::ScheduleRole::Eval;
+  EXPECT_THAT(Verify(spec).message(), HasSubstr("differs in shape between schedules"));
+}
+
+TEST(PlanVerifyTest, GoesByTheRoleWhereOneIsStated) {
+  PlanSpec spec = test::TinyPlan();
+  Train(spec).name = "fine-tune";
+  Train(spec).role = fb::ScheduleRole::Train;
+  const Status status = Verify(spec);
   EXPECT_TRUE(status.ok()) << status.message() << " " << status.detail();
 }
 

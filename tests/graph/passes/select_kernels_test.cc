@@ -23,10 +23,10 @@ PassContext Context() {
   return context;
 }
 
-Graph Linear() {
+Graph Linear(int samples = 2) {
   Graph graph;
   GraphBuilder b(&graph);
-  const ValueId x = graph.AddInput("x", {Shape{2, 3}});
+  const ValueId x = graph.AddInput("x", {Shape{samples, 3}});
   const ValueId w = graph.AddParam("w", Shape{3, 5}, ParamRole::kWeight, nullptr);
   b.set_loc("head");
   graph.outputs = {{"y", b.Op(OpKind::kMatmul, {x, w})}};
@@ -49,6 +49,25 @@ TEST(SelectKernelsTest, AWeightThatLearnsIsNoConstant) {
   ASSERT_TRUE(RunSelectKernels(graph, context).ok());
   EXPECT_EQ(graph.nodes[0].kernel, "test.matmul");
   EXPECT_EQ(graph.nodes[0].scratch_bytes, 2 * 10 * 4);
+}
+
+Status PrepareNothing(const KernelArgs&, void**) { return OkStatus(); }
+
+TEST(SelectKernelsTest, AStateThatIsThereServesOtherNumbersOfSamplesAndNoneIsAdded) {
+  KernelInfo table[] = {kTable[0], kTable[1]};
+  table[0].prepare = PrepareNothing;
+  PassContext context = Context();
+  context.kernels = table;
+  Graph batch = Linear(), one = Linear(1);
+  ASSERT_TRUE(RunSelectKernels(batch, context).ok());
+  const KernelStateSet held = StatesOf(batch, context), none;
+  EXPECT_EQ(held.size(), 1u);
+  context.states = &held;
+  ASSERT_TRUE(RunSelectKernels(one, context).ok());
+  EXPECT_EQ(one.nodes[0].kernel, "test.matmul_packed");
+  context.states = &none;
+  ASSERT_TRUE(RunSelectKernels(one, context).ok());
+  EXPECT_EQ(one.nodes[0].kernel, "test.matmul");
 }
 
 TEST(SelectKernelsTest, WhatWasMeasuredGoesBeforeTheOrderOfTheTable) {
