@@ -1,4 +1,5 @@
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <span>
 #include <utility>
 
@@ -6,6 +7,7 @@
 #include "apps/cli/autotune.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
+#include "apps/cli/common_flags.h"
 #include "apps/cli/figures.h"
 #include "apps/cli/measure.h"
 #include "apps/cli/profile.h"
@@ -174,42 +176,40 @@ absl::Status Bench(RunSpec spec, const BenchFlags& bench, CommonFlags flags) {
 
 }  // namespace
 
-void AddBench(CLI::App& app, Run* run) {
+void AddBench(Commands& commands) {
   auto flags = std::make_shared<CommonFlags>();
   auto spec = std::make_shared<RunSpec>();
   auto bench = std::make_shared<BenchFlags>();
-  CLI::App* command = app.add_subcommand("bench", "Time and measure training steps on random data");
-  command->footer(
+  const Command command = commands.Add("bench", "Time and measure training steps on random data");
+  command.EndsWith(
       "Examples:\n  pocketune bench --model mcunet-5fps --batch 8 --scheme bias --json -\n"
       "  pocketune bench --model mcunet-5fps --batch 8 --profile --top 30 --trace trace.json\n"
       "  pocketune bench --model mcunet-5fps --batch 8 --autotune --out tuning.json");
   AddModelFlags(command, spec.get(), true);
   AddTrainFlags(command, spec.get());
-  command->add_option("--steps", bench->steps, "Steps to time (default 20)")
-      ->check(CLI::Range(1, 1000000));
-  command->add_option("--warmup", bench->warmup, "Steps before (default 3)")
-      ->check(CLI::Range(0, 1000));
-  CLI::Option* autotune =
-      command->add_flag("--autotune", bench->autotune,
-                        "First measure which kernel is fastest where several serve an op");
-  command->add_option("--out", bench->out, "Where --autotune writes them (default tuning.json)")
-      ->type_name("FILE")
-      ->needs(autotune);
-  CLI::Option* profile =
-      command->add_flag("--profile", bench->profile, "Say where a step's time goes, op by op");
-  command->add_option("--top", bench->top, "Ops in the table; 0 = all (default 20)")
-      ->check(CLI::Range(0, 1000000))
-      ->needs(profile);
+  command.Add("--steps", &bench->steps, "Steps to time (default 20)").Whole(1, 1000000);
+  command.Add("--warmup", &bench->warmup, "Steps before (default 3)").Whole(0, 1000);
+  const Flag autotune =
+      command.Add("--autotune", &bench->autotune,
+                  "First measure which kernel is fastest where several serve an op");
+  command.Add("--out", &bench->out, "Where --autotune writes them (default tuning.json)")
+      .Called("FILE")
+      .Needs(autotune);
+  const Flag profile =
+      command.Add("--profile", &bench->profile, "Say where a step's time goes, op by op");
+  command.Add("--top", &bench->top, "Ops in the table; 0 = all (default 20)")
+      .Whole(0, 1000000)
+      .Needs(profile);
   command
-      ->add_option("--trace", bench->trace,
-                   "Write one step as a trace for chrome://tracing or ui.perfetto.dev")
-      ->type_name("FILE")
-      ->needs(profile);
-  AddTuningFlag(command, flags.get())->excludes(autotune);
+      .Add("--trace", &bench->trace,
+           "Write one step as a trace for chrome://tracing or ui.perfetto.dev")
+      .Called("FILE")
+      .Needs(profile);
+  AddTuningFlag(command, flags.get()).Excludes(autotune);
   AddCommonFlags(command, flags.get());
-  command->callback([=] {
+  command.Runs([=] {
     spec->seed = flags->seed;
-    *run = [=] { return Bench(*spec, *bench, *flags); };
+    return Bench(*spec, *bench, *flags);
   });
 }
 

@@ -1,6 +1,9 @@
+#include <nlohmann/json.hpp>
+
 #include "absl/strings/str_format.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
+#include "apps/cli/common_flags.h"
 #include "apps/cli/figures.h"
 #include "apps/cli/target.h"
 
@@ -27,26 +30,26 @@ absl::Status CompileTo(const RunSpec& spec, CommonFlags flags, const std::string
 
 }  // namespace
 
-void AddCompile(CLI::App& app, Run* run) {
+void AddCompile(Commands& commands) {
   auto flags = std::make_shared<CommonFlags>();
   auto spec = std::make_shared<RunSpec>();
   auto out = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand("compile", "Compile a model into a plan file");
-  command->footer(
+  const Command command = commands.Add("compile", "Compile a model into a plan file");
+  command.EndsWith(
       "Example:\n  pocketune compile --model mobilenet_v2 --width 0.35 --resolution 128 \\\n"
       "      --scheme blocks:4 --batch 8 --out mbv2.ptplan");
   AddModelFlags(command, spec.get(), true);
   AddTrainFlags(command, spec.get());
-  command->add_option("--out", *out, "The plan file to write")->required();
+  command.Add("--out", out.get(), "The plan file to write").Required();
   AddTuningFlag(command, flags.get());
-  command->add_flag("--keep-order", flags->keep_order,
-                    "Run operators in the order of the model, all updates last (to compare with)");
-  command->add_flag("--batch-only", flags->batch_only,
-                    "A smaller plan: predictions of one sample take as long as those of a batch");
+  command.Add("--keep-order", &flags->keep_order,
+              "Run operators in the order of the model, all updates last (to compare with)");
+  command.Add("--batch-only", &flags->batch_only,
+              "A smaller plan: predictions of one sample take as long as those of a batch");
   AddCommonFlags(command, flags.get());
-  command->callback([=] {
+  command.Runs([=] {
     spec->seed = flags->seed;
-    *run = [=] { return CompileTo(*spec, *flags, *out); };
+    return CompileTo(*spec, *flags, *out);
   });
 }
 

@@ -1,8 +1,10 @@
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "absl/strings/str_format.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
+#include "apps/cli/common_flags.h"
 #include "apps/cli/eval_data.h"
 #include "apps/cli/figures.h"
 #include "apps/cli/skipped.h"
@@ -107,26 +109,26 @@ absl::Status EvalTarget(const RunSpec& spec, const EvalFlags& eval_flags, Common
 
 }  // namespace
 
-void AddEval(CLI::App& app, Run* run) {
+void AddEval(Commands& commands) {
   auto flags = std::make_shared<CommonFlags>();
   auto spec = std::make_shared<RunSpec>();
   auto eval = std::make_shared<EvalFlags>();
-  CLI::App* command = app.add_subcommand("eval", "Accuracy, per class and confusion, on a split");
-  command->footer("Example:\n  pocketune eval --checkpoint run1 --data newphotos/");
-  command->add_option("--checkpoint", eval->checkpoint, "A run folder, a plan or a model's name")
-      ->required();
-  command->add_option("--data", spec->data.path, "Pictures to judge (default: those of the run)");
+  const Command command = commands.Add("eval", "Accuracy, per class and confusion, on a split");
+  command.EndsWith("Example:\n  pocketune eval --checkpoint run1 --data newphotos/");
+  command.Add("--checkpoint", &eval->checkpoint, "A run folder, a plan or a model's name")
+      .Required();
+  command.Add("--data", &spec->data.path, "Pictures to judge (default: those of the run)");
   command
-      ->add_option("--split", eval->split,
-                   "train, val or test (default); data that name no splits are judged whole")
-      ->check(CLI::IsMember({"train", "val", "test"}));
+      .Add("--split", &eval->split,
+           "train, val or test (default); data that name no splits are judged whole")
+      .OneOf({"train", "val", "test"});
   AddModelFlags(command, spec.get(), false);
   AddDataFlags(command, &spec->data);
   AddProcessMemoryFlag(command, spec.get());
   AddCommonFlags(command, flags.get());
-  command->callback([=] {
+  command.Runs([=] {
     spec->seed = flags->seed;
-    *run = [=] { return EvalTarget(*spec, *eval, *flags, GivenFlags(command)); };
+    return EvalTarget(*spec, *eval, *flags, GivenFlags(command));
   });
 }
 

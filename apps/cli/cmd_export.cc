@@ -1,6 +1,9 @@
+#include <nlohmann/json.hpp>
+
 #include "absl/strings/str_cat.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
+#include "apps/cli/common_flags.h"
 #include "apps/cli/target.h"
 #include "frontends/weights/safetensors.h"
 #include "frontends/weights/weights.h"
@@ -41,24 +44,23 @@ absl::Status Export(const RunSpec& spec, const ExportFlags& wanted, CommonFlags 
 
 }  // namespace
 
-void AddExport(CLI::App& app, Run* run) {
+void AddExport(Commands& commands) {
   auto flags = std::make_shared<CommonFlags>();
   auto spec = std::make_shared<RunSpec>();
   auto wanted = std::make_shared<ExportFlags>();
-  CLI::App* command =
-      app.add_subcommand("export", "Write the whole model's weights as safetensors");
-  command->footer(
+  const Command command = commands.Add("export", "Write the whole model's weights as safetensors");
+  command.EndsWith(
       "Example:\n  pocketune export --checkpoint run1 --out tuned.safetensors\n"
       "Names and layouts are PyTorch's.");
-  command->add_option("--checkpoint", wanted->checkpoint, "A run folder, a plan or a model's name")
-      ->required();
-  command->add_option("--out", wanted->out, "The safetensors file to write")->required();
-  command->add_flag("--base", wanted->base, "The weights as they were before training");
+  command.Add("--checkpoint", &wanted->checkpoint, "A run folder, a plan or a model's name")
+      .Required();
+  command.Add("--out", &wanted->out, "The safetensors file to write").Required();
+  command.Add("--base", &wanted->base, "The weights as they were before training");
   AddModelFlags(command, spec.get(), false);
   AddCommonFlags(command, flags.get());
-  command->callback([=] {
+  command.Runs([=] {
     spec->seed = flags->seed;
-    *run = [=] { return Export(*spec, *wanted, *flags); };
+    return Export(*spec, *wanted, *flags);
   });
 }
 

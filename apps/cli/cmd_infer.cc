@@ -1,9 +1,12 @@
+#include <nlohmann/json.hpp>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
+#include "apps/cli/common_flags.h"
 #include "apps/cli/target.h"
 #include "apps/data/decode_bytes.h"
 #include "apps/data/image.h"
@@ -186,25 +189,24 @@ absl::Status Infer(const RunSpec& spec, const InferFlags& infer, CommonFlags fla
 
 }  // namespace
 
-void AddInfer(CLI::App& app, Run* run) {
+void AddInfer(Commands& commands) {
   auto flags = std::make_shared<CommonFlags>();
   auto spec = std::make_shared<RunSpec>();
   auto infer = std::make_shared<InferFlags>();
-  CLI::App* command = app.add_subcommand("infer", "Say what is in pictures");
-  command->footer("Example:\n  pocketune infer --checkpoint run1 a.jpg b.jpg --top 3");
-  command->add_option("--checkpoint", infer->checkpoint, "A run folder, a plan or a model's name")
-      ->required();
-  command->add_option("files", infer->files, "Pictures; one that is bad costs its own answer alone")
-      ->required();
-  command->add_option("--top", infer->top, "Guesses a picture (default 3)")
-      ->check(CLI::Range(1, 1000));
+  const Command command = commands.Add("infer", "Say what is in pictures");
+  command.EndsWith("Example:\n  pocketune infer --checkpoint run1 a.jpg b.jpg --top 3");
+  command.Add("--checkpoint", &infer->checkpoint, "A run folder, a plan or a model's name")
+      .Required();
+  command.Add("files", &infer->files, "Pictures; one that is bad costs its own answer alone")
+      .Required();
+  command.Add("--top", &infer->top, "Guesses a picture (default 3)").Whole(1, 1000);
   AddModelFlags(command, spec.get(), false);
   AddPictureFlags(command, &spec->data);
   AddProcessMemoryFlag(command, spec.get());
   AddCommonFlags(command, flags.get());
-  command->callback([=] {
+  command.Runs([=] {
     spec->seed = flags->seed;
-    *run = [=] { return Infer(*spec, *infer, *flags, GivenFlags(command)); };
+    return Infer(*spec, *infer, *flags, GivenFlags(command));
   });
 }
 

@@ -1,5 +1,6 @@
 #include <filesystem>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -7,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
+#include "apps/cli/common_flags.h"
 #include "apps/cli/pareto.h"
 #include "apps/cli/target.h"
 #include "engine/base/math.h"
@@ -116,7 +118,7 @@ absl::Status InspectPlan(const std::string& path, const InspectFlags& inspect,
                               MemoryMapText(graph)));
       entry["memory_map"] = Json::parse(MemoryMapJson(graph), nullptr, false);
     }
-    if (all || inspect.ir) Say(flags, "\n" + Print(graph, {.locs = true}));
+    if (all || inspect.ir) Say(flags, absl::StrCat("\n", Print(graph, {.locs = true})));
   }
   return EmitJson(flags, json);
 }
@@ -191,39 +193,39 @@ absl::Status Inspect(RunSpec spec, InspectFlags inspect, CommonFlags flags) {
 
 }  // namespace
 
-void AddInspect(CLI::App& app, Run* run) {
+void AddInspect(Commands& commands) {
   auto flags = std::make_shared<CommonFlags>();
   auto spec = std::make_shared<RunSpec>();
   auto inspect = std::make_shared<InspectFlags>();
-  CLI::App* command =
-      app.add_subcommand("inspect", "Show a compiled plan: operators, memory map, IR text");
-  command->footer(
+  const Command command =
+      commands.Add("inspect", "Show a compiled plan: operators, memory map, IR text");
+  command.EndsWith(
       "Examples:\n  pocketune inspect run1\n"
       "  pocketune inspect mcunet-5fps --scheme bias:7 --map\n"
       "  pocketune inspect resnet50 --batch 8 --pareto --out resnet50.svg\n"
       "  pocketune inspect run1 --kernels > kernels.txt\n"
       "  pocketune inspect --model mcunet-5fps --scheme mcunetv3:mcunet-5fps-49 \\\n"
       "      --memory-model mcunetv3 --json -");
-  command->add_option("target", inspect->target, "A run folder, a plan or a model's name");
+  command.Add("target", &inspect->target, "A run folder, a plan or a model's name");
   command
-      ->add_option("--memory-model", inspect->memory_model,
-                   "What a published model says that training costs: mcunetv3")
-      ->check(CLI::IsMember({"mcunetv3"}));
-  command->add_flag("--ir", inspect->ir, "The IR text alone");
-  command->add_flag("--map", inspect->memory, "The memory map alone");
-  command->add_flag("--ops", inspect->ops, "The operators alone");
-  command->add_flag("--kernels", inspect->kernels, "The kernels' names alone, for a small build");
-  CLI::Option* pareto = command->add_flag(
-      "--pareto", inspect->pareto, "Memory against step time over the plans found, as a picture");
-  command->add_option("--out", inspect->out, "Where --pareto draws it (default pareto.svg)")
-      ->type_name("FILE")
-      ->needs(pareto);
+      .Add("--memory-model", &inspect->memory_model,
+           "What a published model says that training costs: mcunetv3")
+      .OneOf({"mcunetv3"});
+  command.Add("--ir", &inspect->ir, "The IR text alone");
+  command.Add("--map", &inspect->memory, "The memory map alone");
+  command.Add("--ops", &inspect->ops, "The operators alone");
+  command.Add("--kernels", &inspect->kernels, "The kernels' names alone, for a small build");
+  const Flag pareto = command.Add("--pareto", &inspect->pareto,
+                                  "Memory against step time over the plans found, as a picture");
+  command.Add("--out", &inspect->out, "Where --pareto draws it (default pareto.svg)")
+      .Called("FILE")
+      .Needs(pareto);
   AddModelFlags(command, spec.get(), false);
   AddTrainFlags(command, spec.get());
   AddCommonFlags(command, flags.get());
-  command->callback([=] {
+  command.Runs([=] {
     spec->seed = flags->seed;
-    *run = [=] { return Inspect(*spec, *inspect, *flags); };
+    return Inspect(*spec, *inspect, *flags);
   });
 }
 

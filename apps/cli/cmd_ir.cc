@@ -1,10 +1,12 @@
 #include <fstream>
 #include <iterator>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
+#include "apps/cli/common_flags.h"
 #include "backends/cpu/cpu_kernels.h"
 #include "graph/ir/text.h"
 #include "graph/passes/pass_manager.h"
@@ -56,19 +58,21 @@ absl::Status RunIr(const IrFlags& ir, CommonFlags flags) {
 
 }  // namespace
 
-void AddIr(CLI::App& app, Run* run) {
+void AddIr(Commands& commands) {
   auto flags = std::make_shared<CommonFlags>();
   auto ir = std::make_shared<IrFlags>();
-  CLI::App* command = app.add_subcommand("ir", "Run compiler passes over a graph in text form");
-  command->footer("Example:\n  pocketune ir --passes=canonicalize,dce graph.ptir");
-  CLI::Option* file = command->add_option("file", ir->file, "A graph (.ptir, docs/ir.md)");
-  command->add_option("--passes", ir->passes, "Passes to run, comma-separated");
-  command->add_flag("--list", ir->list, "List the passes")->excludes(file);
-  command->add_flag("--locs", ir->locs, "Print where in the model each node comes from");
+  const Command command = commands.Add("ir", "Run compiler passes over a graph in text form");
+  command.EndsWith("Example:\n  pocketune ir --passes=canonicalize,dce graph.ptir");
+  const Flag file = command.Add("file", &ir->file, "A graph (.ptir, docs/ir.md)");
+  command.Add("--passes", &ir->passes, "Passes to run, comma-separated");
+  command.Add("--list", &ir->list, "List the passes").Excludes(file);
+  command.Add("--locs", &ir->locs, "Print where in the model each node comes from");
   AddCommonFlags(command, flags.get());
-  command->callback([=] {
-    if (ir->file.empty() && !ir->list) throw CLI::RequiredError("file");
-    *run = [=] { return RunIr(*ir, *flags); };
+  command.Runs([=] {
+    if (ir->file.empty() && !ir->list) {
+      return Fail(ExitCode::kUsage, "file is required");
+    }
+    return RunIr(*ir, *flags);
   });
 }
 

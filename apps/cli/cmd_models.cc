@@ -1,6 +1,9 @@
+#include <nlohmann/json.hpp>
+
 #include "absl/strings/str_format.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
+#include "apps/cli/common_flags.h"
 
 namespace pocketune::cli {
 namespace {
@@ -30,12 +33,12 @@ absl::Status ListAll(const CommonFlags& flags) {
 
 }  // namespace
 
-void AddModels(CLI::App& app, Run* run) {
+void AddModels(Commands& commands) {
   auto flags = std::make_shared<CommonFlags>();
-  CLI::App* command = app.add_subcommand("models", "List the zoo: shapes, parameters, MACs");
-  command->footer("Example:\n  pocketune models --json -");
+  const Command command = commands.Add("models", "List the zoo: shapes, parameters, MACs");
+  command.EndsWith("Example:\n  pocketune models --json -");
   AddCommonFlags(command, flags.get());
-  command->callback([=] { *run = [=] { return ListAll(*flags); }; });
+  command.Runs([=] { return ListAll(*flags); });
 }
 
 }  // namespace pocketune::cli

@@ -1,12 +1,14 @@
 #include <algorithm>
 #include <filesystem>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
+#include "apps/cli/common_flags.h"
 #include "apps/cli/memory_bound.h"
 #include "apps/cli/plan_in_child.h"
 #include "apps/cli/progress.h"
@@ -331,45 +333,41 @@ class SearchCommand {
 
 }  // namespace
 
-void AddSearch(CLI::App& app, cli::Run* run) {
+void AddSearch(Commands& commands) {
   auto flags = std::make_shared<CommonFlags>();
   auto spec = std::make_shared<RunSpec>();
   auto search = std::make_shared<SearchFlags>();
   spec->model.batch = 32;
-  CLI::App* command = app.add_subcommand("search", "Find what should learn under a budget");
-  command->footer(
+  const Command command = commands.Add("search", "Find what should learn under a budget");
+  command.EndsWith(
       "Example:\n"
       "  pocketune search --model mbv2-w0.35 --weights w.safetensors --data photos/ \\\n"
       "      --extra-memory 100KiB --out scheme.json\n"
       "Trains many schemes for a few steps each. A search that was stopped goes on with the same\n"
       "command; what it knows is in OUT.trials.");
   AddModelFlags(command, spec.get(), true);
-  command->add_option("--data", spec->data.path, "Pictures to learn from")->required();
-  command->add_option("--out", search->out, "The scheme file to write")->required();
+  command.Add("--data", &spec->data.path, "Pictures to learn from").Required();
+  command.Add("--out", &search->out, "The scheme file to write").Required();
   AddBytesFlag(command, "--extra-memory", &search->extra_memory,
                "Memory beyond inference in MCUNetV3's model, e.g. 100KiB");
   command
-      ->add_option("--step-ms", search->step_ms,
-                   "A step may not take longer, as measured in the trials")
-      ->check(Within(1e-6, 1e9));
+      .Add("--step-ms", &search->step_ms, "A step may not take longer, as measured in the trials")
+      .Number(1e-6, 1e9);
+  command.Add("--trial-steps", &search->trial_steps, "Steps of each trial (default: three epochs)")
+      .Whole(1, 1000000);
   command
-      ->add_option("--trial-steps", search->trial_steps,
-                   "Steps of each trial (default: three epochs)")
-      ->check(CLI::Range(int64_t{1}, int64_t{1000000}));
-  command
-      ->add_option("--final-steps", search->final_steps,
-                   "Steps of each scheme that is compared at the end (default: of four trials; 0:\n"
-                   "take the exact choice)")
-      ->check(CLI::Range(int64_t{0}, int64_t{1000000}));
-  command->add_option("--lr", spec->lr, "Learning rate of the trials (default 0.01)")
-      ->check(Within(1e-12, 1e3));
+      .Add("--final-steps", &search->final_steps,
+           "Steps of each scheme that is compared at the end (default: of four trials; 0:\n"
+           "take the exact choice)")
+      .Whole(0, 1000000);
+  command.Add("--lr", &spec->lr, "Learning rate of the trials (default 0.01)").Number(1e-12, 1e3);
   AddTrainFlags(command, spec.get());
-  command->remove_option(command->get_option("--scheme"));
+  command.Remove("--scheme");
   AddDataFlags(command, &spec->data);
   AddCommonFlags(command, flags.get());
-  command->callback([=] {
+  command.Runs([=] {
     spec->seed = flags->seed;
-    *run = [=] { return SearchCommand(*spec, *search, *flags).Run(); };
+    return SearchCommand(*spec, *search, *flags).Run();
   });
 }
 

@@ -1,25 +1,19 @@
-// The commands. Each adds itself to the application with its flags and help, and sets `*run` to
-// what to do when it is the one that was given.
+// The commands. Each adds itself to the command line with its flags and help, and what it does.
 #pragma once
 
-#include <CLI/CLI.hpp>
-#include <functional>
-
-#include "absl/status/status.h"
+#include "apps/cli/flags.h"
 
 namespace pocketune::cli {
 
-using Run = std::function<absl::Status()>;
-
-void AddModels(CLI::App& app, Run* run);
-void AddTrain(CLI::App& app, Run* run);
-void AddEval(CLI::App& app, Run* run);
-void AddInfer(CLI::App& app, Run* run);
-void AddCompile(CLI::App& app, Run* run);
-void AddInspect(CLI::App& app, Run* run);
-void AddIr(CLI::App& app, Run* run);
-void AddBench(CLI::App& app, Run* run);
-void AddSearch(CLI::App& app, Run* run);
-void AddExport(CLI::App& app, Run* run);
+void AddModels(Commands& commands);
+void AddTrain(Commands& commands);
+void AddEval(Commands& commands);
+void AddInfer(Commands& commands);
+void AddCompile(Commands& commands);
+void AddInspect(Commands& commands);
+void AddIr(Commands& commands);
+void AddBench(Commands& commands);
+void AddSearch(Commands& commands);
+void AddExport(Commands& commands);
 
 }  // namespace pocketune::cli

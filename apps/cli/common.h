@@ -1,13 +1,12 @@
-// What every command shares: global flags, output, errors.
+// What every command shares: how much it may take, where it writes, errors.
 #pragma once
 
-#include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "absl/status/status.h"
 #include "apps/train/exit_code.h"
-#include "apps/train/run_spec.h"
 
 namespace pocketune::cli {
 
@@ -22,32 +21,10 @@ struct CommonFlags {
   bool batch_only = false;
 };
 
-// A number in [min, max]; unlike CLI::Range not "nan".
-CLI::Validator Within(double min, double max);
-
-// Adds --json, --threads, --seed, --quiet, --isa.
-void AddCommonFlags(CLI::App* command, CommonFlags* flags);
 // Cores to use, and caps own kernels at the level asked for. A command that runs a plan has fewer
 // threads where the system starts no more, which a line says.
 enum class Runs { kPlans, kNothing };
 absl::Status ApplyCommonFlags(CommonFlags* flags, Runs runs = Runs::kPlans);
-
-// Adds --model, --width, --resolution, --classes, --input-channels, --batch, --weights, --dropout.
-void AddModelFlags(CLI::App* command, RunSpec* spec, bool model_required);
-// Adds a flag that takes a number of bytes above 0: "64MiB", "1.5GB", "4096".
-void AddBytesFlag(CLI::App* command, const std::string& name, int64_t* bytes,
-                  const std::string& help);
-// Adds --scheme, --optimizer, --momentum, --weight-decay, --decay-bias-and-norm, --label-smoothing,
-// --batch-norm, --micro-batch, --clip-norm, --saved-activations, --memory, --cache, --lr-group.
-void AddTrainFlags(CLI::App* command, RunSpec* spec);
-// Adds --memory where it bounds the process alone, and no plan is made for it.
-void AddProcessMemoryFlag(CLI::App* command, RunSpec* spec);
-// Adds --tuning.
-CLI::Option* AddTuningFlag(CLI::App* command, CommonFlags* flags);
-// Adds --normalize, --perturb, --class-names.
-void AddPictureFlags(CLI::App* command, DataSpec* spec);
-// Adds these and --val-fraction, --test-fraction, --max-train, --max-eval.
-void AddDataFlags(CLI::App* command, DataSpec* spec);
 
 // An error for a model that does not tell classes apart, which `command` takes alone; nothing for
 // names that are no model's.

@@ -1,5 +1,7 @@
 #include "apps/cli/figures.h"
 
+#include <nlohmann/json.hpp>
+
 #include "absl/strings/str_format.h"
 #include "backends/cpu/cpu_kernels.h"
 #include "engine/base/median.h"

@@ -1,13 +1,14 @@
 // The compiler's figures, for people and for JSON.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "apps/cli/common.h"
 #include "apps/cli/measure.h"
 #include "apps/train/evaluator.h"
+#include "apps/train/run_spec.h"
 #include "pocketune/compiler.h"
 
 namespace pocketune::cli {

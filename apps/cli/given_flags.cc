@@ -17,10 +17,7 @@ std::vector<SettledFlag> SettledModelFlags(const RunSpec& asked, const RunSpec& 
           {"--dropout", absl::StrCat(a.dropout), absl::StrCat(s.dropout)}};
 }
 
-bool GivenFlags::Has(const std::string& flag) const {
-  const CLI::Option* option = command_->get_option_no_throw(flag);
-  return option != nullptr && option->count() > 0;
-}
+bool GivenFlags::Has(const std::string& flag) const { return command_.IsGiven(flag); }
 
 absl::Status GivenFlags::CheckSettled(const std::vector<SettledFlag>& flags,
                                       const std::string& why) const {

@@ -1,11 +1,11 @@
 // Flags that somebody gave against what a run or a plan was made with.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "apps/cli/flags.h"
 #include "apps/train/run_spec.h"
 
 namespace pocketune::cli {
@@ -20,10 +20,10 @@ struct SettledFlag {
 // Those of AddModelFlags, but --weights.
 std::vector<SettledFlag> SettledModelFlags(const RunSpec& asked, const RunSpec& settled);
 
-// Borrows the command, which has been parsed.
+// Of a command that has been read.
 class GivenFlags {
  public:
-  explicit GivenFlags(const CLI::App* command) : command_(command) {}
+  explicit GivenFlags(const Command& command) : command_(command) {}
 
   // False for a flag that the command does not have.
   bool Has(const std::string& flag) const;
@@ -31,7 +31,7 @@ class GivenFlags {
   absl::Status CheckSettled(const std::vector<SettledFlag>& flags, const std::string& why) const;
 
  private:
-  const CLI::App* command_;
+  Command command_;
 };
 
 }  // namespace pocketune::cli

@@ -7,7 +7,6 @@
 #include <cstring>
 #include <exception>
 #include <new>
-#include <sstream>
 #include <string>
 
 #include "apps/cli/commands.h"
@@ -56,8 +55,8 @@ int Main(int argc, char** argv) {
   // The child that measures a plan's memory: nothing else may run in it.
   if (argc > 1 && std::string(argv[1]) == kMeasureCommand) return MeasureMain(argc, argv);
   if (argc > 1 && IsPlanned(argv[1])) return Usage(std::string(argv[1]) + ": not built yet");
-  CLI::App app("Fine-tune models on the device they run on.", "pocketune");
-  app.footer(
+  Commands commands("Fine-tune models on the device they run on.", Version());
+  commands.EndsWith(
       "Example:\n"
       "  pocketune train --model mobilenet_v2 --width 0.35 --resolution 128 \\\n"
       "      --weights w.safetensors --data photos/ --scheme blocks:4 --epochs 10 --out run1\n"
@@ -65,34 +64,24 @@ int Main(int argc, char** argv) {
       "Exit codes: 0 done, 2 usage, 3 bad model, plan or weights, 4 bad data, 5 no usable\n"
       "checkpoint, 6 input/output, 7 over budget, 8 stopped by the numerical guard, 9 locked or\n"
       "not supported, 70 internal error, 129/130/143 (128 + N) stopped by signal N after saving.");
-  app.require_subcommand(1);
-  app.set_version_flag("--version", Version());
-  Run run;
-  AddModels(app, &run);
-  AddTrain(app, &run);
-  AddSearch(app, &run);
-  AddEval(app, &run);
-  AddInfer(app, &run);
-  AddExport(app, &run);
-  AddCompile(app, &run);
-  AddInspect(app, &run);
-  AddIr(app, &run);
-  AddBench(app, &run);
-  try {
-    if (argc > 1 && argv[1][0] != '-') (void)app.get_subcommand(argv[1]);
-    app.parse(argc, argv);
-  } catch (const CLI::OptionNotFound&) {
-    return Usage(std::string(argv[1]) + ": no such command (see pocketune --help)");
-  } catch (const CLI::Success& asked) {  // --help, --version
-    std::ostringstream text;
-    app.exit(asked, text);
-    WriteStandardOutput(text.str());
+  AddModels(commands);
+  AddTrain(commands);
+  AddSearch(commands);
+  AddEval(commands);
+  AddInfer(commands);
+  AddExport(commands);
+  AddCompile(commands);
+  AddInspect(commands);
+  AddIr(commands);
+  AddBench(commands);
+  const Asked asked = commands.Read(argc, argv);
+  if (!asked.error.empty()) return Usage(asked.error);
+  if (!asked.text.empty()) {
+    WriteStandardOutput(asked.text);
     return Report(StandardOutputStatus());
-  } catch (const CLI::ParseError& error) {
-    return Usage(error.what());
   }
-  const absl::Status done = run();
-  if (!done.ok() || !app.got_subcommand("train")) {
+  const absl::Status done = asked.run();
+  if (!done.ok() || asked.command != "train") {
     return Report(done.ok() ? StandardOutputStatus() : done);
   }
   // What a training says is how far it is; what it has learned lies in the run's folder.

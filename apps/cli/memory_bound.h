@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "apps/cli/common.h"
 #include "apps/train/process_budget.h"
+#include "apps/train/run_spec.h"
 #include "pocketune/session.h"
 
 namespace pocketune::cli {

@@ -1,11 +1,12 @@
 // Memory against time, over the plans that the compiler finds for a model.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
 #include "apps/cli/common.h"
+#include "apps/train/run_spec.h"
 #include "pocketune/compiler.h"
 
 namespace pocketune::cli {

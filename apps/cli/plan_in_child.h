@@ -10,6 +10,7 @@
 #include "apps/cli/memory_bound.h"
 #include "apps/data/dataset.h"
 #include "apps/train/process_budget.h"
+#include "apps/train/run_spec.h"
 #include "pocketune/compiler.h"
 #include "pocketune/zoo.h"
 

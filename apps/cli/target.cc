@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -50,14 +51,15 @@ absl::Status CheckNoFileOfARun(const std::string& path) {
 
 // Fills in what the plan's metadata says of the model and its data.
 absl::Status ReadMetadata(OpenedTarget* target) {
-  target->metadata = Json::parse(target->session->metadata(), nullptr, /*allow_exceptions=*/false);
-  if (!target->metadata.is_object() || !target->metadata.contains("run")) {
+  const Json metadata =
+      Json::parse(target->session->metadata(), nullptr, /*allow_exceptions=*/false);
+  if (!metadata.is_object() || !metadata.contains("run")) {
     return Fail(ExitCode::kModel, target->plan_path + ": the plan does not say what it is for");
   }
-  absl::StatusOr<RunSpec> spec = RunSpecFromJson(target->metadata["run"]);
+  absl::StatusOr<RunSpec> spec = RunSpecFromJson(metadata["run"]);
   if (!spec.ok()) return As(ExitCode::kModel, spec.status());
   target->spec = *spec;
-  target->given = GivenOf(target->metadata, target->spec);
+  target->given = GivenOf(metadata, target->spec);
   target->class_names = ClassNamesOf(target->session->metadata());
   return absl::OkStatus();
 }

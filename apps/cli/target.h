@@ -4,7 +4,7 @@
 
 #include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +24,6 @@ struct OpenedTarget {
   std::unique_ptr<Session> session;
   RunSpec spec;                             // data preprocessing and model
   std::vector<std::string> class_names;     // may be empty for a model without a run
-  nlohmann::json metadata;                  // of the plan
   GivenWeights given = GivenWeights::kAll;  // what had other than random values before training
   TrainState state;
   std::string data_fingerprint;  // of a run's pictures (FingerprintOf); empty: not known

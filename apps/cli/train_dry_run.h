@@ -4,6 +4,7 @@
 #include "absl/status/status.h"
 #include "apps/cli/common.h"
 #include "apps/data/dataset.h"
+#include "apps/train/run_spec.h"
 #include "pocketune/compiler.h"
 
 namespace pocketune::cli {

@@ -6,20 +6,14 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "apps/cli/common.h"
 
 namespace pocketune::cli {
+namespace {
 
-std::vector<GivenFlag> ListGivenFlags(const CLI::App& command) {
-  std::vector<GivenFlag> given;
-  for (const CLI::Option* option : command.get_options()) {
-    if (option->count() == 0) continue;
-    std::string name = option->get_lnames().empty() ? "" : "--" + option->get_lnames().front();
-    given.push_back({std::move(name), absl::StrJoin(option->results(), " ")});
-  }
-  return given;
-}
+constexpr int64_t kManySteps = int64_t{1} << 40;
+
+}  // namespace
 
 std::vector<std::string> IdleFlags(const RunSpec& spec, const std::vector<GivenFlag>& given,
                                    bool has_validation) {
@@ -61,53 +55,46 @@ absl::StatusOr<double> ParseTimeBudget(const std::string& text) {
   return Fail(ExitCode::kUsage, "--time-budget: want e.g. 90s, 9m or 1.5h, got " + text);
 }
 
-void AddLoopFlags(CLI::App* command, RunSpec* spec, TrainFlags* train) {
+void AddLoopFlags(const Command& command, RunSpec* spec, TrainFlags* train) {
   command
-      ->add_option("--epochs", spec->epochs,
-                   "Passes over the training pictures (default: by their number, 10 to 60)")
-      ->check(CLI::Range(int64_t{1}, int64_t{1000000}));
-  command->add_option("--steps", spec->steps, "Stop after so many steps, whatever the epochs")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
-  command->add_option("--lr", spec->lr, "Learning rate (default: by what learns)")
-      ->check(Within(1e-12, 1e3));
+      .Add("--epochs", &spec->epochs,
+           "Passes over the training pictures (default: by their number, 10 to 60)")
+      .Whole(1, 1000000);
+  command.Add("--steps", &spec->steps, "Stop after so many steps, whatever the epochs")
+      .Whole(1, kManySteps);
+  command.Add("--lr", &spec->lr, "Learning rate (default: by what learns)").Number(1e-12, 1e3);
+  command.Add("--lr-schedule", &spec->lr_schedule, "constant, step, cosine (default) or linear")
+      .OneOf({"constant", "step", "cosine", "linear"});
+  command.Add("--warmup-steps", &spec->warmup_steps, "Steps of linear warm-up (default: one in 20)")
+      .Whole(0, kManySteps);
+  command.Add("--lr-step-every", &spec->lr_step_every, "Epochs between steps of `step`")
+      .Whole(1, 1000000);
+  command.Add("--lr-gamma", &spec->lr_gamma, "Factor of each step of `step`").Number(1e-6, 1.0);
+  command.Add("--flip", &spec->data.flip, "Chance of a horizontal flip").Number(0.0, 1.0);
+  command.Add("--crop-padding", &spec->data.crop_padding, "Random crop of so many pixels")
+      .Whole(0, 1024);
   command
-      ->add_option("--lr-schedule", spec->lr_schedule, "constant, step, cosine (default) or linear")
-      ->check(CLI::IsMember({"constant", "step", "cosine", "linear"}));
+      .Add("--patience", &spec->patience,
+           "Stop after so many epochs that are not better on validation (see --keep)")
+      .Whole(1, 1000000);
   command
-      ->add_option("--warmup-steps", spec->warmup_steps,
-                   "Steps of linear warm-up (default: one in 20)")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40));
-  command->add_option("--lr-step-every", spec->lr_step_every, "Epochs between steps of `step`")
-      ->check(CLI::Range(int64_t{1}, int64_t{1000000}));
-  command->add_option("--lr-gamma", spec->lr_gamma, "Factor of each step of `step`")
-      ->check(Within(1e-6, 1.0));
-  command->add_option("--flip", spec->data.flip, "Chance of a horizontal flip")
-      ->check(Within(0.0, 1.0));
-  command->add_option("--crop-padding", spec->data.crop_padding, "Random crop of so many pixels")
-      ->check(CLI::Range(0, 1024));
+      .Add("--keep", &spec->keep,
+           "Whose weights to end with: best (default) or last. Best is the higher accuracy on\n"
+           "validation, of equals the lower loss; with fewer than 50 pictures the lower loss")
+      .OneOf({"best", "last"});
   command
-      ->add_option("--patience", spec->patience,
-                   "Stop after so many epochs that are not better on validation (see --keep)")
-      ->check(CLI::Range(int64_t{1}, int64_t{1000000}));
-  command
-      ->add_option(
-          "--keep", spec->keep,
-          "Whose weights to end with: best (default) or last. Best is the higher accuracy on\n"
-          "validation, of equals the lower loss; with fewer than 50 pictures the lower loss")
-      ->check(CLI::IsMember({"best", "last"}));
-  command
-      ->add_option("--checkpoint-every", spec->checkpoint_every,
-                   "Steps between checkpoints, beside one after each epoch")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
-  command->add_option("--time-budget", train->time_budget, "Stop and save in time, e.g. 9m");
-  command->add_option("--prefix-cache", train->prefix_cache,
-                      "Keep what frozen layers make of the pictures: auto (default; in memory or "
-                      "the run's folder, where it pays), off, or a file that stays");
-  command->add_flag("--resume", train->resume,
-                    "Continue the run in --out; --epochs, --steps, --lr and what belongs to them,\n"
-                    "--patience, --keep, --checkpoint-every, --data, --batch, --scheme,\n"
-                    "--memory and --threads may change");
-  command->add_flag("--dry-run", train->dry_run, "Say memory and time, and train nothing");
+      .Add("--checkpoint-every", &spec->checkpoint_every,
+           "Steps between checkpoints, beside one after each epoch")
+      .Whole(1, kManySteps);
+  command.Add("--time-budget", &train->time_budget, "Stop and save in time, e.g. 9m");
+  command.Add("--prefix-cache", &train->prefix_cache,
+              "Keep what frozen layers make of the pictures: auto (default; in memory or "
+              "the run's folder, where it pays), off, or a file that stays");
+  command.Add("--resume", &train->resume,
+              "Continue the run in --out; --epochs, --steps, --lr and what belongs to them,\n"
+              "--patience, --keep, --checkpoint-every, --data, --batch, --scheme,\n"
+              "--memory and --threads may change");
+  command.Add("--dry-run", &train->dry_run, "Say memory and time, and train nothing");
 }
 
 }  // namespace pocketune::cli

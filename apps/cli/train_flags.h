@@ -1,11 +1,11 @@
 // Flags that `train` alone has.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "apps/cli/flags.h"
 #include "apps/train/resume_flags.h"
 #include "apps/train/run_spec.h"
 
@@ -22,10 +22,7 @@ struct TrainFlags {
 
 // Adds what decides the loop (--epochs, --lr, --patience, ...) to `spec`, and --time-budget,
 // --prefix-cache, --resume and --dry-run.
-void AddLoopFlags(CLI::App* command, RunSpec* spec, TrainFlags* train);
-
-// The flags that stand in the command line of `command`, which has been parsed.
-std::vector<GivenFlag> ListGivenFlags(const CLI::App& command);
+void AddLoopFlags(const Command& command, RunSpec* spec, TrainFlags* train);
 
 // Flags of `given` that have no effect on training `spec`, a line for each that says why.
 std::vector<std::string> IdleFlags(const RunSpec& spec, const std::vector<GivenFlag>& given,
