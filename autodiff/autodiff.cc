@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "autodiff/grad_rules.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune {
 namespace {
@@ -35,7 +36,7 @@ absl::Status Differentiate(const Node& node, GraphBuilder* builder, GradState* s
   }
   builder->set_loc(node.loc);
   GradContext ctx(node, builder, state);
-  if (absl::Status status = GradRuleOf(node.op)(ctx); !status.ok()) return status;
+  PT_TRY(GradRuleOf(node.op)(ctx));
   for (int i = 0; i < ctx.operands(); ++i) {
     if (ctx.needs_grad(i) && !ctx.given(i)) return ctx.Missing();
   }
@@ -64,7 +65,7 @@ absl::StatusOr<std::vector<ParamGrad>> BuildBackward(Graph& graph, ValueId loss,
   }
   for (NodeId n = forward_nodes - 1; n >= 0; --n) {
     const Node node = graph.nodes[n];
-    if (absl::Status status = Differentiate(node, &builder, &state); !status.ok()) return status;
+    PT_TRY(Differentiate(node, &builder, &state));
   }
 
   std::vector<ParamGrad> grads;

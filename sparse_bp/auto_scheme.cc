@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune {
 namespace {
@@ -20,9 +21,8 @@ absl::StatusOr<int> MostBlocks(const char* prefix, int blocks, const FitsScheme&
   int fit = 0;
   for (int too_many = blocks + 1; too_many - fit > 1;) {
     const int middle = (fit + too_many) / 2;
-    const absl::StatusOr<bool> answer = fits(absl::StrCat(prefix, middle));
-    if (!answer.ok()) return answer.status();
-    (*answer ? fit : too_many) = middle;
+    PT_TRY_ASSIGN(const bool answer, fits(absl::StrCat(prefix, middle)));
+    (answer ? fit : too_many) = middle;
   }
   return fit;
 }
@@ -33,14 +33,12 @@ absl::StatusOr<std::string> RichestScheme(const Graph& forward, const FitsScheme
   const int blocks = CountBlocks(forward);
   for (const char* scheme : {"full", "blocks:", "bias", "bias:", "head"}) {
     if (std::string(scheme).back() == ':') {
-      const absl::StatusOr<int> most = MostBlocks(scheme, blocks, fits);
-      if (!most.ok()) return most.status();
-      if (*most > 0) return absl::StrCat(scheme, *most);
+      PT_TRY_ASSIGN(const int most, MostBlocks(scheme, blocks, fits));
+      if (most > 0) return absl::StrCat(scheme, most);
       continue;
     }
-    const absl::StatusOr<bool> answer = fits(scheme);
-    if (!answer.ok()) return answer.status();
-    if (*answer) return std::string(scheme);
+    PT_TRY_ASSIGN(const bool answer, fits(scheme));
+    if (answer) return std::string(scheme);
   }
   return std::string();
 }

@@ -5,6 +5,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "graph/base/status_macros.h"
 #include "sparse_bp/scheme.h"
 #include "sparse_bp/scheme_json.h"
 
@@ -75,29 +76,26 @@ absl::StatusOr<UpdateScheme> ParseRules(const std::string& text) {
       return absl::InvalidArgumentError(absl::StrCat(
           "a rule has no pattern (got ", absl::Utf8SafeCEscape(part), ", want PATTERN=UPDATE)"));
     }
-    const absl::StatusOr<Update> update = ParseUpdate(part.substr(equals + 1));
-    if (!update.ok()) return update.status();
-    scheme.rules.push_back({part.substr(0, equals), *update});
+    PT_TRY_ASSIGN(const Update update, ParseUpdate(part.substr(equals + 1)));
+    scheme.rules.push_back({part.substr(0, equals), update});
   }
   return scheme;
 }
 
 absl::StatusOr<UpdateScheme> ParseMcunetV3(const std::string& name) {
-  absl::StatusOr<McunetV3Scheme> found = FindMcunetV3Scheme(name);
-  if (!found.ok()) return found.status();
+  PT_TRY_ASSIGN(McunetV3Scheme found, FindMcunetV3Scheme(name));
   UpdateScheme scheme;
   scheme.kind = Kind::kLayers;
-  scheme.model = std::move(found->model);
-  scheme.layers = std::move(found->layers);
+  scheme.model = std::move(found.model);
+  scheme.layers = std::move(found.layers);
   return scheme;
 }
 
 absl::StatusOr<UpdateScheme> ParseChannels(const std::string& text) {
-  const absl::StatusOr<Update> update = ParseUpdate(text);
-  if (!update.ok()) return update.status();
+  PT_TRY_ASSIGN(const Update update, ParseUpdate(text));
   UpdateScheme scheme;
   scheme.kind = Kind::kRules;
-  scheme.fallback = *update;
+  scheme.fallback = update;
   return scheme;
 }
 

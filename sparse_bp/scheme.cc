@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "autodiff/autodiff.h"
 #include "autodiff/glob.h"
+#include "graph/base/status_macros.h"
 #include "graph/ir/text_distance.h"
 #include "sparse_bp/channels.h"
 #include "sparse_bp/layers.h"
@@ -118,7 +119,7 @@ absl::StatusOr<std::vector<LayerUpdate>> LayerUpdatesOf(const UpdateScheme& sche
     return Refuse(scheme, absl::StrCat("is for a model with other layers (got ", layers, ", want ",
                                        want, ")"));
   }
-  if (absl::Status status = CheckCount(scheme, "layers", layers); !status.ok()) return status;
+  PT_TRY(CheckCount(scheme, "layers", layers));
   std::vector<LayerUpdate> updates(static_cast<size_t>(layers));
   for (int i = layers - scheme.count; i < layers; ++i) updates[i] = {true, Update::kAll};
   return updates;
@@ -131,18 +132,17 @@ absl::StatusOr<std::vector<Update>> UpdatesOf(const Graph& graph, const UpdateSc
                         scheme.kind == Kind::kPockEngine;
   if (by_layer) {
     const std::vector<Layer> layers = LayersOf(graph);
-    const absl::StatusOr<std::vector<LayerUpdate>> of_layers =
-        LayerUpdatesOf(scheme, graph, static_cast<int>(layers.size()));
-    if (!of_layers.ok()) return of_layers.status();
+    PT_TRY_ASSIGN(const std::vector<LayerUpdate> of_layers,
+                  LayerUpdatesOf(scheme, graph, static_cast<int>(layers.size())));
     for (size_t i = 0; i < layers.size(); ++i) {
-      updates[layers[i].weight] = (*of_layers)[i].weight;
-      if (layers[i].bias != kNone && (*of_layers)[i].bias) updates[layers[i].bias] = Update::kBias;
+      updates[layers[i].weight] = of_layers[i].weight;
+      if (layers[i].bias != kNone && of_layers[i].bias) updates[layers[i].bias] = Update::kBias;
     }
     return updates;
   }
   const int blocks = CountBlocks(graph);
   if (scheme.kind == Kind::kBiasBlocks || scheme.kind == Kind::kBlocks) {
-    if (absl::Status status = CheckCount(scheme, "blocks", blocks); !status.ok()) return status;
+    PT_TRY(CheckCount(scheme, "blocks", blocks));
   }
   for (size_t i = 0; i < updates.size(); ++i) {
     const Value& value = graph.values[i];
@@ -175,16 +175,15 @@ absl::Status Mark(Value& param, int axis, const Update& update, const UpdateSche
 }  // namespace
 
 absl::Status ApplyScheme(Graph& forward, const UpdateScheme& scheme) {
-  if (absl::Status status = CheckModel(forward, scheme); !status.ok()) return status;
-  if (absl::Status status = CheckRules(forward, scheme); !status.ok()) return status;
-  const absl::StatusOr<std::vector<Update>> updates = UpdatesOf(forward, scheme);
-  if (!updates.ok()) return updates.status();
+  PT_TRY(CheckModel(forward, scheme));
+  PT_TRY(CheckRules(forward, scheme));
+  PT_TRY_ASSIGN(const std::vector<Update> updates, UpdatesOf(forward, scheme));
   const std::vector<int> axes = ChannelAxes(forward);
   for (size_t i = 0; i < forward.values.size(); ++i) {
     Value& value = forward.values[i];
     if (!IsModelParam(value)) continue;
-    const Update update = value.section == Section::kClassifier ? Update::kAll : (*updates)[i];
-    if (absl::Status status = Mark(value, axes[i], update, scheme); !status.ok()) return status;
+    const Update update = value.section == Section::kClassifier ? Update::kAll : updates[i];
+    PT_TRY(Mark(value, axes[i], update, scheme));
   }
   if (LearningParams(forward).empty()) {
     return Refuse(scheme, "nothing would learn: the model has no classifier");

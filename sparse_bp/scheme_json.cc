@@ -6,6 +6,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "graph/base/status_macros.h"
 #include "nlohmann/json.hpp"
 
 namespace pocketune {
@@ -41,9 +42,8 @@ absl::Status CheckKeys(const Json& object, std::initializer_list<const char*> kn
 }
 
 absl::StatusOr<Update> UpdateAt(const Json& object, const char* key, const std::string& where) {
-  absl::StatusOr<std::string> text = StringAt(object, key, where);
-  if (!text.ok()) return text.status();
-  absl::StatusOr<Update> update = ParseUpdate(*text);
+  PT_TRY_ASSIGN(std::string text, StringAt(object, key, where));
+  absl::StatusOr<Update> update = ParseUpdate(text);
   if (update.ok()) return update;
   return absl::Status(update.status().code(),
                       absl::StrCat("scheme ", where, ": ", update.status().message()));
@@ -51,14 +51,10 @@ absl::StatusOr<Update> UpdateAt(const Json& object, const char* key, const std::
 
 absl::StatusOr<UpdateRule> ParseRule(const Json& json, const std::string& where) {
   if (!json.is_object()) return Bad(where, "each of \"params\" must be an object");
-  if (absl::Status status = CheckKeys(json, {"pattern", "update"}, where); !status.ok()) {
-    return status;
-  }
-  absl::StatusOr<std::string> pattern = StringAt(json, "pattern", where);
-  if (!pattern.ok()) return pattern.status();
-  absl::StatusOr<Update> update = UpdateAt(json, "update", where);
-  if (!update.ok()) return update.status();
-  return UpdateRule{*std::move(pattern), *update};
+  PT_TRY(CheckKeys(json, {"pattern", "update"}, where));
+  PT_TRY_ASSIGN(std::string pattern, StringAt(json, "pattern", where));
+  PT_TRY_ASSIGN(Update update, UpdateAt(json, "update", where));
+  return UpdateRule{std::move(pattern), update};
 }
 
 }  // namespace
@@ -67,29 +63,24 @@ absl::StatusOr<UpdateScheme> ParseSchemeJson(const std::string& json, const std:
   const Json root = Json::parse(json, nullptr, /*allow_exceptions=*/false);
   if (root.is_discarded()) return Bad(where, "is no valid JSON");
   if (!root.is_object()) return Bad(where, "must be a JSON object");
-  if (absl::Status status = CheckKeys(root, {"default", "model", "params"}, where); !status.ok()) {
-    return status;
-  }
+  PT_TRY(CheckKeys(root, {"default", "model", "params"}, where));
   UpdateScheme scheme;
   scheme.text = where;
   scheme.kind = UpdateScheme::Kind::kRules;
   if (root.contains("default")) {
-    absl::StatusOr<Update> fallback = UpdateAt(root, "default", where);
-    if (!fallback.ok()) return fallback.status();
-    scheme.fallback = *fallback;
+    PT_TRY_ASSIGN(Update fallback, UpdateAt(root, "default", where));
+    scheme.fallback = fallback;
   }
   if (root.contains("model")) {
-    absl::StatusOr<std::string> model = StringAt(root, "model", where);
-    if (!model.ok()) return model.status();
-    scheme.model = *std::move(model);
+    PT_TRY_ASSIGN(std::string model, StringAt(root, "model", where));
+    scheme.model = std::move(model);
   }
   const auto params = root.find("params");
   if (params == root.end()) return scheme;
   if (!params->is_array()) return Bad(where, "\"params\" must be an array");
   for (const Json& item : *params) {
-    absl::StatusOr<UpdateRule> rule = ParseRule(item, where);
-    if (!rule.ok()) return rule.status();
-    scheme.rules.push_back(*std::move(rule));
+    PT_TRY_ASSIGN(UpdateRule rule, ParseRule(item, where));
+    scheme.rules.push_back(std::move(rule));
   }
   return scheme;
 }

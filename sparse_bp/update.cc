@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune {
 namespace {
@@ -52,7 +53,7 @@ absl::StatusOr<Update> ParseChannels(const std::string& inside) {
   }
   if (parts.size() == 1) return update;
   const std::string order(absl::StripAsciiWhitespace(parts[1]));
-  if (absl::Status status = ParseOrder(order, &update); !status.ok()) return status;
+  PT_TRY(ParseOrder(order, &update));
   return update;
 }
 

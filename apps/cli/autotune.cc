@@ -15,6 +15,7 @@
 #include "engine/base/rng.h"
 #include "engine/base/step_page.h"
 #include "engine/plan/plan_file.h"
+#include "graph/base/status_macros.h"
 #include "graph/lower/plan_text.h"
 #include "graph/memory/kernel_query.h"
 #include "graph/passes/kernel_choice.h"
@@ -212,9 +213,8 @@ absl::StatusOr<Tuning> Autotune(const std::string& plan_path, int threads) {
       const std::vector<const KernelInfo*> candidates = CandidatesOf(asked.query);
       const std::string key = ChoiceKey(asked.query);
       if (candidates.size() < 2 || tuning.entries.count(key) > 0) continue;
-      absl::StatusOr<Tuning::Entry> entry = tuner.Measure(asked.query, candidates);
-      if (!entry.ok()) return entry.status();
-      tuning.entries.emplace(key, *std::move(entry));
+      PT_TRY_ASSIGN(Tuning::Entry entry, tuner.Measure(asked.query, candidates));
+      tuning.entries.emplace(key, std::move(entry));
     }
   }
   return tuning;

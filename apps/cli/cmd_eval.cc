@@ -12,6 +12,7 @@
 #include "apps/train/evaluator.h"
 #include "apps/train/process_budget.h"
 #include "engine/base/resident_memory.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune::cli {
 namespace {
@@ -63,9 +64,8 @@ TargetFeed FeedOf(const RunSpec& asked, const CommonFlags& flags) {
     DataSpec spec = of_plan.data.path.empty() ? asked.data : of_plan.data;
     if (!asked.data.path.empty()) spec.path = asked.data.path;
     if (spec.path.empty()) return absl::OkStatus();
-    const auto dataset = ::pocketune::OpenDataset(spec, of_plan.seed);
-    if (!dataset.ok()) return dataset.status();
-    AddData(**dataset, transform, demand);
+    PT_TRY_ASSIGN(const auto dataset, ::pocketune::OpenDataset(spec, of_plan.seed));
+    AddData(*dataset, transform, demand);
     return absl::OkStatus();
   };
   return feed;
@@ -74,36 +74,33 @@ TargetFeed FeedOf(const RunSpec& asked, const CommonFlags& flags) {
 absl::Status EvalTarget(const RunSpec& spec, const EvalFlags& eval_flags, CommonFlags flags,
                         const GivenFlags& given) {
   PT_TRY(ApplyCommonFlags(&flags));
-  absl::StatusOr<OpenedTarget> target =
-      OpenTarget(eval_flags.checkpoint, spec, flags, FeedOf(spec, flags));
-  if (!target.ok()) return target.status();
-  PT_TRY(CheckModelFlags(*target, spec, given));
-  PT_TRY(CheckAnswers(*target, flags));
-  absl::StatusOr<JudgedData> data = OpenJudgedData(*target, spec, eval_flags.split, given, flags);
+  PT_TRY_ASSIGN(OpenedTarget target,
+                OpenTarget(eval_flags.checkpoint, spec, flags, FeedOf(spec, flags)));
+  PT_TRY(CheckModelFlags(target, spec, given));
+  PT_TRY(CheckAnswers(target, flags));
+  absl::StatusOr<JudgedData> data = OpenJudgedData(target, spec, eval_flags.split, given, flags);
   if (!data.ok()) return data.status();
   const data::Dataset& dataset = *data->dataset;
-  const Shape image = ImageShape(*target->session, "eval");
-  absl::StatusOr<data::Transform> transform = MakeTransform(data->spec, image, false);
-  if (!transform.ok()) return transform.status();
-  absl::StatusOr<PictureEvaluation> eval =
-      Evaluate(*target->session, dataset, *transform, data->split, target->loader_size);
-  if (!eval.ok()) return eval.status();
-  PT_TRY(CheckFinite(*eval, dataset));
-  SayEvaluation(flags, data->what, *eval, dataset.class_names());
-  return EmitJson(flags, {{"model", target->spec.model.name},
+  const Shape image = ImageShape(*target.session, "eval");
+  PT_TRY_ASSIGN(data::Transform transform, MakeTransform(data->spec, image, false));
+  PT_TRY_ASSIGN(PictureEvaluation eval,
+                Evaluate(*target.session, dataset, transform, data->split, target.loader_size));
+  PT_TRY(CheckFinite(eval, dataset));
+  SayEvaluation(flags, data->what, eval, dataset.class_names());
+  return EmitJson(flags, {{"model", target.spec.model.name},
                           {"data", data->spec.path},
                           {"split", data->what},
-                          {"accuracy", eval->accuracy()},
-                          {"balanced_accuracy", eval->balanced_accuracy()},
-                          {"macro_f1", eval->macro_f1()},
-                          {"top5", eval->top5()},
-                          {"samples", eval->samples},
-                          {"loss", eval->loss},
-                          {"skipped", eval->skipped.size()},
-                          {"skipped_pictures", ReasonsOf(eval->skipped)},
-                          {"per_class", PerClass(*eval, dataset.class_names())},
-                          {"confusion", eval->confusion},
-                          {"predicted_peak_bytes", target->session->memory().predicted_peak_bytes},
+                          {"accuracy", eval.accuracy()},
+                          {"balanced_accuracy", eval.balanced_accuracy()},
+                          {"macro_f1", eval.macro_f1()},
+                          {"top5", eval.top5()},
+                          {"samples", eval.samples},
+                          {"loss", eval.loss},
+                          {"skipped", eval.skipped.size()},
+                          {"skipped_pictures", ReasonsOf(eval.skipped)},
+                          {"per_class", PerClass(eval, dataset.class_names())},
+                          {"confusion", eval.confusion},
+                          {"predicted_peak_bytes", target.session->memory().predicted_peak_bytes},
                           {"process_peak_bytes", PeakResidentBytes()}});
 }
 

@@ -13,6 +13,7 @@
 #include "apps/cli/target.h"
 #include "engine/base/math.h"
 #include "engine/plan/plan_file.h"
+#include "graph/base/status_macros.h"
 #include "graph/ir/model.h"
 #include "graph/lower/plan_text.h"
 #include "graph/memory/memory_report.h"
@@ -135,9 +136,8 @@ absl::Status InspectMemoryModel(const RunSpec& spec, const CommonFlags& flags) {
     return As(ExitCode::kUsage, status);
   }
   const ExtraMemory memory = McunetV3Memory(forward);
-  absl::StatusOr<Plan> plan = CompileModel(*model, spec, flags, {}, spec.memory_bytes);
-  if (!plan.ok()) return plan.status();
-  const PlanFigures& figures = plan->figures;
+  PT_TRY_ASSIGN(Plan plan, CompileModel(*model, spec, flags, {}, spec.memory_bytes));
+  const PlanFigures& figures = plan.figures;
   Say(flags,
       absl::StrFormat("%s under %s, after MCUNetV3, per sample in int8: %s beyond inference\n"
                       "%d weights and %d biases learn beside the classifier\n"
@@ -183,10 +183,9 @@ absl::Status Inspect(RunSpec spec, InspectFlags inspect, CommonFlags flags) {
   RunSpec named = spec;
   named.model.name = inspect.target;
   WeightsReport report;
-  absl::StatusOr<Plan> plan = CompileSpec(named, flags, &report);
-  if (!plan.ok()) return plan.status();
+  PT_TRY_ASSIGN(Plan plan, CompileSpec(named, flags, &report));
   TempFile file(".ptplan");
-  Outcome<bool> written = plan->Write(file.path());
+  Outcome<bool> written = plan.Write(file.path());
   if (!written.ok()) return As(ExitCode::kIo, written);
   return InspectPlan(file.path(), inspect, flags);
 }

@@ -8,6 +8,7 @@
 #include "apps/cli/common.h"
 #include "apps/cli/common_flags.h"
 #include "backends/cpu/cpu_kernels.h"
+#include "graph/base/status_macros.h"
 #include "graph/ir/text.h"
 #include "graph/passes/pass_manager.h"
 

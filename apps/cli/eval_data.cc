@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "apps/data/classes.h"
 #include "apps/train/exit_code.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune::cli {
 namespace {
@@ -133,9 +134,8 @@ OpenedData OpenMatched(const OpenedTarget& target, const DataSpec& spec, uint64_
   }
   OpenedData dataset = OpenDataset(spec, seed, known);
   if (!dataset.ok() || !known.empty()) return dataset;
-  const absl::StatusOr<Names> numbers = NumbersFor(**dataset, spec.path, classes);
-  if (!numbers.ok()) return numbers.status();
-  return numbers->empty() ? std::move(dataset) : OpenDataset(spec, seed, *numbers);
+  PT_TRY_ASSIGN(const Names numbers, NumbersFor(**dataset, spec.path, classes));
+  return numbers.empty() ? std::move(dataset) : OpenDataset(spec, seed, numbers);
 }
 
 absl::Status ChooseSplit(bool own, const std::string& asked, const GivenFlags& given,

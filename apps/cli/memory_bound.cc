@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "apps/train/memory_group.h"
 #include "apps/train/process_budget.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune::cli {
 namespace {
@@ -30,11 +31,10 @@ MemoryBound FindBound(int64_t asked, const CommonFlags& flags) {
 absl::StatusOr<FeedDemand> DemandOf(const DataSpec& spec, const Shape& image,
                                     const data::Dataset* dataset, const CommonFlags& flags,
                                     const MemoryBound& bound) {
-  const absl::StatusOr<data::Transform> transform = MakeTransform(spec, image, true);
-  if (!transform.ok()) return transform.status();
+  PT_TRY_ASSIGN(const data::Transform transform, MakeTransform(spec, image, true));
   FeedDemand demand = {.batch = image[0], .threads = std::max(1, flags.threads - 1)};
-  demand.image_bytes = transform->elems() * int64_t{sizeof(float)};
-  if (dataset != nullptr && bound.bytes > 0) AddData(*dataset, *transform, &demand);
+  demand.image_bytes = transform.elems() * int64_t{sizeof(float)};
+  if (dataset != nullptr && bound.bytes > 0) AddData(*dataset, transform, &demand);
   return demand;
 }
 

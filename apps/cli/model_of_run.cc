@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "apps/cli/target.h"
 #include "apps/train/exit_code.h"
+#include "graph/base/status_macros.h"
 #include "pocketune/checkpoint.h"
 
 namespace pocketune::cli {

@@ -15,6 +15,7 @@
 #include "apps/train/evaluator.h"
 #include "engine/base/median.h"
 #include "engine/base/resident_memory.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune::cli {
 namespace {
@@ -29,11 +30,10 @@ data::Split SplitToJudgeBy(const data::Dataset& dataset) {
 
 absl::StatusOr<PictureEvaluation> EvaluateAtEnd(const TrainedRun& run, Session& session,
                                                 data::Split split) {
-  const absl::StatusOr<data::Transform> transform =
-      MakeTransform(run.spec.data, ImageShape(session, "train"), false);
-  if (!transform.ok()) return transform.status();
+  PT_TRY_ASSIGN(const data::Transform transform,
+                MakeTransform(run.spec.data, ImageShape(session, "train"), false));
   absl::StatusOr<PictureEvaluation> eval =
-      Evaluate(session, run.dataset, *transform, split, run.loader_size);
+      Evaluate(session, run.dataset, transform, split, run.loader_size);
   if (eval.ok()) PT_TRY(CheckFinite(*eval, run.dataset));
   return eval;
 }
@@ -115,22 +115,21 @@ Json OutcomeJson(const TrainedRun& run, const Evaluation& eval, data::Split spli
 
 absl::Status ReportTraining(const TrainedRun& run, std::unique_ptr<Session> session) {
   const data::Split split = SplitToJudgeBy(run.dataset);
-  const absl::StatusOr<PictureEvaluation> eval = EvaluateAtEnd(run, *session, split);
-  if (!eval.ok()) return eval.status();
+  PT_TRY_ASSIGN(const PictureEvaluation eval, EvaluateAtEnd(run, *session, split));
   std::vector<data::SkippedSample> skipped = run.skipped;
-  data::AddSkipped(eval->skipped, &skipped);
+  data::AddSkipped(eval.skipped, &skipped);
   SaySkipped(run.flags, skipped, run.skipped.size());
   const std::vector<LayerChange> layers = LayersOf(*session);
   const int64_t input_bytes = TrainInputBytes(*session);
   session.reset();
   ReturnFreedMemory();
-  Json json = OutcomeJson(run, *eval, split, skipped);
+  Json json = OutcomeJson(run, eval, split, skipped);
   Say(run.flags,
       absl::StrFormat("%s accuracy %.1f %% of %d pictures; %.1f ms a step", data::NameOf(split),
-                      100 * eval->accuracy(), eval->samples, Median(run.trainer.step_ms())));
-  Say(run.flags, "each class alike: " + BalancedText(*eval));
+                      100 * eval.accuracy(), eval.samples, Median(run.trainer.step_ms())));
+  Say(run.flags, "each class alike: " + BalancedText(eval));
   SayPeak(run.flags, json);
-  PT_TRY(WriteReportOf(run, json, *eval, layers));
+  PT_TRY(WriteReportOf(run, json, eval, layers));
   Say(run.flags,
       absl::StrFormat("checkpoint in %s, report %s", run.folder.path(), run.folder.report_path()));
   // A second time the memory of training: after all that matters.
@@ -138,7 +137,7 @@ absl::Status ReportTraining(const TrainedRun& run, std::unique_ptr<Session> sess
       MeasurePlan(run.folder.plan_path(), run.flags.threads, run.flags.isa, 3, input_bytes);
   if (memory.ok()) {
     AddMeasurement(*memory, &json);
-    PT_TRY(WriteReportOf(run, json, *eval, layers));
+    PT_TRY(WriteReportOf(run, json, eval, layers));
   } else {
     Say(run.flags, absl::StrCat("the plan's memory was not measured: ", memory.status().message()));
   }

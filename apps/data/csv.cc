@@ -20,6 +20,7 @@
 #include "apps/data/delimited_text.h"
 #include "apps/data/file_io.h"
 #include "apps/data/image.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune::data {
 namespace {
@@ -222,8 +223,7 @@ absl::Status CsvReader::AddRow(const TableRow& row) {
   const std::string label = ReadableName(StripSpace(cell));
   if (label.empty()) return RowError(row, "no label");
   spaced_labels_ += StripSpace(cell) != cell;
-  const absl::StatusOr<std::string> file = FindFile(row, row.fields[size_t(columns_.file.index)]);
-  if (!file.ok()) return file.status();
+  PT_TRY_ASSIGN(const std::string file, FindFile(row, row.fields[size_t(columns_.file.index)]));
   Split split = Split::kTrain;
   if (columns_.split.index >= 0) {
     const std::string& word = row.fields[size_t(columns_.split.index)];
@@ -235,7 +235,7 @@ absl::Status CsvReader::AddRow(const TableRow& row) {
     split = *parsed;
     contents_.has_split[size_t(split)] = true;
   }
-  return AddSample(row, *file, label, split);
+  return AddSample(row, file, label, split);
 }
 
 absl::Status CsvReader::AddSample(const TableRow& row, const std::string& file,
@@ -283,7 +283,7 @@ absl::Status CsvReader::ReadRows(TableParser* parser) {
   TableRow row;
   std::string error;
   while (parser->Next(&row, &error)) {
-    if (absl::Status s = AddRow(row); !s.ok()) return s;
+    PT_TRY(AddRow(row));
   }
   return error.empty() ? absl::OkStatus() : RowError(row, error);
 }
@@ -301,23 +301,22 @@ void CsvReader::AddNotes() {
 
 absl::StatusOr<DatasetContents> CsvReader::Read() {
   std::vector<uint8_t> bytes;
-  if (absl::Status s = ReadFile(path_, kMaxCsvBytes, &bytes); !s.ok()) return s;
-  const absl::StatusOr<std::string> text = DecodeText(path_, bytes);
-  if (!text.ok()) return text.status();
+  PT_TRY(ReadFile(path_, kMaxCsvBytes, &bytes));
+  PT_TRY_ASSIGN(const std::string text, DecodeText(path_, bytes));
   const CString real(realpath(contents_.root.c_str(), nullptr), free);
   if (real == nullptr) return IoError(contents_.root, "open", errno);
   real_root_ = absl::StrCat(absl::StripSuffix(real.get(), "/"), "/");
 
-  const char delimiter = GuessDelimiter(*text);
-  TableParser parser(*text, delimiter);
+  const char delimiter = GuessDelimiter(text);
+  TableParser parser(text, delimiter);
   TableRow header;
   std::string error;
   if (!parser.Next(&header, &error)) {
     return BadData(path_, "bad header (want file,label or file,label,split)");
   }
-  if (absl::Status s = ReadHeader(header); !s.ok()) return s;
-  LookForSplits(*text, delimiter);
-  if (absl::Status s = ReadRows(&parser); !s.ok()) return s;
+  PT_TRY(ReadHeader(header));
+  LookForSplits(text, delimiter);
+  PT_TRY(ReadRows(&parser));
   AddNotes();
   SortClasses(&contents_);
   return std::move(contents_);
@@ -326,12 +325,11 @@ absl::StatusOr<DatasetContents> CsvReader::Read() {
 }  // namespace
 
 absl::StatusOr<TableLook> LookAtTable(const std::string& path) {
-  absl::StatusOr<ReadOnlyFile> file = ReadOnlyFile::Open(path);
-  if (!file.ok()) return file.status();
-  std::vector<uint8_t> bytes(size_t(std::min(file->size(), kLookBytes)));
-  if (absl::Status s = file->ReadAt(0, bytes); !s.ok()) return s;
+  PT_TRY_ASSIGN(ReadOnlyFile file, ReadOnlyFile::Open(path));
+  std::vector<uint8_t> bytes(size_t(std::min(file.size(), kLookBytes)));
+  PT_TRY(file.ReadAt(0, bytes));
   absl::StatusOr<std::string> text = DecodeText(path, bytes);
-  if (!text.ok() && file->size() > kLookBytes) {  // a character of UTF-16 may be cut in two
+  if (!text.ok() && file.size() > kLookBytes) {  // a character of UTF-16 may be cut in two
     bytes.resize(bytes.size() - 2);
     text = DecodeText(path, bytes);
   }

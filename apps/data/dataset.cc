@@ -18,6 +18,7 @@
 #include "engine/base/checksum.h"
 #include "engine/base/one_line.h"
 #include "engine/base/rng.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune::data {
 namespace {
@@ -93,10 +94,9 @@ absl::Status ApplyClasses(const std::string& path, const DatasetOptions& options
     return BadData(path, absl::StrCat("too many classes (got ", contents->class_names.size(),
                                       ", want at most ", kMaxClasses, ")"));
   }
-  if (absl::Status s = CheckSplitsMeet(path, *contents); !s.ok()) return s;
+  PT_TRY(CheckSplitsMeet(path, *contents));
   if (!options.class_names.empty() && contents->numbered) {
-    absl::Status s = NameNumberedClasses(path, options.class_names, contents);
-    if (!s.ok()) return s;
+    PT_TRY(NameNumberedClasses(path, options.class_names, contents));
   } else if (!options.class_names.empty()) {
     contents->notes.push_back("the data names its classes itself: class names given are not used");
   }
@@ -320,13 +320,12 @@ absl::StatusOr<uint64_t> Dataset::ContentChecksum(int64_t index) const {
     return Checksum(pixels.data(), pixels.size());
   }
   const std::string path = PathOf(index);
-  absl::StatusOr<ReadOnlyFile> file = ReadOnlyFile::Open(path);
-  if (!file.ok()) return file.status();
+  PT_TRY_ASSIGN(ReadOnlyFile file, ReadOnlyFile::Open(path));
   ChecksumStream checksum;
-  std::vector<uint8_t> buffer(size_t(std::min<int64_t>(file->size(), 1 << 16)));
-  for (int64_t at = 0; at < file->size(); at += int64_t(buffer.size())) {
-    buffer.resize(size_t(std::min<int64_t>(file->size() - at, 1 << 16)));
-    if (absl::Status s = file->ReadAt(at, buffer); !s.ok()) return s;
+  std::vector<uint8_t> buffer(size_t(std::min<int64_t>(file.size(), 1 << 16)));
+  for (int64_t at = 0; at < file.size(); at += int64_t(buffer.size())) {
+    buffer.resize(size_t(std::min<int64_t>(file.size() - at, 1 << 16)));
+    PT_TRY(file.ReadAt(at, buffer));
     checksum.Add(buffer.data(), buffer.size());
   }
   return checksum.Value();
@@ -355,13 +354,11 @@ uint64_t Dataset::Fingerprint() const {
 
 absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const std::string& path,
                                                      const DatasetOptions& options) {
-  if (absl::Status s = CheckOptions(options); !s.ok()) return s;
-  absl::StatusOr<DatasetContents> contents = ReadByContent(path);
-  if (!contents.ok()) return contents.status();
-  if (contents->samples.empty()) return BadData(path, "no samples (got 0, want at least 1)");
-  if (absl::Status s = ApplyClasses(path, options, &*contents); !s.ok()) return s;
-  return std::make_unique<Dataset>(std::make_unique<DatasetContents>(*std::move(contents)),
-                                   options);
+  PT_TRY(CheckOptions(options));
+  PT_TRY_ASSIGN(DatasetContents contents, ReadByContent(path));
+  if (contents.samples.empty()) return BadData(path, "no samples (got 0, want at least 1)");
+  PT_TRY(ApplyClasses(path, options, &contents));
+  return std::make_unique<Dataset>(std::make_unique<DatasetContents>(std::move(contents)), options);
 }
 
 }  // namespace pocketune::data

@@ -3,6 +3,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "apps/data/file_io.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune::data {
 namespace {
@@ -65,9 +66,8 @@ absl::StatusOr<std::string> DecodeText(const std::string& where,
   const Encoding encoding = EncodingOf(bytes);
   std::string text(bytes.begin(), bytes.end());
   if (encoding != Encoding::kBytes) {
-    absl::StatusOr<std::string> decoded = FromUtf16(where, bytes, encoding == Encoding::kUtf16Big);
-    if (!decoded.ok()) return decoded.status();
-    text = *std::move(decoded);
+    PT_TRY_ASSIGN(std::string decoded, FromUtf16(where, bytes, encoding == Encoding::kUtf16Big));
+    text = std::move(decoded);
   }
   if (absl::StartsWith(text, "\xef\xbb\xbf")) text.erase(0, 3);
   if (text.find('\0') != std::string::npos)

@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/one_line.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune::data {
 
@@ -66,14 +67,13 @@ absl::Status ReadOnlyFile::ReadAt(int64_t offset, std::span<uint8_t> out) const 
 int ReadOnlyFile::Release() { return std::exchange(fd_, -1); }
 
 absl::Status ReadFile(const std::string& path, int64_t max_bytes, std::vector<uint8_t>* out) {
-  absl::StatusOr<ReadOnlyFile> file = ReadOnlyFile::Open(path);
-  if (!file.ok()) return file.status();
-  if (file->size() > max_bytes) {
-    return BadData(path, absl::StrCat("file too large (got ", file->size(), " bytes, want at most ",
+  PT_TRY_ASSIGN(ReadOnlyFile file, ReadOnlyFile::Open(path));
+  if (file.size() > max_bytes) {
+    return BadData(path, absl::StrCat("file too large (got ", file.size(), " bytes, want at most ",
                                       max_bytes, ")"));
   }
-  out->resize(file->size());
-  return file->ReadAt(0, *out);
+  out->resize(file.size());
+  return file.ReadAt(0, *out);
 }
 
 absl::StatusOr<std::vector<DirectoryEntry>> ListDirectory(const std::string& path) {

@@ -14,6 +14,7 @@
 #include "apps/data/file_io.h"
 #include "apps/data/idx_files.h"
 #include "engine/base/math.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune::data {
 namespace {
@@ -27,10 +28,9 @@ constexpr unsigned kMaxReadBytes = 1 << 30;
 class IdxFile {
  public:
   static absl::StatusOr<IdxFile> Open(const std::string& path) {
-    absl::StatusOr<ReadOnlyFile> file = ReadOnlyFile::Open(path);
-    if (!file.ok()) return file.status();
-    const int64_t size = file->size();
-    const int fd = file->Release();
+    PT_TRY_ASSIGN(ReadOnlyFile file, ReadOnlyFile::Open(path));
+    const int64_t size = file.size();
+    const int fd = file.Release();
     gzFile gz = gzdopen(fd, "rb");
     if (gz == nullptr) {
       close(fd);
@@ -80,44 +80,40 @@ absl::StatusOr<int64_t> IdxFile::ReadSome(uint8_t* out, int64_t bytes) {
 }
 
 absl::Status IdxFile::Read(uint8_t* out, int64_t bytes) {
-  const absl::StatusOr<int64_t> got = ReadSome(out, bytes);
-  if (!got.ok()) return got.status();
-  if (*got == bytes) return absl::OkStatus();
-  return BadData(path_, absl::StrCat("ends too early (got ", *got, " bytes, want ", bytes, ")"));
+  PT_TRY_ASSIGN(const int64_t got, ReadSome(out, bytes));
+  if (got == bytes) return absl::OkStatus();
+  return BadData(path_, absl::StrCat("ends too early (got ", got, " bytes, want ", bytes, ")"));
 }
 
 absl::Status IdxFile::ExpectEnd() {
   uint8_t extra;
-  const absl::StatusOr<int64_t> got = ReadSome(&extra, 1);
-  if (!got.ok()) return got.status();
-  if (*got == 0) return absl::OkStatus();
+  PT_TRY_ASSIGN(const int64_t got, ReadSome(&extra, 1));
+  if (got == 0) return absl::OkStatus();
   return BadData(path_, "more data than its header says");
 }
 
 absl::StatusOr<std::vector<int64_t>> IdxFile::ReadHeader(uint32_t magic) {
   const auto read_u32 = [this]() -> absl::StatusOr<uint32_t> {
     uint8_t b[4];
-    if (absl::Status s = Read(b, sizeof(b)); !s.ok()) return s;
+    PT_TRY(Read(b, sizeof(b)));
     return uint32_t{b[0]} << 24 | uint32_t{b[1]} << 16 | uint32_t{b[2]} << 8 | b[3];
   };
-  const absl::StatusOr<uint32_t> got = read_u32();
-  if (!got.ok()) return got.status();
-  if (*got != magic) {
-    return BadData(path_, absl::StrCat("bad IDX magic number (got 0x", absl::Hex(*got), ", want 0x",
+  PT_TRY_ASSIGN(const uint32_t got, read_u32());
+  if (got != magic) {
+    return BadData(path_, absl::StrCat("bad IDX magic number (got 0x", absl::Hex(got), ", want 0x",
                                        absl::Hex(magic), ")"));
   }
   std::vector<int64_t> dims;
   int64_t bytes = 1;
   for (uint32_t rank = magic & 0xff; dims.size() < rank;) {
-    const absl::StatusOr<uint32_t> dim = read_u32();
-    if (!dim.ok()) return dim.status();
-    if (*dim == 0 || (!dims.empty() && *dim > kMaxSide)) {
-      return BadData(path_, absl::StrCat("bad dimension ", dims.size(), " (got ", *dim,
+    PT_TRY_ASSIGN(const uint32_t dim, read_u32());
+    if (dim == 0 || (!dims.empty() && dim > kMaxSide)) {
+      return BadData(path_, absl::StrCat("bad dimension ", dims.size(), " (got ", dim,
                                          ", want 1 to ", kMaxSide, ")"));
     }
-    dims.push_back(*dim);
-    if (!CheckedMul(bytes, *dim, &bytes) || bytes > kMaxInMemoryBytes) {
-      return BadData(path_, absl::StrCat("too large (got ", *dim, " in dimension ", dims.size() - 1,
+    dims.push_back(dim);
+    if (!CheckedMul(bytes, dim, &bytes) || bytes > kMaxInMemoryBytes) {
+      return BadData(path_, absl::StrCat("too large (got ", dim, " in dimension ", dims.size() - 1,
                                          ", want at most ", kMaxInMemoryBytes, " bytes in all)"));
     }
   }
@@ -137,35 +133,30 @@ std::vector<std::string> NamesOf(const std::vector<uint8_t>& labels) {
 
 absl::Status AddPair(const std::string& directory, const IdxPair& pair, DatasetContents* contents) {
   const std::string images_path = absl::StrCat(directory, "/", pair.images);
-  absl::StatusOr<IdxFile> images = IdxFile::Open(images_path);
-  if (!images.ok()) return images.status();
-  const absl::StatusOr<std::vector<int64_t>> dims = images->ReadHeader(kImagesMagic);
-  if (!dims.ok()) return dims.status();
+  PT_TRY_ASSIGN(IdxFile images, IdxFile::Open(images_path));
+  PT_TRY_ASSIGN(const std::vector<int64_t> dims, images.ReadHeader(kImagesMagic));
   const std::string labels_path = absl::StrCat(directory, "/", pair.labels);
-  absl::StatusOr<IdxFile> label_file = IdxFile::Open(labels_path);
-  if (!label_file.ok()) return label_file.status();
-  const absl::StatusOr<std::vector<int64_t>> count = label_file->ReadHeader(kLabelsMagic);
-  if (!count.ok()) return count.status();
+  PT_TRY_ASSIGN(IdxFile label_file, IdxFile::Open(labels_path));
+  PT_TRY_ASSIGN(const std::vector<int64_t> count, label_file.ReadHeader(kLabelsMagic));
 
-  const int64_t n = (*dims)[0];
-  if ((*count)[0] != n) {
+  const int64_t n = dims[0];
+  if (count[0] != n) {
     return BadData(labels_path,
-                   absl::StrCat("not one label per picture (got ", (*count)[0], ", want ", n, ")"));
+                   absl::StrCat("not one label per picture (got ", count[0], ", want ", n, ")"));
   }
-  if (!contents->blocks.empty() &&
-      (contents->height != (*dims)[1] || contents->width != (*dims)[2])) {
-    return BadData(images_path, absl::StrCat("pictures of another size than in training (got ",
-                                             (*dims)[1], "x", (*dims)[2], ", want ",
-                                             contents->height, "x", contents->width, ")"));
+  if (!contents->blocks.empty() && (contents->height != dims[1] || contents->width != dims[2])) {
+    return BadData(images_path,
+                   absl::StrCat("pictures of another size than in training (got ", dims[1], "x",
+                                dims[2], ", want ", contents->height, "x", contents->width, ")"));
   }
-  contents->height = int((*dims)[1]);
-  contents->width = int((*dims)[2]);
+  contents->height = int(dims[1]);
+  contents->width = int(dims[2]);
   contents->channels = 1;
   std::vector<uint8_t> pixels(n * contents->image_bytes()), labels(n);
-  if (absl::Status s = images->Read(pixels.data(), int64_t(pixels.size())); !s.ok()) return s;
-  if (absl::Status s = images->ExpectEnd(); !s.ok()) return s;
-  if (absl::Status s = label_file->Read(labels.data(), n); !s.ok()) return s;
-  if (absl::Status s = label_file->ExpectEnd(); !s.ok()) return s;
+  PT_TRY(images.Read(pixels.data(), int64_t(pixels.size())));
+  PT_TRY(images.ExpectEnd());
+  PT_TRY(label_file.Read(labels.data(), n));
+  PT_TRY(label_file.ExpectEnd());
   contents->AppendBlock(pair.images, pair.split, NamesOf(labels), std::move(pixels));
   contents->has_split[size_t(pair.split)] = true;
   return absl::OkStatus();
@@ -179,7 +170,7 @@ absl::StatusOr<DatasetContents> ReadIdx(const std::string& directory,
   contents.format = DatasetFormat::kIdx;
   contents.root = directory;
   for (const IdxPair& pair : pairs) {
-    if (absl::Status s = AddPair(directory, pair, &contents); !s.ok()) return s;
+    PT_TRY(AddPair(directory, pair, &contents));
   }
   contents.numbered = true;
   SortClasses(&contents);

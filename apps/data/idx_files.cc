@@ -16,6 +16,7 @@
 #include "apps/data/classes.h"
 #include "apps/data/file_io.h"
 #include "apps/data/image.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune::data {
 namespace {
@@ -169,9 +170,8 @@ absl::StatusOr<std::vector<IdxPair>> FindIdxPairs(const std::string& directory) 
     const std::vector<std::string> images = Select(files, split, true);
     const std::vector<std::string> labels = Select(files, split, false);
     if (images.empty() && labels.empty()) continue;
-    absl::StatusOr<IdxPair> pair = MakePair(directory, split, images, labels);
-    if (!pair.ok()) return pair.status();
-    pairs.push_back(*std::move(pair));
+    PT_TRY_ASSIGN(IdxPair pair, MakePair(directory, split, images, labels));
+    pairs.push_back(std::move(pair));
   }
   return pairs;
 }

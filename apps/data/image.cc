@@ -10,6 +10,7 @@
 #include "apps/data/file_io.h"
 #include "apps/data/image_codecs.h"
 #include "apps/data/orientation.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune::data {
 namespace {
@@ -119,7 +120,7 @@ absl::Status DecodeImageBytes(std::span<const uint8_t> bytes, const std::string&
 
 absl::Status DecodeImageFile(const std::string& path, const DecodeHint& hint, Image* out) {
   std::vector<uint8_t> bytes;
-  if (absl::Status s = ReadFile(path, kMaxImageFileBytes, &bytes); !s.ok()) return s;
+  PT_TRY(ReadFile(path, kMaxImageFileBytes, &bytes));
   return DecodeImageBytes(bytes, path, hint, out);
 }
 

@@ -11,6 +11,7 @@
 #include "apps/data/dataset_formats.h"
 #include "apps/data/file_io.h"
 #include "apps/data/image.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune::data {
 
@@ -84,10 +85,9 @@ class FolderReader {
 };
 
 absl::StatusOr<Listing> FolderReader::List(const std::string& folder) const {
-  const absl::StatusOr<std::vector<DirectoryEntry>> entries = ListDirectory(Where(folder));
-  if (!entries.ok()) return entries.status();
+  PT_TRY_ASSIGN(const std::vector<DirectoryEntry> entries, ListDirectory(Where(folder)));
   Listing listing;
-  for (const DirectoryEntry& entry : *entries) {
+  for (const DirectoryEntry& entry : entries) {
     if (entry.kind == Kind::kDirectory && !IsSystemFolder(entry.name)) {
       listing.folders.push_back(entry);
     } else if (entry.kind == Kind::kFile && HasPictureName(entry.name)) {
@@ -105,9 +105,8 @@ absl::StatusOr<std::vector<std::string>> FolderReader::SplitFolders(const std::s
   std::vector<std::string> splits;
   for (const DirectoryEntry& entry : listing.folders) {
     if (!ParseSplit(entry.name)) continue;
-    const absl::StatusOr<Listing> inside = List(Join(parent, entry.name));
-    if (!inside.ok()) return inside.status();
-    if (!inside->folders.empty()) splits.push_back(entry.name);
+    PT_TRY_ASSIGN(const Listing inside, List(Join(parent, entry.name)));
+    if (!inside.folders.empty()) splits.push_back(entry.name);
   }
   return splits;
 }
@@ -139,15 +138,13 @@ absl::Status FolderReader::CheckSplitFolders(const std::string& parent, const Li
 absl::StatusOr<std::string> FolderReader::FolderOfClasses(const std::string& folder) const {
   std::string at = folder;
   for (int depth = 0; depth < kMaxDepth; ++depth) {
-    const absl::StatusOr<Listing> listing = List(at);
-    if (!listing.ok()) return listing.status();
-    if (!listing->pictures.empty() && listing->folders.size() < 2) return folder;
-    if (listing->folders.size() != 1) return listing->folders.empty() ? folder : at;
-    const absl::StatusOr<Listing> inside = List(Join(at, listing->folders[0].name));
-    if (!inside.ok()) return inside.status();
-    const bool is_split = ParseSplit(listing->folders[0].name).has_value();
-    if (inside->folders.empty() || is_split) return at;  // the one folder is a class or a split
-    at = Join(at, listing->folders[0].name);
+    PT_TRY_ASSIGN(const Listing listing, List(at));
+    if (!listing.pictures.empty() && listing.folders.size() < 2) return folder;
+    if (listing.folders.size() != 1) return listing.folders.empty() ? folder : at;
+    PT_TRY_ASSIGN(const Listing inside, List(Join(at, listing.folders[0].name)));
+    const bool is_split = ParseSplit(listing.folders[0].name).has_value();
+    if (inside.folders.empty() || is_split) return at;  // the one folder is a class or a split
+    at = Join(at, listing.folders[0].name);
   }
   return folder;
 }
@@ -157,22 +154,19 @@ absl::StatusOr<std::string> FolderReader::FolderOfClasses(const std::string& fol
 absl::Status FolderReader::CheckNoSplits(const std::string& parent, const Listing& listing) const {
   if (listing.folders.size() == 1) {
     const std::string only = Join(parent, listing.folders[0].name);
-    const absl::StatusOr<std::string> holder = FolderOfClasses(only);
-    if (!holder.ok()) return holder.status();
-    const absl::StatusOr<Listing> inside = List(*holder);
-    if (!inside.ok()) return inside.status();
+    PT_TRY_ASSIGN(const std::string holder, FolderOfClasses(only));
+    PT_TRY_ASSIGN(const Listing inside, List(holder));
     // A class may have folders of its own, beside its pictures.
-    const bool is_class =
-        inside->folders.empty() ||
-        (*holder == only && inside->folders.size() < 2 && !inside->pictures.empty());
+    const bool is_class = inside.folders.empty() ||
+                          (holder == only && inside.folders.size() < 2 && !inside.pictures.empty());
     if (!is_class) {
       std::vector<std::string> names;
-      for (const DirectoryEntry& entry : inside->folders) names.push_back(ReadableName(entry.name));
+      for (const DirectoryEntry& entry : inside.folders) names.push_back(ReadableName(entry.name));
       return BadData(
           Where(parent),
           absl::StrCat("one folder around those of the classes (got only ", listing.folders[0].name,
                        ", want ", ListNames(names, kNamesInAMessage), ", which are in ",
-                       Where(*holder), ")"));
+                       Where(holder), ")"));
     }
   }
   const bool all_splits =
@@ -204,12 +198,11 @@ absl::Status FolderReader::AddSplits(const std::string& parent, const Listing& l
   LeaveOut(parent, listing);
   for (const DirectoryEntry& entry : listing.folders) {
     const std::string folder = Join(parent, entry.name);
-    const absl::StatusOr<Listing> inside = List(folder);
-    if (!inside.ok()) return inside.status();
-    if (absl::Status s = CheckNoSplits(folder, *inside); !s.ok()) return s;
+    PT_TRY_ASSIGN(const Listing inside, List(folder));
+    PT_TRY(CheckNoSplits(folder, inside));
     const Split split = *ParseSplit(entry.name);
     contents_.has_split[size_t(split)] = true;
-    AddClassFolders(folder, split, *inside);
+    AddClassFolders(folder, split, inside);
   }
   return absl::OkStatus();
 }
@@ -217,40 +210,36 @@ absl::Status FolderReader::AddSplits(const std::string& parent, const Listing& l
 absl::Status FolderReader::FindClassFolders() {
   std::string parent;
   for (int depth = 0; depth < 2; ++depth) {
-    const absl::StatusOr<Listing> listing = List(parent);
-    if (!listing.ok()) return listing.status();
-    const absl::StatusOr<std::vector<std::string>> splits = SplitFolders(parent, *listing);
-    if (!splits.ok()) return splits.status();
-    if (!splits->empty()) {
-      if (absl::Status s = CheckSplitFolders(parent, *listing, *splits); !s.ok()) return s;
-      return AddSplits(parent, *listing);
+    PT_TRY_ASSIGN(const Listing listing, List(parent));
+    PT_TRY_ASSIGN(const std::vector<std::string> splits, SplitFolders(parent, listing));
+    if (!splits.empty()) {
+      PT_TRY(CheckSplitFolders(parent, listing, splits));
+      return AddSplits(parent, listing);
     }
     // Archives often unpack to one folder around the splits.
-    if (listing->folders.size() != 1) break;
-    LeaveOut(parent, *listing);
-    parent = listing->folders[0].name;
+    if (listing.folders.size() != 1) break;
+    LeaveOut(parent, listing);
+    parent = listing.folders[0].name;
   }
   left_out_ = loose_pictures_ = 0;
-  const absl::StatusOr<Listing> top = List("");
-  if (!top.ok()) return top.status();
-  if (absl::Status s = CheckNoSplits("", *top); !s.ok()) return s;
-  AddClassFolders("", Split::kTrain, *top);
+  PT_TRY_ASSIGN(const Listing top, List(""));
+  PT_TRY(CheckNoSplits("", top));
+  AddClassFolders("", Split::kTrain, top);
   return absl::OkStatus();
 }
 
 absl::Status FolderReader::AddPictures(const std::string& folder, int label, Split split,
                                        int depth) {
-  const absl::StatusOr<std::vector<DirectoryEntry>> entries = ListDirectory(Where(folder));
-  if (!entries.ok()) return entries.status();
-  if (depth == 0) NoteFolders(*entries);
-  for (const DirectoryEntry& entry : *entries) {
+  PT_TRY_ASSIGN(const std::vector<DirectoryEntry> entries, ListDirectory(Where(folder)));
+  if (depth == 0) NoteFolders(entries);
+  for (const DirectoryEntry& entry : entries) {
     const std::string name = Join(folder, entry.name);
     if (entry.kind == Kind::kFile && HasPictureName(name)) {
       contents_.samples.push_back({name, label, split});
     } else if (entry.kind == Kind::kDirectory && !IsSystemFolder(entry.name) && depth < kMaxDepth &&
                visited_.insert({entry.device, entry.inode}).second) {
       if (ParseSplit(entry.name) && split_names_in_classes_++ == 0) first_split_name_ = name;
-      if (absl::Status s = AddPictures(name, label, split, depth + 1); !s.ok()) return s;
+      PT_TRY(AddPictures(name, label, split, depth + 1));
     } else {
       LeaveOut(name);
     }
@@ -297,14 +286,14 @@ void FolderReader::AddNotes() {
 }
 
 absl::StatusOr<DatasetContents> FolderReader::Read() {
-  if (absl::Status s = FindClassFolders(); !s.ok()) return s;
+  PT_TRY(FindClassFolders());
   if (class_folders_.empty()) {
     return BadData(contents_.root, "no class folders (got 0, want one subfolder per class)");
   }
   for (const ClassFolder& f : class_folders_) {
     const size_t before = contents_.samples.size();
     const int32_t label = contents_.ClassIndex(ReadableName(f.name));
-    if (absl::Status s = AddPictures(f.folder, label, f.split, 0); !s.ok()) return s;
+    PT_TRY(AddPictures(f.folder, label, f.split, 0));
     if (contents_.samples.size() == before) {
       return BadData(Where(f.folder),
                      "empty class folder (got 0 pictures, want at least one .jpg or .png)");

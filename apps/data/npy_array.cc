@@ -13,6 +13,7 @@
 #include "apps/data/delimited_text.h"
 #include "apps/data/file_io.h"
 #include "engine/base/math.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune::data {
 namespace {
@@ -205,11 +206,7 @@ absl::StatusOr<NpyArray> ParseNpy(const std::string& name, std::vector<uint8_t> 
   }
   const auto body = bytes.begin() + int64_t(prefix) + length;
   Layout layout;
-  if (absl::Status s =
-          ParseHeader(std::string(bytes.begin() + int64_t(prefix), body), &array, &layout);
-      !s.ok()) {
-    return s;
-  }
+  PT_TRY(ParseHeader(std::string(bytes.begin() + int64_t(prefix), body), &array, &layout));
   int64_t want = array.elem_bytes;
   bool fits = true;
   for (int64_t dim : array.shape) fits = fits && CheckedMul(want, dim, &want);

@@ -17,6 +17,7 @@
 #include "apps/data/npy_array.h"
 #include "apps/data/pixel_scale.h"
 #include "apps/data/zip_reader.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune::data {
 namespace {
@@ -110,7 +111,7 @@ absl::Status Directory::Read() {
   for (const ZipMember& member : zip_.members()) {
     const std::optional<ArrayName> name = ParseArrayName(member.name);
     if (!name) continue;
-    if (absl::Status s = Take(member, *name); !s.ok()) return s;
+    PT_TRY(Take(member, *name));
   }
   std::vector<std::string> names;
   bool pictures = false;
@@ -161,9 +162,8 @@ std::vector<std::string> Directory::left_out() const {
 }
 
 absl::StatusOr<NpyArray> ReadArray(const ZipReader& zip, const ZipMember& member) {
-  absl::StatusOr<std::vector<uint8_t>> bytes = zip.Read(member, kMaxInMemoryBytes);
-  if (!bytes.ok()) return bytes.status();
-  return ParseNpy(absl::StrCat(zip.path(), ": ", member.name), *std::move(bytes));
+  PT_TRY_ASSIGN(std::vector<uint8_t> bytes, zip.Read(member, kMaxInMemoryBytes));
+  return ParseNpy(absl::StrCat(zip.path(), ": ", member.name), std::move(bytes));
 }
 
 absl::Status BadLabel(const NpyArray& array, int64_t i, const std::string& got, const char* want) {
@@ -212,9 +212,8 @@ absl::StatusOr<std::vector<std::string>> ToClasses(const NpyArray& array, int64_
   std::vector<std::string> classes;
   int64_t spaced = 0;
   for (int64_t i = 0; i < n; ++i) {
-    absl::StatusOr<std::string> label = text ? TextLabel(array, i, &spaced) : NumberLabel(array, i);
-    if (!label.ok()) return label.status();
-    classes.push_back(*std::move(label));
+    PT_TRY_ASSIGN(std::string label, text ? TextLabel(array, i, &spaced) : NumberLabel(array, i));
+    classes.push_back(std::move(label));
   }
   if (spaced > 0) {
     contents->notes.push_back(absl::StrCat("took off the space around ", spaced, " labels"));
@@ -267,11 +266,10 @@ class NpzReader {
 absl::Status NpzReader::Look() {
   pictures_.resize(slots_.size());
   for (size_t i = 0; i < slots_.size(); ++i) {
-    absl::StatusOr<NpyArray> x = ReadArray(zip_, *slots_[i].images);
-    if (!x.ok()) return x.status();
-    if (absl::Status s = CheckImages(&*x, i == 0, &contents_); !s.ok()) return s;
-    if (absl::Status s = scale_.Look(*x); !s.ok()) return s;
-    if (slots_.size() == 1 || x->elem_bytes == 1) pictures_[i] = *std::move(x);
+    PT_TRY_ASSIGN(NpyArray x, ReadArray(zip_, *slots_[i].images));
+    PT_TRY(CheckImages(&x, i == 0, &contents_));
+    PT_TRY(scale_.Look(x));
+    if (slots_.size() == 1 || x.elem_bytes == 1) pictures_[i] = std::move(x);
   }
   return scale_.Decide(slots_.size() == 1 ? absl::StrCat(zip_.path(), ": ", slots_[0].images->name)
                                           : zip_.path());
@@ -280,30 +278,27 @@ absl::Status NpzReader::Look() {
 absl::Status NpzReader::Add(size_t i) {
   const Slot& slot = slots_[i];
   if (!pictures_[i]) {
-    absl::StatusOr<NpyArray> x = ReadArray(zip_, *slot.images);
-    if (!x.ok()) return x.status();
-    pictures_[i] = *std::move(x);
+    PT_TRY_ASSIGN(NpyArray x, ReadArray(zip_, *slot.images));
+    pictures_[i] = std::move(x);
   }
-  const absl::StatusOr<NpyArray> y = ReadArray(zip_, *slot.labels);
-  if (!y.ok()) return y.status();
-  const absl::StatusOr<std::vector<std::string>> classes =
-      ToClasses(*y, pictures_[i]->shape[0], &contents_);
-  if (!classes.ok()) return classes.status();
-  contents_.AppendBlock(slot.images->name, slot.split, *classes,
+  PT_TRY_ASSIGN(const NpyArray y, ReadArray(zip_, *slot.labels));
+  PT_TRY_ASSIGN(const std::vector<std::string> classes,
+                ToClasses(y, pictures_[i]->shape[0], &contents_));
+  contents_.AppendBlock(slot.images->name, slot.split, classes,
                         scale_.Bytes(*std::move(pictures_[i])));
   contents_.has_split[size_t(slot.split)] = directory_.names_splits();
   return absl::OkStatus();
 }
 
 absl::StatusOr<DatasetContents> NpzReader::Read() {
-  if (absl::Status s = directory_.Read(); !s.ok()) return s;
+  PT_TRY(directory_.Read());
   slots_ = directory_.Slots();
   contents_.format = DatasetFormat::kNpz;
   contents_.root = zip_.path();
   contents_.numbered = true;
-  if (absl::Status s = Look(); !s.ok()) return s;
+  PT_TRY(Look());
   for (size_t i = 0; i < slots_.size(); ++i) {
-    if (absl::Status s = Add(i); !s.ok()) return s;
+    PT_TRY(Add(i));
   }
   if (const std::string note = scale_.Note(); !note.empty()) contents_.notes.push_back(note);
   if (const std::vector<std::string> names = directory_.left_out(); !names.empty()) {
@@ -317,9 +312,8 @@ absl::StatusOr<DatasetContents> NpzReader::Read() {
 }  // namespace
 
 absl::StatusOr<DatasetContents> ReadNpz(const std::string& path) {
-  const absl::StatusOr<ZipReader> zip = ZipReader::Open(path);
-  if (!zip.ok()) return zip.status();
-  return NpzReader(*zip).Read();
+  PT_TRY_ASSIGN(const ZipReader zip, ZipReader::Open(path));
+  return NpzReader(zip).Read();
 }
 
 }  // namespace pocketune::data

@@ -12,6 +12,7 @@
 #include "apps/data/dataset_formats.h"
 #include "apps/data/file_io.h"
 #include "apps/data/idx_files.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune::data {
 namespace {
@@ -37,12 +38,11 @@ absl::StatusOr<Tables> FindTables(const std::string& path,
     if (entry.kind != Kind::kFile) continue;
     const std::string file = absl::StrCat(path, "/", entry.name);
     if (EndsWithOneOf(entry.name, {".csv", ".tsv", ".txt"})) {
-      const absl::StatusOr<TableLook> look = LookAtTable(file);
-      if (!look.ok()) return look.status();
-      if (look->kind == TableKind::kList) tables.lists.push_back(file);
-      if (look->kind == TableKind::kBrokenList) tables.broken.push_back({file, look->why});
-      if (look->kind == TableKind::kOther && !EndsWithOneOf(entry.name, {".txt"})) {
-        tables.others.push_back({file, look->why});
+      PT_TRY_ASSIGN(const TableLook look, LookAtTable(file));
+      if (look.kind == TableKind::kList) tables.lists.push_back(file);
+      if (look.kind == TableKind::kBrokenList) tables.broken.push_back({file, look.why});
+      if (look.kind == TableKind::kOther && !EndsWithOneOf(entry.name, {".txt"})) {
+        tables.others.push_back({file, look.why});
       }
     } else if (EndsWithOneOf(entry.name,
                              {".xlsx", ".xls", ".ods", ".json", ".jsonl", ".parquet"})) {
@@ -58,11 +58,10 @@ absl::StatusOr<DatasetContents> ReadList(const std::string& path, const Tables& 
                    absl::StrCat("several lists of pictures (got ", tables.lists[0], " and ",
                                 tables.lists[1], ", want one; name it instead of the folder)"));
   }
-  absl::StatusOr<DatasetContents> contents = ReadCsv(tables.lists[0]);
-  if (!contents.ok()) return contents.status();
+  PT_TRY_ASSIGN(DatasetContents contents, ReadCsv(tables.lists[0]));
   for (const auto& more : {tables.broken, tables.others}) {
     for (const auto& [file, why] : more) {
-      contents->notes.push_back(absl::StrCat("left out ", file, ": ", why));
+      contents.notes.push_back(absl::StrCat("left out ", file, ": ", why));
     }
   }
   return contents;
@@ -101,30 +100,25 @@ absl::StatusOr<std::string> FindNpz(const std::string& path,
 }
 
 absl::StatusOr<DatasetContents> ReadDirectory(const std::string& path) {
-  const absl::StatusOr<std::vector<DirectoryEntry>> entries = ListDirectory(path);
-  if (!entries.ok()) return entries.status();
-  const absl::StatusOr<std::vector<IdxPair>> idx = FindIdxPairs(path);
-  if (!idx.ok()) return idx.status();
-  if (!idx->empty()) return ReadIdx(path, *idx);
+  PT_TRY_ASSIGN(const std::vector<DirectoryEntry> entries, ListDirectory(path));
+  PT_TRY_ASSIGN(const std::vector<IdxPair> idx, FindIdxPairs(path));
+  if (!idx.empty()) return ReadIdx(path, idx);
 
-  const absl::StatusOr<Tables> tables = FindTables(path, *entries);
-  if (!tables.ok()) return tables.status();
-  if (!tables->lists.empty()) return ReadList(path, *tables);
+  PT_TRY_ASSIGN(const Tables tables, FindTables(path, entries));
+  if (!tables.lists.empty()) return ReadList(path, tables);
   int folders = 0;  // of classes, as far as is known; a split's may have many
-  for (const DirectoryEntry& entry : *entries) {
+  for (const DirectoryEntry& entry : entries) {
     if (entry.kind != Kind::kDirectory || IsSystemFolder(entry.name)) continue;
     folders += ParseSplit(entry.name) ? 2 : 1;
   }
   if (folders == 0) {
-    const absl::StatusOr<std::string> npz = FindNpz(path, *entries);
-    if (!npz.ok()) return npz.status();
-    if (!npz->empty()) return ReadNpz(*npz);
+    PT_TRY_ASSIGN(const std::string npz, FindNpz(path, entries));
+    if (!npz.empty()) return ReadNpz(npz);
   }
-  if (absl::Status s = CheckTables(*tables, folders); !s.ok()) return s;
-  absl::StatusOr<DatasetContents> contents = ReadImageFolder(path);
-  if (!contents.ok()) return contents.status();
-  for (const auto& [file, why] : tables->others) {
-    contents->notes.push_back(absl::StrCat("left out ", file, ": ", why));
+  PT_TRY(CheckTables(tables, folders));
+  PT_TRY_ASSIGN(DatasetContents contents, ReadImageFolder(path));
+  for (const auto& [file, why] : tables.others) {
+    contents.notes.push_back(absl::StrCat("left out ", file, ": ", why));
   }
   return contents;
 }
@@ -132,20 +126,18 @@ absl::StatusOr<DatasetContents> ReadDirectory(const std::string& path) {
 absl::StatusOr<DatasetContents> ReadSingleFile(const std::string& path) {
   uint8_t magic[4] = {};
   {
-    absl::StatusOr<ReadOnlyFile> file = ReadOnlyFile::Open(path);
-    if (!file.ok()) return file.status();
-    const size_t n = size_t(std::min<int64_t>(file->size(), sizeof(magic)));
-    if (absl::Status s = file->ReadAt(0, {magic, n}); !s.ok()) return s;
+    PT_TRY_ASSIGN(ReadOnlyFile file, ReadOnlyFile::Open(path));
+    const size_t n = size_t(std::min<int64_t>(file.size(), sizeof(magic)));
+    PT_TRY(file.ReadAt(0, {magic, n}));
   }
   if (std::memcmp(magic, "PK\x03\x04", 4) == 0 || std::memcmp(magic, "PK\x05\x06", 4) == 0) {
     return ReadNpz(path);
   }
-  const absl::StatusOr<TableLook> look = LookAtTable(path);
-  if (!look.ok()) return look.status();
-  if (look->kind == TableKind::kList) return ReadCsv(path);
+  PT_TRY_ASSIGN(const TableLook look, LookAtTable(path));
+  if (look.kind == TableKind::kList) return ReadCsv(path);
   return BadData(
       path,
-      absl::StrCat("not a dataset (want a folder, an .npz, or a list of pictures): ", look->why));
+      absl::StrCat("not a dataset (want a folder, an .npz, or a list of pictures): ", look.why));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune::data {
 namespace {
@@ -37,17 +38,16 @@ bool Inflate(const std::vector<uint8_t>& packed, std::vector<uint8_t>* out) {
 }  // namespace
 
 absl::StatusOr<ZipReader> ZipReader::Open(const std::string& path) {
-  absl::StatusOr<ReadOnlyFile> file = ReadOnlyFile::Open(path);
-  if (!file.ok()) return file.status();
-  ZipReader reader(*std::move(file));
-  if (absl::Status s = reader.ReadDirectory(); !s.ok()) return s;
+  PT_TRY_ASSIGN(ReadOnlyFile file, ReadOnlyFile::Open(path));
+  ZipReader reader(std::move(file));
+  PT_TRY(reader.ReadDirectory());
   return reader;
 }
 
 absl::Status ZipReader::ReadDirectory() {
   const int64_t tail_bytes = std::min(file_.size(), kEndBytes + kMaxCommentBytes);
   std::vector<uint8_t> tail(tail_bytes);
-  if (absl::Status s = file_.ReadAt(file_.size() - tail_bytes, tail); !s.ok()) return s;
+  PT_TRY(file_.ReadAt(file_.size() - tail_bytes, tail));
   int64_t end = tail_bytes - kEndBytes;
   while (end >= 0 &&
          (U32(&tail[end]) != kEndMagic || end + kEndBytes + U16(&tail[end + 20]) != tail_bytes)) {
@@ -64,7 +64,7 @@ absl::Status ZipReader::ReadDirectory() {
     return BadData(path(), "damaged zip archive (directory outside of the file)");
   }
   std::vector<uint8_t> directory(size);
-  if (absl::Status s = file_.ReadAt(offset, directory); !s.ok()) return s;
+  PT_TRY(file_.ReadAt(offset, directory));
   return ParseDirectory(directory, int(count));
 }
 
@@ -112,7 +112,7 @@ absl::StatusOr<std::vector<uint8_t>> ZipReader::Read(const ZipMember& member,
                                         " bytes, want at most ", max_bytes, ")"));
   }
   uint8_t local[kLocalBytes];
-  if (absl::Status s = file_.ReadAt(member.header_offset, local); !s.ok()) return s;
+  PT_TRY(file_.ReadAt(member.header_offset, local));
   if (U32(local) != kLocalMagic) return damaged("no local header");
   const int64_t data = member.header_offset + kLocalBytes + U16(local + 26) + U16(local + 28);
   if (data + member.packed_bytes > file_.size()) return damaged("ends outside of the file");
@@ -121,7 +121,7 @@ absl::StatusOr<std::vector<uint8_t>> ZipReader::Read(const ZipMember& member,
     return damaged("impossible size");
   }
   std::vector<uint8_t> packed(member.packed_bytes);
-  if (absl::Status s = file_.ReadAt(data, packed); !s.ok()) return s;
+  PT_TRY(file_.ReadAt(data, packed));
   std::vector<uint8_t> out;
   if (member.method == 0) {
     out = std::move(packed);

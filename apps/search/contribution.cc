@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "apps/train/exit_code.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune {
 namespace {
@@ -21,13 +22,12 @@ class Analysis {
       : space_(space), options_(options) {}
 
   absl::StatusOr<Contributions> Run() {
-    absl::StatusOr<TrialResult> head = Try("head", {});
-    if (!head.ok()) return head.status();
-    if (!std::isfinite(head->val_loss)) {
+    PT_TRY_ASSIGN(TrialResult head, Try("head", {}));
+    if (!std::isfinite(head.val_loss)) {
       return Fail(ExitCode::kNumerics,
                   "search: training the classifier alone diverges; lower --lr");
     }
-    found_.head = *head;
+    found_.head = head;
     PT_TRY(TryBiases());
     found_.ratios.resize(space_.layers());
     found_.weights.resize(space_.layers());
@@ -37,8 +37,7 @@ class Analysis {
 
  private:
   absl::StatusOr<TrialResult> Try(const std::string& key, const Learning& learning) {
-    absl::StatusOr<TrialResult> result = options_.run(key, learning);
-    if (!result.ok()) return result.status();
+    PT_TRY_ASSIGN(TrialResult result, options_.run(key, learning));
     ++found_.trials;
     if (options_.on_trial) options_.on_trial(found_.trials, AtMostLeft());
     return result;
@@ -76,9 +75,8 @@ class Analysis {
       const int k = std::min(last_bias_ + kBiasStep, space_.layers());
       if (!BiasesFit(k)) break;
       last_bias_ = k;
-      const absl::StatusOr<TrialResult> result = Try(absl::StrCat("biases:", k), {k, {}});
-      if (!result.ok()) return result.status();
-      const ChoiceValue value = ValueOf(*result);
+      PT_TRY_ASSIGN(const TrialResult result, Try(absl::StrCat("biases:", k), {k, {}}));
+      const ChoiceValue value = ValueOf(result);
       InterpolateTo(k, value);
       idle = value.gain > best ? 0 : idle + 1;
       best = std::max(best, value.gain);
@@ -126,9 +124,8 @@ class Analysis {
       if (bytes == last_bytes) continue;
       last_bytes = bytes;
       const std::string key = absl::StrFormat("biases:%d weight:%d@%g", k, layer, ratio);
-      const absl::StatusOr<TrialResult> result = Try(key, {k, {{layer, ratio}}});
-      if (!result.ok()) return result.status();
-      const ChoiceValue value = ValueOf(*result);
+      PT_TRY_ASSIGN(const TrialResult result, Try(key, {k, {{layer, ratio}}}));
+      const ChoiceValue value = ValueOf(result);
       const ChoiceValue& without = found_.biases[k];
       const double gain = value.gain - without.gain;
       if (gain <= 0) return absl::OkStatus();

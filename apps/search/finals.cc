@@ -4,6 +4,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "graph/base/status_macros.h"
 #include "sparse_bp/published.h"
 
 namespace pocketune {
@@ -35,11 +36,9 @@ absl::StatusOr<std::vector<Finalist>> KnownFinalists(
     const std::function<absl::StatusOr<bool>(const Learning&)>& fits) {
   std::vector<Finalist> published, last;
   for (const std::string& name : McunetV3SchemeNames()) {
-    const absl::StatusOr<McunetV3Scheme> scheme = FindMcunetV3Scheme(name);
-    if (!scheme.ok()) return scheme.status();
-    if (scheme->model != model || static_cast<int>(scheme->layers.size()) != space.layers())
-      continue;
-    published.push_back({absl::StrCat("mcunetv3:", name), LearningOf(scheme->layers), {}});
+    PT_TRY_ASSIGN(const McunetV3Scheme scheme, FindMcunetV3Scheme(name));
+    if (scheme.model != model || static_cast<int>(scheme.layers.size()) != space.layers()) continue;
+    published.push_back({absl::StrCat("mcunetv3:", name), LearningOf(scheme.layers), {}});
   }
   for (int k = 1; k <= space.layers(); ++k) {
     last.push_back({absl::StrCat("last:", k), LastLayers(space, k), {}});
@@ -47,9 +46,8 @@ absl::StatusOr<std::vector<Finalist>> KnownFinalists(
   std::vector<Finalist> known;
   for (const std::vector<Finalist>& kind : {published, last}) {
     for (auto scheme = kind.rbegin(); scheme != kind.rend(); ++scheme) {
-      const absl::StatusOr<bool> fit = fits(scheme->learning);
-      if (!fit.ok()) return fit.status();
-      if (!*fit) continue;
+      PT_TRY_ASSIGN(const bool fit, fits(scheme->learning));
+      if (!fit) continue;
       known.push_back(*scheme);
       break;
     }
@@ -63,11 +61,10 @@ absl::StatusOr<size_t> RunFinals(
   size_t best = 0;
   for (size_t i = 0; i < finalists->size(); ++i) {
     Finalist& finalist = (*finalists)[i];
-    const absl::StatusOr<TrialResult> result = run(finalist);
-    if (!result.ok()) return result.status();
-    finalist.result = *result;
-    const bool in_time = result->step_ms <= max_ms;
-    if (in_time && result->val_loss < (*finalists)[best].result.val_loss) best = i;
+    PT_TRY_ASSIGN(const TrialResult result, run(finalist));
+    finalist.result = result;
+    const bool in_time = result.step_ms <= max_ms;
+    if (in_time && result.val_loss < (*finalists)[best].result.val_loss) best = i;
   }
   return best;
 }

@@ -16,6 +16,7 @@
 #include "apps/train/exit_code.h"
 #include "engine/base/checksum.h"
 #include "engine/base/file_io.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune {
 namespace {

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "apps/train/exit_code.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune {
 namespace {
@@ -27,12 +28,11 @@ absl::StatusOr<PeakSelection> SelectByPeak(
     const std::function<absl::StatusOr<int64_t>(const Selection&)>& peak_of) {
   problem.max_bytes = problem.biases[0].bytes;
   PeakSelection found = {SelectExactly(problem), problem.max_bytes};
-  const absl::StatusOr<int64_t> least = peak_of(found.best);
-  if (!least.ok()) return least.status();
-  if (*least > max_peak) {
+  PT_TRY_ASSIGN(const int64_t least, peak_of(found.best));
+  if (least > max_peak) {
     return Fail(ExitCode::kBudget,
                 absl::StrCat("--memory: too little for the classifier alone (got ", max_peak,
-                             " bytes, want at least ", *least, ")"));
+                             " bytes, want at least ", least, ")"));
   }
   // All first: most budgets do not bind.
   const int64_t all = BytesOfAll(problem);
@@ -40,9 +40,8 @@ absl::StatusOr<PeakSelection> SelectByPeak(
   for (int64_t budget = high; low <= high; budget = low + (high - low) / 2) {
     problem.max_bytes = budget;
     const Selection selection = SelectExactly(problem);
-    const absl::StatusOr<int64_t> peak = peak_of(selection);
-    if (!peak.ok()) return peak.status();
-    if (*peak <= max_peak) {
+    PT_TRY_ASSIGN(const int64_t peak, peak_of(selection));
+    if (peak <= max_peak) {
       found = {selection, budget};
       if (budget == all) break;
       low = budget + 1;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "graph/base/status_macros.h"
 #include "sparse_bp/memory_model.h"
 #include "sparse_bp/scheme.h"
 
@@ -19,17 +20,15 @@ absl::StatusOr<SearchSpace> SearchSpace::Of(const Graph& forward) {
         absl::StrCat(forward.name, ": there is nothing to choose: no layer before the classifier"));
   }
   for (int k = 0; k <= space.layers(); ++k) {
-    const absl::StatusOr<int64_t> bytes = space.BytesOf({k, {}});
-    if (!bytes.ok()) return bytes.status();
-    space.bias_bytes_.push_back(*bytes);
+    PT_TRY_ASSIGN(const int64_t bytes, space.BytesOf({k, {}}));
+    space.bias_bytes_.push_back(bytes);
   }
   for (int layer = 0; layer < space.layers(); ++layer) {
     space.weight_bytes_.emplace_back();
     const int k = space.layers() - layer;
     for (const double ratio : kRatios) {
-      const absl::StatusOr<int64_t> bytes = space.BytesOf({k, {{layer, ratio}}});
-      if (!bytes.ok()) return bytes.status();
-      space.weight_bytes_.back().push_back(*bytes - space.bias_bytes_[k]);
+      PT_TRY_ASSIGN(const int64_t bytes, space.BytesOf({k, {{layer, ratio}}}));
+      space.weight_bytes_.back().push_back(bytes - space.bias_bytes_[k]);
     }
   }
   return space;
@@ -50,7 +49,7 @@ absl::StatusOr<int64_t> SearchSpace::BytesOf(const Learning& learning) const {
     scheme.layers[weight.layer].weight = Update::Channels(weight.ratio);
   }
   Graph marked = forward_;
-  if (absl::Status status = ApplyScheme(marked, scheme); !status.ok()) return status;
+  PT_TRY(ApplyScheme(marked, scheme));
   return McunetV3Memory(marked).bytes;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "graph/base/status_macros.h"
 #include "pocketune/outcome.h"
 #include "pocketune/status.h"
 
@@ -41,11 +42,5 @@ absl::Status As(ExitCode code, const Outcome<T>& outcome) {
 
 // kDone for OK; kInternal for an error that nobody gave a code.
 ExitCode ExitCodeOf(const absl::Status& status);
-
-#define PT_TRY(expr)                       \
-  do {                                     \
-    absl::Status pt_status = (expr);       \
-    if (!pt_status.ok()) return pt_status; \
-  } while (false)
 
 }  // namespace pocketune

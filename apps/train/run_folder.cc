@@ -13,6 +13,7 @@
 #include "apps/train/exit_code.h"
 #include "apps/train/state_json.h"
 #include "engine/base/file_io.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune {
 namespace {

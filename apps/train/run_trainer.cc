@@ -7,6 +7,7 @@
 #include "apps/train/evaluator.h"
 #include "apps/train/exit_code.h"
 #include "apps/train/state_json.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune {
 
@@ -69,23 +70,20 @@ RunTrainer::RunTrainer(Session* session, const data::Dataset* dataset, const Run
 
 absl::Status RunTrainer::Prepare() {
   const Shape image = ImageShape(*session_, "train");
-  const absl::StatusOr<data::Transform> train = MakeTransform(spec_.data, image, /*train=*/true);
-  if (!train.ok()) return train.status();
-  const absl::StatusOr<data::Transform> eval = MakeTransform(spec_.data, image, /*train=*/false);
-  if (!eval.ok()) return eval.status();
+  PT_TRY_ASSIGN(const data::Transform train, MakeTransform(spec_.data, image, /*train=*/true));
+  PT_TRY_ASSIGN(const data::Transform eval, MakeTransform(spec_.data, image, /*train=*/false));
   if (dataset_->Indices(data::Split::kTrain).empty()) {
     return Fail(ExitCode::kData, "no pictures to train on");
   }
-  const absl::StatusOr<TrainingSpec> spec = TrainingSpecOf(spec_);
-  if (!spec.ok()) return spec.status();
-  pictures_ = std::make_unique<data::DatasetSource>(dataset_, *train, data::Split::kTrain);
-  validation_ = std::make_unique<data::DatasetSource>(dataset_, *eval, data::Split::kVal,
+  PT_TRY_ASSIGN(const TrainingSpec spec, TrainingSpecOf(spec_));
+  pictures_ = std::make_unique<data::DatasetSource>(dataset_, train, data::Split::kTrain);
+  validation_ = std::make_unique<data::DatasetSource>(dataset_, eval, data::Split::kVal,
                                                       data::DatasetSourceOptions{.cache_bytes = 0});
   options_.prefix_cache.own_path = folder_->prefix_cache_path();
   TrainListener listener = listener_;
   listener.on_epoch = [this](const EpochEvent& event) { LogEpoch(event); };
   Result<std::unique_ptr<Trainer>> trainer = Trainer::Create(
-      session_, pictures_.get(), validation_.get(), &store_, *spec, std::move(listener), options_);
+      session_, pictures_.get(), validation_.get(), &store_, spec, std::move(listener), options_);
   if (!trainer.ok()) return As(ExitCode::kUsage, "train", trainer.status());
   trainer_ = std::move(trainer).value();
   return absl::OkStatus();

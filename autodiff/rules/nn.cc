@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "autodiff/grad_rules.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune {
 namespace {
@@ -34,7 +35,7 @@ ValueId ConvGradFilter(GradContext& ctx, OpKind op, ValueId dy, const ConvGradAt
 // `kernel_dim` is the filter's dimension that holds the kernel's height; the width follows.
 absl::Status ConvGrad(GradContext& ctx, OpKind grad_input, OpKind grad_filter, int kernel_dim) {
   const ConvAttrs& a = ctx.attrs<ConvAttrs>();
-  if (absl::Status status = RequireNoAct(ctx, a.act); !status.ok()) return status;
+  PT_TRY(RequireNoAct(ctx, a.act));
   GraphBuilder& b = ctx.builder();
   const ValueId dy = ctx.result_grad();
   const ValueId x = ctx.operand(0), w = ctx.operand(1);
@@ -109,7 +110,7 @@ absl::Status GradDepthwiseConv2d(GradContext& ctx) {
 
 absl::Status GradMatmul(GradContext& ctx) {
   const MatmulAttrs& attrs = ctx.attrs<MatmulAttrs>();
-  if (absl::Status status = RequireNoAct(ctx, attrs.act); !status.ok()) return status;
+  PT_TRY(RequireNoAct(ctx, attrs.act));
   const ValueId dy = ctx.result_grad();
   if (ctx.needs_grad(1)) ctx.set_grad(1, MatmulGradB(ctx, attrs, dy));
   if (ctx.needs_grad(2)) ctx.set_grad(2, ctx.builder().SumToChannels(dy));
@@ -121,7 +122,7 @@ absl::Status GradMatmul(GradContext& ctx) {
 // them has no rule. A shift alone needs no more than dy.
 absl::Status GradBatchNorm(GradContext& ctx) {
   const NormAttrs& attrs = ctx.attrs<NormAttrs>();
-  if (absl::Status status = RequireNoAct(ctx, attrs.act); !status.ok()) return status;
+  PT_TRY(RequireNoAct(ctx, attrs.act));
   if (ctx.result_grad(1) != kNone || ctx.result_grad(2) != kNone) return ctx.Missing();
   GraphBuilder& b = ctx.builder();
   const ValueId dy = ctx.result_grad();
@@ -141,7 +142,7 @@ absl::Status GradBatchNorm(GradContext& ctx) {
 // Three nodes, so that a frozen scale does not keep x alive.
 absl::Status GradBatchNormFrozen(GradContext& ctx) {
   const NormAttrs& attrs = ctx.attrs<NormAttrs>();
-  if (absl::Status status = RequireNoAct(ctx, attrs.act); !status.ok()) return status;
+  PT_TRY(RequireNoAct(ctx, attrs.act));
   GraphBuilder& b = ctx.builder();
   const ValueId dy = ctx.result_grad();
   const ValueId x = ctx.operand(0), scale = ctx.operand(1);

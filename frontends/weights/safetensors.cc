@@ -14,6 +14,7 @@
 #include "engine/base/file_io.h"
 #include "engine/base/math.h"
 #include "engine/base/one_line.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune {
 namespace {
@@ -141,21 +142,18 @@ absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
   if (!in.read(text.data(), static_cast<std::streamsize>(header_bytes))) {
     return absl::UnavailableError(path + ": reading the header failed");
   }
-  absl::StatusOr<Json> header = ParseHeader(path, text);
-  if (!header.ok()) return header.status();
+  PT_TRY_ASSIGN(Json header, ParseHeader(path, text));
 
   SafetensorsFile file;
   file.path_ = path;
   file.data_offset_ = 8 + static_cast<int64_t>(header_bytes);
-  for (const auto& [name, j] : header->items()) {
+  for (const auto& [name, j] : header.items()) {
     if (name == "__metadata__") continue;
-    absl::StatusOr<SafetensorsEntry> entry = ParseEntry(path, name, j);
-    if (!entry.ok()) return entry.status();
+    PT_TRY_ASSIGN(SafetensorsEntry entry, ParseEntry(path, name, j));
     file.index_[name] = file.entries_.size();
-    file.entries_.push_back(*std::move(entry));
+    file.entries_.push_back(std::move(entry));
   }
-  const absl::Status cover = CheckCover(path, file.entries_, size - file.data_offset_);
-  if (!cover.ok()) return cover;
+  PT_TRY(CheckCover(path, file.entries_, size - file.data_offset_));
   return file;
 }
 

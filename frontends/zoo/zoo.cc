@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "frontends/zoo/models.h"
+#include "graph/base/status_macros.h"
 #include "graph/ir/text_distance.h"
 
 namespace pocketune {
@@ -68,13 +69,12 @@ absl::StatusOr<const ZooEntry*> FindModel(const std::string& name) {
 }
 
 absl::StatusOr<ModelSpec> Complete(ModelSpec spec) {
-  absl::StatusOr<const ZooEntry*> entry = FindModel(spec.name);
-  if (!entry.ok()) return entry.status();
-  if (spec.width == 0.0) spec.width = (*entry)->default_width == 0 ? 1 : (*entry)->default_width;
-  if (spec.resolution == 0 || !(*entry)->square) spec.resolution = (*entry)->height;
-  if (spec.input_channels == 0) spec.input_channels = (*entry)->channels;
-  if (spec.classes == 0) spec.classes = (*entry)->classes;
-  if ((*entry)->default_width == 0 && spec.width != 1.0) {
+  PT_TRY_ASSIGN(const ZooEntry* entry, FindModel(spec.name));
+  if (spec.width == 0.0) spec.width = entry->default_width == 0 ? 1 : entry->default_width;
+  if (spec.resolution == 0 || !entry->square) spec.resolution = entry->height;
+  if (spec.input_channels == 0) spec.input_channels = entry->channels;
+  if (spec.classes == 0) spec.classes = entry->classes;
+  if (entry->default_width == 0 && spec.width != 1.0) {
     return absl::InvalidArgumentError(absl::StrCat(spec.name, ": this model has no width"));
   }
   for (const absl::Status& status :
@@ -90,9 +90,8 @@ absl::StatusOr<ModelSpec> Complete(ModelSpec spec) {
 }
 
 absl::StatusOr<Graph> BuildModel(const ModelSpec& spec) {
-  absl::StatusOr<ModelSpec> complete = Complete(spec);
-  if (!complete.ok()) return complete.status();
-  return (*FindModel(spec.name))->build(*complete);
+  PT_TRY_ASSIGN(ModelSpec complete, Complete(spec));
+  return (*FindModel(spec.name))->build(complete);
 }
 
 }  // namespace pocketune

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "graph/base/status_macros.h"
 #include "graph/memory/liveness.h"
 #include "graph/memory/remat_search.h"
 
@@ -39,11 +40,10 @@ void MemoryFit::FindRungs() {
 
 absl::StatusOr<int64_t> MemoryFit::Offer(int64_t target_bytes, int64_t budget_bytes,
                                          std::optional<TrainPlan>* best) const {
-  absl::StatusOr<TrainPlan> plan = make_(target_bytes);
-  if (!plan.ok()) return plan.status();
-  const int64_t peak = plan->sizes.predicted_peak_bytes;
-  if (peak <= budget_bytes && (!best->has_value() || plan->step_ns < (*best)->step_ns)) {
-    *best = *std::move(plan);
+  PT_TRY_ASSIGN(TrainPlan plan, make_(target_bytes));
+  const int64_t peak = plan.sizes.predicted_peak_bytes;
+  if (peak <= budget_bytes && (!best->has_value() || plan.step_ns < (*best)->step_ns)) {
+    *best = std::move(plan);
   }
   return peak;
 }
@@ -56,26 +56,23 @@ absl::StatusOr<std::optional<TrainPlan>> MemoryFit::Within(int64_t budget_bytes,
   // What cannot be is found out first, and independently of the budget.
   std::optional<TrainPlan> best;
   for (size_t i = 0; i < std::min(kLowestRungs, rungs_.size()); ++i) {
-    const absl::StatusOr<int64_t> peak =
-        Offer(rungs_[rungs_.size() - 1 - i].target_bytes, budget_bytes, &best);
-    if (!peak.ok()) return peak.status();
-    *smallest_bytes = std::min(*smallest_bytes, *peak);
+    PT_TRY_ASSIGN(const int64_t peak,
+                  Offer(rungs_[rungs_.size() - 1 - i].target_bytes, budget_bytes, &best));
+    *smallest_bytes = std::min(*smallest_bytes, peak);
   }
   if (!best.has_value()) return best;
 
   // The layout adds to what is alive, and second runs to the tables: what is over is aimed below.
   int64_t target = budget_bytes - fixed_bytes_;
   for (int i = 0; i < kAims && target > 0; ++i) {
-    const absl::StatusOr<int64_t> peak = Offer(target, budget_bytes, &best);
-    if (!peak.ok()) return peak.status();
-    if (*peak <= budget_bytes) return best;
-    target -= *peak - budget_bytes;
+    PT_TRY_ASSIGN(const int64_t peak, Offer(target, budget_bytes, &best));
+    if (peak <= budget_bytes) return best;
+    target -= peak - budget_bytes;
   }
   for (const Rung& rung : rungs_) {
     if (rung.live_bytes > budget_bytes - fixed_bytes_) continue;
-    const absl::StatusOr<int64_t> peak = Offer(rung.target_bytes, budget_bytes, &best);
-    if (!peak.ok()) return peak.status();
-    if (*peak <= budget_bytes) break;
+    PT_TRY_ASSIGN(const int64_t peak, Offer(rung.target_bytes, budget_bytes, &best));
+    if (peak <= budget_bytes) break;
   }
   return best;
 }
@@ -84,9 +81,8 @@ absl::StatusOr<std::vector<TrainPlan>> MemoryFit::All() {
   FindRungs();
   std::vector<TrainPlan> plans = {fastest_};
   for (const Rung& rung : rungs_) {
-    absl::StatusOr<TrainPlan> plan = make_(rung.target_bytes);
-    if (!plan.ok()) return plan.status();
-    plans.push_back(*std::move(plan));
+    PT_TRY_ASSIGN(TrainPlan plan, make_(rung.target_bytes));
+    plans.push_back(std::move(plan));
   }
   return plans;
 }

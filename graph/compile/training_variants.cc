@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "graph/base/status_macros.h"
 #include "graph/passes/micro_batch.h"
 
 namespace pocketune {
@@ -42,15 +43,12 @@ absl::StatusOr<TrainingVariants> TrainingVariants::Of(const Compilation& c, Pass
         "micro-batch: the batch is no multiple of it (got ", micro_batch, ", batch ", batch, ")"));
   }
   variants.slicings_ = {{.batch = micro_batch > 0 ? batch / micro_batch : 1}};
-  const absl::StatusOr<std::vector<int>> saved_bits = SavedBitsOf(c);
-  if (!saved_bits.ok()) return saved_bits.status();
-  variants.saved_bits_ = *saved_bits;
-  absl::StatusOr<Training> training =
-      MakeTraining(c, context, variants.slicings_[0], c.spec.clip_norm);
-  if (!training.ok()) return training.status();
-  training = NarrowTraining(*std::move(training), context, variants.saved_bits_[0]);
-  if (!training.ok()) return training.status();
-  variants.asked_ = *std::move(training);
+  PT_TRY_ASSIGN(const std::vector<int> saved_bits, SavedBitsOf(c));
+  variants.saved_bits_ = saved_bits;
+  PT_TRY_ASSIGN(Training training,
+                MakeTraining(c, context, variants.slicings_[0], c.spec.clip_norm));
+  PT_TRY_ASSIGN(training, NarrowTraining(std::move(training), context, variants.saved_bits_[0]));
+  variants.asked_ = std::move(training);
   if (micro_batch > 0) return variants;
   const bool same = ComputesTheSameInSlices(c.forward);
   const std::vector<bool> prefix = FrozenPrefix(c.forward);
@@ -78,16 +76,14 @@ absl::Status TrainingVariants::ForEachOf(const Slicing& slicing, const TrainPlan
   if (!whole.ok()) return whole.status();
   for (const int bits : saved_bits_) {
     if (asked && bits == saved_bits_[0]) {
-      if (absl::Status status = Offer(asked_, asked_plan, fn); !status.ok()) return status;
+      PT_TRY(Offer(asked_, asked_plan, fn));
       continue;
     }
     PassContext narrowing = context;
-    const absl::StatusOr<Training> variant = NarrowTraining(*whole, narrowing, bits);
-    if (!variant.ok()) return variant.status();
-    if (bits != saved_bits_[0] && variant->narrowed == 0) continue;  // the same variant again
-    absl::StatusOr<TrainPlan> fastest = PlanTraining(c_, *variant, kNoLiveTarget);
-    if (!fastest.ok()) return fastest.status();
-    if (absl::Status status = Offer(*variant, *std::move(fastest), fn); !status.ok()) return status;
+    PT_TRY_ASSIGN(const Training variant, NarrowTraining(*whole, narrowing, bits));
+    if (bits != saved_bits_[0] && variant.narrowed == 0) continue;  // the same variant again
+    PT_TRY_ASSIGN(TrainPlan fastest, PlanTraining(c_, variant, kNoLiveTarget));
+    PT_TRY(Offer(variant, std::move(fastest), fn));
   }
   return absl::OkStatus();
 }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "graph/base/status_macros.h"
 #include "graph/ir/broken_law.h"
 #include "graph/ir/part_form.h"
 
@@ -27,11 +28,11 @@ class LoopCheck {
     }
     loop_of_ = LoopsOf(graph_);
     for (size_t n = 0; n < graph_.nodes.size(); ++n) {
-      if (absl::Status status = CheckForm(n); !status.ok()) return status;
+      PT_TRY(CheckForm(n));
     }
     for (size_t n = 0; n < graph_.nodes.size(); ++n) {
-      if (absl::Status status = CheckOperands(n); !status.ok()) return status;
-      if (absl::Status status = CheckInPlace(n); !status.ok()) return status;
+      PT_TRY(CheckOperands(n));
+      PT_TRY(CheckInPlace(n));
     }
     for (const Output& output : graph_.outputs) {
       if (graph_.value(output.value).parts > 1) {

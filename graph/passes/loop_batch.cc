@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/base/math.h"
+#include "graph/base/status_macros.h"
 #include "graph/ir/part_form.h"
 #include "graph/memory/batch_loops.h"
 #include "graph/memory/liveness.h"
@@ -27,9 +28,8 @@ absl::StatusOr<std::vector<Node>> NodesForParts(const Graph& graph, const LoopPl
   std::vector<Node> nodes;
   for (NodeId n : std::span(plan.order).first(plan.looped)) {
     Node& node = nodes.emplace_back(graph.nodes[n]);
-    const absl::StatusOr<bool> served = SetKernel(graph, node, context, plan.parts);
-    if (!served.ok()) return served.status();
-    if (!*served) return std::vector<Node>();
+    PT_TRY_ASSIGN(const bool served, SetKernel(graph, node, context, plan.parts));
+    if (!served) return std::vector<Node>();
     if (!PartFormOf(graph, node, plan.parts)->sums) continue;
     node.scratch_bytes = AlignUp(node.scratch_bytes);
     for (ValueId id : node.results) node.scratch_bytes += AlignUp(graph.value(id).bytes());
@@ -39,7 +39,7 @@ absl::StatusOr<std::vector<Node>> NodesForParts(const Graph& graph, const LoopPl
 
 // The arena's lower bound once results take the places of operands.
 absl::StatusOr<int64_t> PeakOf(Graph graph, PassContext& context) {
-  if (absl::Status status = RunMarkInplace(graph, context); !status.ok()) return status;
+  PT_TRY(RunMarkInplace(graph, context));
   return LivenessOf(graph).lower_bound_bytes;
 }
 
@@ -56,14 +56,13 @@ absl::StatusOr<std::vector<NodeId>> FormLoops(Graph& graph, int64_t peak,
     const size_t reach = vain > kVainPerNode * order.size() ? kFewNodes : order.size();
     const LoopPlan plan =
         finder.StartingAt(std::span(order).subspan(at, std::min(reach, order.size() - at)));
-    absl::StatusOr<std::vector<Node>> nodes = NodesForParts(graph, plan, context);
-    if (!nodes.ok()) return nodes.status();
-    if (nodes->empty() || !memory.RunLoop(plan, *nodes)) {
+    PT_TRY_ASSIGN(std::vector<Node> nodes, NodesForParts(graph, plan, context));
+    if (nodes.empty() || !memory.RunLoop(plan, nodes)) {
       vain += plan.order.size();
       memory.Run(order[at++]);
       continue;
     }
-    for (size_t i = 0; i < plan.looped; ++i) graph.nodes[plan.order[i]] = std::move((*nodes)[i]);
+    for (size_t i = 0; i < plan.looped; ++i) graph.nodes[plan.order[i]] = std::move(nodes[i]);
     std::copy(plan.order.begin(), plan.order.end(), order.begin() + static_cast<int64_t>(at));
     const NodeId first = static_cast<NodeId>(at);
     at += plan.looped;
@@ -78,11 +77,9 @@ absl::StatusOr<std::vector<NodeId>> FormLoops(Graph& graph, int64_t peak,
 // fit in the caches, as long as that raises no peak.
 absl::Status RunLoopBatch(Graph& graph, PassContext& context) {
   if (context.kernels.empty() || BatchOf(graph) == 1) return absl::OkStatus();
-  const absl::StatusOr<int64_t> peak = PeakOf(graph, context);
-  if (!peak.ok()) return peak.status();
-  const absl::StatusOr<std::vector<NodeId>> order = FormLoops(graph, *peak, context);
-  if (!order.ok()) return order.status();
-  ApplyOrder(graph, *order);
+  PT_TRY_ASSIGN(const int64_t peak, PeakOf(graph, context));
+  PT_TRY_ASSIGN(const std::vector<NodeId> order, FormLoops(graph, peak, context));
+  ApplyOrder(graph, order);
   MarkParts(graph);
   return absl::OkStatus();
 }

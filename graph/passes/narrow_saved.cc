@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/ops/narrow.h"
+#include "graph/base/status_macros.h"
 #include "graph/memory/live_set.h"
 #include "graph/memory/liveness.h"
 #include "graph/memory/order_search.h"
@@ -52,7 +53,7 @@ class SavedNarrower {
   // Packs these candidates. To be called once.
   absl::Status Pack(const std::vector<ValueId>& values) {
     for (ValueId v : values) {
-      if (absl::Status status = Narrow(v); !status.ok()) return status;
+      PT_TRY(Narrow(v));
     }
     ApplyOrder(graph_, Order());
     return absl::OkStatus();
@@ -118,34 +119,31 @@ class SavedNarrower {
   // The value is packed right behind its producer, and each reader in the backward pass gets what
   // is unpacked in front of it. What lets gradients through is kept to the bit, in masks.
   absl::Status Narrow(ValueId v) {
-    const absl::StatusOr<ValueId> packed =
-        Add(OpKind::kNarrow, {v}, NarrowAttrs{bits_}, graph_.value(v).producer);
-    if (!packed.ok()) return packed.status();
+    PT_TRY_ASSIGN(const ValueId packed,
+                  Add(OpKind::kNarrow, {v}, NarrowAttrs{bits_}, graph_.value(v).producer));
     for (NodeId n : users_[v]) {
       if (IsForward(n)) continue;
-      if (absl::Status status = ReadPacked(n, v, *packed); !status.ok()) return status;
+      PT_TRY(ReadPacked(n, v, packed));
     }
     return absl::OkStatus();
   }
 
   absl::Status ReadPacked(NodeId n, ValueId v, ValueId packed) {
     if (const std::optional<GateAttrs> gate = GateOf(graph_.nodes[n]); gate.has_value()) {
-      const absl::StatusOr<ValueId> mask = MaskOf(v, *gate);
-      if (!mask.ok()) return mask.status();
+      PT_TRY_ASSIGN(const ValueId mask, MaskOf(v, *gate));
       Node& node = graph_.nodes[n];
       node.op = OpKind::kGateGrad;
       node.attrs = NoAttrs{};
-      node.operands[1] = *mask;
+      node.operands[1] = mask;
       return absl::OkStatus();
     }
     if (HasGate(graph_.nodes[n])) {
-      if (absl::Status status = TakeGateOut(n); !status.ok()) return status;
+      PT_TRY(TakeGateOut(n));
     }
     const WidenAttrs attrs = {bits_, graph_.shape(v)};
-    const absl::StatusOr<ValueId> wide = AddInFront(OpKind::kWiden, {packed}, attrs, n);
-    if (!wide.ok()) return wide.status();
+    PT_TRY_ASSIGN(const ValueId wide, AddInFront(OpKind::kWiden, {packed}, attrs, n));
     for (ValueId& operand : graph_.nodes[n].operands) {
-      if (operand == v) operand = *wide;
+      if (operand == v) operand = wide;
     }
     return absl::OkStatus();
   }
@@ -154,13 +152,11 @@ class SavedNarrower {
   absl::Status TakeGateOut(NodeId n) {
     const Act act = std::get<NormAttrs>(graph_.nodes[n].attrs).act;
     const Node& norm = graph_.nodes[norm_of_mean_.at(graph_.nodes[n].operands[3])];
-    const absl::StatusOr<ValueId> mask = MaskOf(norm.results[0], {.act = act});
-    if (!mask.ok()) return mask.status();
+    PT_TRY_ASSIGN(const ValueId mask, MaskOf(norm.results[0], {.act = act}));
     const ValueId dy = graph_.nodes[n].operands[0];
-    const absl::StatusOr<ValueId> gated = AddInFront(OpKind::kGateGrad, {dy, *mask}, NoAttrs{}, n);
-    if (!gated.ok()) return gated.status();
+    PT_TRY_ASSIGN(const ValueId gated, AddInFront(OpKind::kGateGrad, {dy, mask}, NoAttrs{}, n));
     Node& grad = graph_.nodes[n];
-    grad.operands[0] = *gated;
+    grad.operands[0] = gated;
     grad.operands.resize(5);  // the shift served the gate
     std::get<NormAttrs>(grad.attrs).act = Act::kNone;
     return absl::OkStatus();
@@ -177,20 +173,18 @@ class SavedNarrower {
 
   // The result of a new node right behind the node `n` of the forward pass.
   absl::StatusOr<ValueId> Add(OpKind op, std::vector<ValueId> operands, Attrs attrs, NodeId n) {
-    const absl::StatusOr<NodeId> added = graph_.AddNode(op, std::move(operands), std::move(attrs),
-                                                        Phase::kForward, graph_.nodes[n].loc);
-    if (!added.ok()) return added.status();
-    behind_[n].push_back(*added);
-    return graph_.nodes[*added].results[0];
+    PT_TRY_ASSIGN(const NodeId added, graph_.AddNode(op, std::move(operands), std::move(attrs),
+                                                     Phase::kForward, graph_.nodes[n].loc));
+    behind_[n].push_back(added);
+    return graph_.nodes[added].results[0];
   }
   // The same in front of one of the backward pass.
   absl::StatusOr<ValueId> AddInFront(OpKind op, std::vector<ValueId> operands, Attrs attrs,
                                      NodeId n) {
-    const absl::StatusOr<NodeId> added = graph_.AddNode(op, std::move(operands), std::move(attrs),
-                                                        Phase::kBackward, graph_.nodes[n].loc);
-    if (!added.ok()) return added.status();
-    in_front_[n].push_back(*added);
-    return graph_.nodes[*added].results[0];
+    PT_TRY_ASSIGN(const NodeId added, graph_.AddNode(op, std::move(operands), std::move(attrs),
+                                                     Phase::kBackward, graph_.nodes[n].loc));
+    in_front_[n].push_back(added);
+    return graph_.nodes[added].results[0];
   }
 
   std::vector<NodeId> Order() const {
@@ -222,8 +216,7 @@ int64_t PeakBytes(const Graph& graph) {
 
 absl::StatusOr<Graph> Packed(const Graph& graph, int bits, const std::vector<ValueId>& values) {
   Graph packed = graph;
-  const absl::Status status = SavedNarrower(packed, bits).Pack(values);
-  if (!status.ok()) return status;
+  PT_TRY(SavedNarrower(packed, bits).Pack(values));
   return packed;
 }
 
@@ -238,21 +231,19 @@ absl::StatusOr<Graph> Packed(const Graph& graph, int bits, const std::vector<Val
 absl::Status RunNarrowSaved(Graph& graph, PassContext& context) {
   if (context.saved_bits == kAllBits) return absl::OkStatus();
   std::vector<ValueId> values = SavedNarrower(graph, context.saved_bits).Candidates();
-  absl::StatusOr<Graph> best = Packed(graph, context.saved_bits, values);
-  if (!best.ok()) return best.status();
-  int64_t peak = PeakBytes(*best);
+  PT_TRY_ASSIGN(Graph best, Packed(graph, context.saved_bits, values));
+  int64_t peak = PeakBytes(best);
   for (const ValueId v : std::vector<ValueId>(values)) {
     std::vector<ValueId> fewer = values;
     std::erase(fewer, v);
-    absl::StatusOr<Graph> other = Packed(graph, context.saved_bits, fewer);
-    if (!other.ok()) return other.status();
-    const int64_t bytes = PeakBytes(*other);
+    PT_TRY_ASSIGN(Graph other, Packed(graph, context.saved_bits, fewer));
+    const int64_t bytes = PeakBytes(other);
     if (bytes >= peak) continue;
     peak = bytes;
     values = std::move(fewer);
     best = std::move(other);
   }
-  if (peak < PeakBytes(graph)) graph = *std::move(best);
+  if (peak < PeakBytes(graph)) graph = std::move(best);
   return absl::OkStatus();
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "engine/base/clock.h"
+#include "graph/base/status_macros.h"
 #include "graph/ir/text.h"
 #include "graph/ir/verifier.h"
 
@@ -52,11 +53,11 @@ absl::Status RunPass(Graph& graph, PassContext& context, const PassInfo& pass) {
   record.pass = pass.name;
   record.nodes_before = static_cast<int>(graph.nodes.size());
   const double start = NowSeconds();
-  if (absl::Status status = pass.run(graph, context); !status.ok()) return status;
+  PT_TRY(pass.run(graph, context));
   record.ms = 1e3 * (NowSeconds() - start);
   record.nodes_after = static_cast<int>(graph.nodes.size());
   context.records.push_back(std::move(record));
-  if (absl::Status status = Check(graph, pass); !status.ok()) return status;
+  PT_TRY(Check(graph, pass));
   if (folder == nullptr || Print(graph) == before) return absl::OkStatus();
   return Dump(graph, folder, context.records.size(), pass);
 }
@@ -77,11 +78,10 @@ absl::Status RunPasses(Graph& graph, PassContext& context, const std::vector<std
     if (const auto pass = FindPass(name); !pass.ok()) return pass.status();
   }
   for (const std::string& name : names) {
-    const auto pass = FindPass(name);
-    if (!pass.ok()) return pass.status();
+    PT_TRY_ASSIGN(const auto pass, FindPass(name));
     const auto& disabled = context.disabled;
     if (std::find(disabled.begin(), disabled.end(), name) != disabled.end()) continue;
-    if (absl::Status status = RunPass(graph, context, **pass); !status.ok()) return status;
+    PT_TRY(RunPass(graph, context, *pass));
   }
   return absl::OkStatus();
 }
@@ -99,7 +99,7 @@ absl::Status OptimizeForward(Graph& graph, PassContext& context) {
 }
 
 absl::Status OptimizeGraph(Graph& graph, PassContext& context) {
-  absl::Status status =
+  PT_TRY(
       RunPasses(graph, context,
                 {
                     // Gradient rules emit the plain form of sums, scalings and reshapes.
@@ -123,8 +123,7 @@ absl::Status OptimizeGraph(Graph& graph, PassContext& context) {
                     "save_masks",
                     // What masks did not free is kept as a whole.
                     "pick_late",
-                });
-  if (!status.ok()) return status;
+                }));
   graph.stage = Stage::kOptimized;
   return RunPasses(graph, context,
                    {
@@ -149,32 +148,29 @@ absl::Status NarrowSaved(Graph& graph, PassContext& context) {
 
 absl::Status ScheduleGraph(Graph& graph, PassContext& context) {
   if (context.live_target_bytes != kNoLiveTarget) {
-    const absl::Status status =
-        RunPasses(graph, context,
-                  {
-                      // What is alive when depends on the order and on scratch.
-                      "rematerialize",
-                      // Runs of the forward pass that only second runs have taken the place of.
-                      "dce",
-                      // Second runs want the kernels of the first ones.
-                      "select_kernels",
-                      // They may stand better elsewhere.
-                      "reorder",
-                  });
-    if (!status.ok()) return status;
+    PT_TRY(RunPasses(graph, context,
+                     {
+                         // What is alive when depends on the order and on scratch.
+                         "rematerialize",
+                         // Runs of the forward pass that only second runs have taken the place of.
+                         "dce",
+                         // Second runs want the kernels of the first ones.
+                         "select_kernels",
+                         // They may stand better elsewhere.
+                         "reorder",
+                     }));
   }
-  absl::Status status = RunPasses(graph, context,
-                                  {
-                                      // All passes above know normalizations in one piece.
-                                      "split_norm",
-                                      // The pieces have none yet.
-                                      "select_kernels",
-                                      // Keeps to the order, but for what must leave a loop.
-                                      "loop_batch",
-                                      // Whether an operand dies at its reader depends on the order.
-                                      "mark_inplace",
-                                  });
-  if (!status.ok()) return status;
+  PT_TRY(RunPasses(graph, context,
+                   {
+                       // All passes above know normalizations in one piece.
+                       "split_norm",
+                       // The pieces have none yet.
+                       "select_kernels",
+                       // Keeps to the order, but for what must leave a loop.
+                       "loop_batch",
+                       // Whether an operand dies at its reader depends on the order.
+                       "mark_inplace",
+                   }));
   graph.stage = Stage::kScheduled;
   // Last: places depend on lifetimes, and lifetimes on all of the above.
   return RunPasses(graph, context, {"plan_memory"});

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "graph/base/status_macros.h"
 #include "graph/memory/order_search.h"
 #include "graph/passes/pass.h"
 
@@ -15,7 +16,7 @@ class NormRecomputer {
   absl::Status Run() {
     for (size_t n = 0; n < count_; ++n) {
       if (graph_.nodes[n].op != OpKind::kBatchNorm || !IsInputKept(graph_.nodes[n])) continue;
-      if (absl::Status status = Recompute(static_cast<NodeId>(n)); !status.ok()) return status;
+      PT_TRY(Recompute(static_cast<NodeId>(n)));
     }
     ApplyOrder(graph_, Order());
     return absl::OkStatus();
@@ -39,14 +40,13 @@ class NormRecomputer {
     if (readers.empty()) return absl::OkStatus();
     std::vector<ValueId> operands = norm.operands;
     operands.insert(operands.end(), {norm.results[1], norm.results[2]});
-    const absl::StatusOr<NodeId> twin =
-        graph_.AddNode(OpKind::kBatchNormFrozen, operands, norm.attrs, Phase::kBackward, norm.loc);
-    if (!twin.ok()) return twin.status();
+    PT_TRY_ASSIGN(const NodeId twin, graph_.AddNode(OpKind::kBatchNormFrozen, operands, norm.attrs,
+                                                    Phase::kBackward, norm.loc));
     for (NodeId reader : readers) {
       std::vector<ValueId>& read = graph_.nodes[reader].operands;
-      std::replace(read.begin(), read.end(), norm.results[0], graph_.nodes[*twin].results[0]);
+      std::replace(read.begin(), read.end(), norm.results[0], graph_.nodes[twin].results[0]);
     }
-    twins_.push_back({readers.front(), *twin});
+    twins_.push_back({readers.front(), twin});
     return absl::OkStatus();
   }
 

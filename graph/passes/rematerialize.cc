@@ -1,6 +1,7 @@
 #include <utility>
 #include <vector>
 
+#include "graph/base/status_macros.h"
 #include "graph/memory/order_search.h"
 #include "graph/memory/remat_search.h"
 #include "graph/passes/pass.h"
@@ -22,9 +23,8 @@ class Rematerializer {
     for (const RematStep& step : plan_.order) {
       NodeId node = step.node;
       if (step.again) {
-        const absl::StatusOr<NodeId> second = RunAgain(graph_.nodes[step.node]);
-        if (!second.ok()) return second.status();
-        node = *second;
+        PT_TRY_ASSIGN(const NodeId second, RunAgain(graph_.nodes[step.node]));
+        node = second;
       } else if (graph_.nodes[node].phase != Phase::kForward) {
         graph_.nodes[node].operands = Instead(std::move(graph_.nodes[node].operands));
       }

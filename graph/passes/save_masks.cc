@@ -4,6 +4,7 @@
 #include <tuple>
 #include <utility>
 
+#include "graph/base/status_macros.h"
 #include "graph/memory/live_set.h"
 #include "graph/memory/liveness.h"
 #include "graph/memory/order_search.h"
@@ -25,7 +26,7 @@ class MaskSaver {
       if (!gate.has_value() || blocked_[roots_[graph_.nodes[n].operands[1]]]) continue;
       // A plan has no room for the one dimension of a mask of more bytes.
       if (graph_.shape(graph_.nodes[n].operands[1]).elems() / 8 >= INT32_MAX) continue;
-      if (absl::Status status = Save(static_cast<NodeId>(n), *gate); !status.ok()) return status;
+      PT_TRY(Save(static_cast<NodeId>(n), *gate));
     }
     ApplyOrder(graph_, Order());
     return absl::OkStatus();
@@ -55,11 +56,10 @@ class MaskSaver {
     const std::string loc = graph_.nodes[producer].loc;
     const auto [made, first] = masks_.try_emplace({saved, gate.act, gate.lo, gate.hi}, kNone);
     if (first) {
-      const absl::StatusOr<NodeId> maker =
-          graph_.AddNode(OpKind::kGateMask, {saved}, gate, Phase::kForward, loc);
-      if (!maker.ok()) return maker.status();
-      made->second = graph_.nodes[*maker].results[0];
-      makers_.push_back({producer, *maker});
+      PT_TRY_ASSIGN(const NodeId maker,
+                    graph_.AddNode(OpKind::kGateMask, {saved}, gate, Phase::kForward, loc));
+      made->second = graph_.nodes[maker].results[0];
+      makers_.push_back({producer, maker});
     }
     Node& node = graph_.nodes[n];
     node.op = OpKind::kGateGrad;
@@ -110,7 +110,7 @@ Peaks PeaksOf(const Graph& graph) {
 // graph with masks may be the worse one.
 absl::Status RunSaveMasks(Graph& graph, PassContext&) {
   Graph masked = graph;
-  if (absl::Status status = MaskSaver(masked).Run(); !status.ok()) return status;
+  PT_TRY(MaskSaver(masked).Run());
   if (masked.nodes.size() == graph.nodes.size()) return absl::OkStatus();
   const Peaks with = PeaksOf(masked), without = PeaksOf(graph);
   if (with.given <= without.given && with.found <= without.found) graph = std::move(masked);

@@ -1,6 +1,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "graph/base/status_macros.h"
 #include "graph/passes/pass.h"
 
 namespace pocketune {
@@ -20,9 +21,8 @@ std::string Describe(const Graph& graph, const Node& node) {
 // first row of the table that serves it, and asks how much scratch it needs.
 absl::Status RunSelectKernels(Graph& graph, PassContext& context) {
   for (Node& node : graph.nodes) {
-    const absl::StatusOr<bool> served = SetKernel(graph, node, context);
-    if (!served.ok()) return served.status();
-    if (!*served) {
+    PT_TRY_ASSIGN(const bool served, SetKernel(graph, node, context));
+    if (!served) {
       return absl::UnimplementedError(
           absl::StrCat(node.loc.empty() ? std::string("select_kernels") : node.loc,
                        ": no kernel of this backend serves ", Describe(graph, node)));

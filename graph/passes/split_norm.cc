@@ -1,6 +1,7 @@
 #include <utility>
 #include <vector>
 
+#include "graph/base/status_macros.h"
 #include "graph/memory/batch_loops.h"
 #include "graph/memory/order_search.h"
 #include "graph/passes/pass.h"
@@ -25,9 +26,7 @@ class NormSplitter {
       const Value& x = graph_.value(node.operands[0]);
       if (batch == 1 || x.type.shape[0] != batch || x.type.shape.rank() < 3) continue;
       if (x.bytes() <= cached_bytes_) continue;
-      const absl::Status status =
-          node.op == OpKind::kBatchNorm ? SplitNorm(n, node) : SplitGrad(n, node);
-      if (!status.ok()) return status;
+      PT_TRY(node.op == OpKind::kBatchNorm ? SplitNorm(n, node) : SplitGrad(n, node));
     }
     Finish();
     return absl::OkStatus();
@@ -37,11 +36,10 @@ class NormSplitter {
   absl::StatusOr<std::vector<ValueId>> Add(size_t n, OpKind op, std::vector<ValueId> operands,
                                            Attrs attrs) {
     const Node& like = graph_.nodes[n];
-    const absl::StatusOr<NodeId> node =
-        graph_.AddNode(op, std::move(operands), std::move(attrs), like.phase, like.loc);
-    if (!node.ok()) return node.status();
-    parts_[n].push_back(*node);
-    return graph_.nodes[*node].results;
+    PT_TRY_ASSIGN(const NodeId node,
+                  graph_.AddNode(op, std::move(operands), std::move(attrs), like.phase, like.loc));
+    parts_[n].push_back(node);
+    return graph_.nodes[node].results;
   }
 
   void Replace(const std::vector<ValueId>& from, const std::vector<ValueId>& to) {
@@ -55,32 +53,29 @@ class NormSplitter {
     const ValueId x = norm.operands[0];
     const Shape& shape = graph_.shape(x);
     const int64_t rows = shape.elems() / (shape[0] * shape[-1]);
-    const auto moments = Add(n, OpKind::kBatchNormMoments, {x}, NoAttrs{});
-    if (!moments.ok()) return moments.status();
-    const auto statistics =
-        Add(n, OpKind::kBatchNormStatistics, {(*moments)[0]}, MomentsAttrs{rows});
-    if (!statistics.ok()) return statistics.status();
-    const ValueId mean = (*statistics)[0], var = (*statistics)[1];
-    const auto y = Add(n, OpKind::kBatchNormFrozen,
-                       {x, norm.operands[1], norm.operands[2], mean, var}, norm.attrs);
-    if (!y.ok()) return y.status();
-    Replace(norm.results, {(*y)[0], mean, var});
+    PT_TRY_ASSIGN(const auto moments, Add(n, OpKind::kBatchNormMoments, {x}, NoAttrs{}));
+    PT_TRY_ASSIGN(const auto statistics,
+                  Add(n, OpKind::kBatchNormStatistics, {moments[0]}, MomentsAttrs{rows}));
+    const ValueId mean = statistics[0], var = statistics[1];
+    PT_TRY_ASSIGN(const auto y,
+                  Add(n, OpKind::kBatchNormFrozen,
+                      {x, norm.operands[1], norm.operands[2], mean, var}, norm.attrs));
+    Replace(norm.results, {y[0], mean, var});
     return absl::OkStatus();
   }
 
   absl::Status SplitGrad(size_t n, const Node& grad) {
     const auto& attrs = std::get<NormAttrs>(grad.attrs);
     const Shape& shape = graph_.shape(grad.operands[0]);
-    const auto params = Add(n, OpKind::kBatchNormGradParams, grad.operands, attrs);
-    if (!params.ok()) return params.status();
-    const ValueId dscale = (*params)[0], dshift = (*params)[1];
+    PT_TRY_ASSIGN(const auto params, Add(n, OpKind::kBatchNormGradParams, grad.operands, attrs));
+    const ValueId dscale = params[0], dshift = params[1];
     std::vector<ValueId> operands = grad.operands;
     operands.insert(operands.begin() + 5, {dscale, dshift});
-    const auto dx =
+    PT_TRY_ASSIGN(
+        const auto dx,
         Add(n, OpKind::kBatchNormGradInput, std::move(operands),
-            NormGradAttrs{.eps = attrs.eps, .count = shape.elems() / shape[-1], .act = attrs.act});
-    if (!dx.ok()) return dx.status();
-    Replace(grad.results, {(*dx)[0], dscale, dshift});
+            NormGradAttrs{.eps = attrs.eps, .count = shape.elems() / shape[-1], .act = attrs.act}));
+    Replace(grad.results, {dx[0], dscale, dshift});
     return absl::OkStatus();
   }
 
