@@ -42,9 +42,9 @@ function(pt_test name)
   set(fast)
   if(ARG_SLOW)
     set(fast TEST_FILTER -*Slow*)
-    gtest_discover_tests(${name} TEST_FILTER *Slow* DISCOVERY_TIMEOUT 60
+    gtest_discover_tests(${name} TEST_FILTER *Slow* NO_PRETTY_VALUES DISCOVERY_TIMEOUT 60
                          PROPERTIES LABELS slow TIMEOUT 1800)
   endif()
-  gtest_discover_tests(${name} ${fast} DISCOVERY_TIMEOUT 60
+  gtest_discover_tests(${name} ${fast} NO_PRETTY_VALUES DISCOVERY_TIMEOUT 60
                        PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 600)
 endfunction()

@@ -7,6 +7,7 @@
 
 #include "engine/plan/plan_generated.h"
 #include "engine/plan/plan_view.h"
+#include "tests/support/test_name.h"
 #include "tests/support/zoo_session.h"
 
 namespace pocketune::test {
@@ -86,7 +87,9 @@ TEST(BatchLoopsTest, RowsOfTheFrozenPrefixStandForItWithinLoops) {
   EXPECT_TRUE(usual.Train(2) == from_rows.Train(2));
 }
 
-INSTANTIATE_TEST_SUITE_P(Zoo, ZooLoopsTest, ::testing::ValuesIn(kCases));
+INSTANTIATE_TEST_SUITE_P(Zoo, ZooLoopsTest, ::testing::ValuesIn(kCases), [](const auto& info) {
+  return TestName(info.param.model.name + " " + info.param.scheme);
+});
 
 }  // namespace
 }  // namespace pocketune::test

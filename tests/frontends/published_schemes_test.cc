@@ -11,6 +11,7 @@
 #include "pocketune/zoo.h"
 #include "sparse_bp/memory_model.h"
 #include "sparse_bp/scheme.h"
+#include "tests/support/test_name.h"
 
 namespace pocketune {
 namespace {
@@ -75,7 +76,11 @@ TEST_P(PublishedSchemesTest, NeedTheMemoryThatThePaperStates) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, PublishedSchemesTest, testing::ValuesIn(kPublished));
+INSTANTIATE_TEST_SUITE_P(All, PublishedSchemesTest, testing::ValuesIn(kPublished),
+                         [](const auto& info) {
+                           return test::TestName(std::string(info.param.model) + " " +
+                                                 info.param.scheme);
+                         });
 
 TEST(PublishedSchemesListTest, HasFifteenNames) {
   const std::vector<std::string> names = McunetV3SchemeNames();

@@ -12,6 +12,7 @@
 #include "graph/passes/pass_manager.h"
 #include "sparse_bp/scheme.h"
 #include "tests/support/sanitized.h"
+#include "tests/support/test_name.h"
 
 namespace pocketune {
 namespace {
@@ -54,7 +55,8 @@ TEST_P(ZooMasksTest, NeverGrowTheArenaOfAModel) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Schemes, ZooMasksTest, testing::Values("full", "bias", "bias:2"));
+INSTANTIATE_TEST_SUITE_P(Schemes, ZooMasksTest, testing::Values("full", "bias", "bias:2"),
+                         [](const auto& info) { return test::TestName(info.param); });
 
 }  // namespace
 }  // namespace pocketune

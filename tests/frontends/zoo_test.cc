@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "frontends/initialize.h"
 #include "graph/ir/text_distance.h"
+#include "tests/support/test_name.h"
 
 namespace pocketune {
 namespace {
@@ -62,7 +64,10 @@ TEST_P(ZooTest, IsExactToTheParameterAndTheMac) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Published, ZooTest, testing::ValuesIn(kOracles));
+INSTANTIATE_TEST_SUITE_P(Published, ZooTest, testing::ValuesIn(kOracles), [](const auto& info) {
+  const Oracle& o = info.param;
+  return test::TestName(absl::StrCat(o.name, " w", o.width, " r", o.resolution));
+});
 
 TEST(ZooTest, EveryEntryBuildsWithItsDefaults) {
   for (const ZooEntry& entry : Zoo()) {

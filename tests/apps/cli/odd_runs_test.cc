@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_join.h"
 #include "tests/apps/cli/cli_test_util.h"
+#include "tests/support/test_name.h"
 
 namespace pocketune::test {
 namespace {
@@ -62,7 +64,8 @@ INSTANTIATE_TEST_SUITE_P(
         Idle{{"--lr-gamma", "0.5"}, "--lr-gamma has no effect: the schedule is cosine"},
         Idle{{"--lr-step-every", "2"}, "--lr-step-every has no effect"},
         Idle{{"--lr-schedule", "step"}, "without --lr-step-every there is no step"},
-        Idle{{"--momentum", "0.5", "--optimizer", "adamw"}, "adamw has none"}));
+        Idle{{"--momentum", "0.5", "--optimizer", "adamw"}, "adamw has none"}),
+    [](const auto& info) { return TestName(absl::StrJoin(info.param.flags, " ")); });
 
 TEST_F(OddRunsTest, ABatchOfMoreThanThePicturesBecomesWholeMicroBatches) {
   const CommandResult result = Train(28, {"--batch", "32", "--micro-batch", "8"});

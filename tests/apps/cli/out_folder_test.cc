@@ -6,7 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_join.h"
 #include "tests/apps/cli/cli_test_util.h"
+#include "tests/support/test_name.h"
 
 namespace pocketune::test {
 namespace {
@@ -60,7 +62,10 @@ INSTANTIATE_TEST_SUITE_P(Train, OthersFilesTest,
                                            std::vector<std::string>{"log.jsonl"},
                                            std::vector<std::string>{".profile"},
                                            std::vector<std::string>{"photos/a.jpg"},
-                                           std::vector<std::string>{"lock", "thesis.tex"}));
+                                           std::vector<std::string>{"lock", "thesis.tex"}),
+                         [](const auto& info) {
+                           return TestName(absl::StrJoin(info.param, " and "));
+                         });
 
 TEST_F(OutFolderTest, AnEmptyFolderWillDo) {
   fs::create_directories(File("out"));

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tests/apps/cli/cli_test_util.h"
+#include "tests/support/test_name.h"
 
 namespace pocketune::test {
 namespace {
@@ -73,9 +74,9 @@ INSTANTIATE_TEST_SUITE_P(
                       Args{"ir", "@/graph.ptir"}, Args{"ir", "--list"},
                       Args{"bench", "--model", "small-cnn", "--batch", "2", "--steps", "2"}),
     [](const auto& info) {
-      std::string name = std::to_string(info.index);
-      for (const char c : info.param[0]) name += c == '-' ? '_' : c;
-      return name;
+      std::string text = info.param[0];
+      if (info.param.size() > 1) text += " " + info.param[1];
+      return TestName(text);
     });
 
 TEST_F(OutputTest, AFailedTrainingLogIsSaidButTheRunIsDone) {

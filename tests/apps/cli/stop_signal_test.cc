@@ -73,7 +73,10 @@ TEST_P(StopSignalTest, StaysIgnoredWhereItWasFromTheStart) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Of, StopSignalTest,
-                         ::testing::Values(SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU));
+                         ::testing::Values(SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXCPU),
+                         [](const auto& info) {
+                           return "SIG" + std::string(sigabbrev_np(info.param));
+                         });
 
 // Both come while the first step runs, which takes seconds.
 TEST_F(SecondSignalTest, EndsItAtOnce) {

@@ -82,7 +82,10 @@ TEST_P(JpegScansTest, RefusesAFileWhoseEndIsZeros) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, JpegScansTest,
-                         ::testing::Values(JpegScans::kBaseline, JpegScans::kProgressive));
+                         ::testing::Values(JpegScans::kBaseline, JpegScans::kProgressive),
+                         [](const auto& info) {
+                           return info.param == JpegScans::kBaseline ? "Baseline" : "Progressive";
+                         });
 
 TEST(ImageJpegTest, OddNumbersInSegmentsHarmNoPixel) {
   const Bytes jpeg = EncodeJpeg(MakeImage(61, 67, 3, 5));

@@ -132,7 +132,11 @@ TEST_P(OrientationTest, IsAppliedToAWebp) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, OrientationTest,
-                         ::testing::Combine(::testing::Range(1, 9), ::testing::Bool()));
+                         ::testing::Combine(::testing::Range(1, 9), ::testing::Bool()),
+                         [](const auto& info) {
+                           return std::to_string(std::get<0>(info.param)) +
+                                  (std::get<1>(info.param) ? "OfABigEndian" : "OfALittleEndian");
+                         });
 
 TEST(ExifOrientationTest, FindsItAmongOtherEntriesAsShortLongOrByte) {
   for (uint8_t type : {1, 3, 4}) {

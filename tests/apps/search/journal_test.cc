@@ -110,13 +110,18 @@ TEST_F(JournalTest, ADamagedByteCostsTheRecordThatItIsInAlone) {
 }
 
 // What a crash of the machine may leave behind the last whole line.
-class JournalTailTest : public JournalTest, public testing::WithParamInterface<std::string> {};
+struct DamagedTail {
+  const char* name;
+  std::string bytes;
+};
+
+class JournalTailTest : public JournalTest, public testing::WithParamInterface<DamagedTail> {};
 
 TEST_P(JournalTailTest, ADamagedTailCostsNothingOfWhatStandsBeforeIt) {
   Fill();
   const std::vector<uint8_t> whole = ReadBytes(path_);
   std::vector<uint8_t> bytes = whole;
-  bytes.insert(bytes.end(), GetParam().begin(), GetParam().end());
+  bytes.insert(bytes.end(), GetParam().bytes.begin(), GetParam().bytes.end());
   WriteBytes(path_, bytes);
   {
     absl::StatusOr<Journal> journal = Open();
@@ -135,11 +140,16 @@ TEST_P(JournalTailTest, ADamagedTailCostsNothingOfWhatStandsBeforeIt) {
 
 INSTANTIATE_TEST_SUITE_P(
     Tails, JournalTailTest,
-    testing::Values(std::string(1, '\0'), std::string(5000, '\0'), std::string(70, '\0') + "\n",
-                    std::string("\n"), std::string("\n\n"),
-                    std::string("0123456789abcdef {\"trial\""),
-                    std::string("0123456789abcdef {\"trial\":\"x\"}\n"), std::string("\xff\xfe\n"),
-                    std::string("0123456789abcdef {\"step") + std::string(40, '\0')));
+    testing::Values(DamagedTail{"AZero", std::string(1, '\0')},
+                    DamagedTail{"ManyZeros", std::string(5000, '\0')},
+                    DamagedTail{"ALineOfZeros", std::string(70, '\0') + "\n"},
+                    DamagedTail{"AnEmptyLine", "\n"}, DamagedTail{"TwoEmptyLines", "\n\n"},
+                    DamagedTail{"HalfALine", "0123456789abcdef {\"trial\""},
+                    DamagedTail{"ALineOfAnotherSum", "0123456789abcdef {\"trial\":\"x\"}\n"},
+                    DamagedTail{"NoText", "\xff\xfe\n"},
+                    DamagedTail{"HalfALineAndZeros",
+                                "0123456789abcdef {\"step" + std::string(40, '\0')}),
+    [](const auto& info) { return info.param.name; });
 
 TEST_F(JournalTest, TwoSearchesDoNotShareOne) {
   absl::StatusOr<Journal> first = Open();

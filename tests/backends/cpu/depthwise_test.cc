@@ -148,7 +148,8 @@ TEST_P(DepthwiseKernelSizeTest, AnySizeOfImageAndAnyPads) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Sizes, DepthwiseKernelSizeTest, testing::Range(1, 8));
+INSTANTIATE_TEST_SUITE_P(Sizes, DepthwiseKernelSizeTest, testing::Range(1, 8),
+                         testing::PrintToStringParamName());
 
 INSTANTIATE_TEST_SUITE_P(Cases, DepthwiseTest, testing::ValuesIn(DepthwiseCases()),
                          [](const auto& info) { return std::string(info.param.name); });
