@@ -10,6 +10,7 @@ import check_exports
 import check_layers
 import check_lengths
 import check_symbols
+import check_test_names
 import check_tests
 import op_table
 import source_tree
@@ -140,20 +141,53 @@ class BaselineTest(unittest.TestCase):
 
 
 class TestsTest(unittest.TestCase):
-    def check(self, sources, covered_by, *existing):
-        return check_tests.check(sources, covered_by, lambda path: path in existing)
+    LONG = "\n" * 81
+
+    def check(self, texts, rows, *existing):
+        return check_tests.check(texts, rows, lambda path: path in existing or path in texts)
 
     def test_takes_mirrors_goldens_and_named_tests(self):
-        sources = {"a/b.cc": 81, "graph/passes/c.cc": 81, "d/e.cc": 81, "f/g.cc": 80}
+        sources = {"a/b.cc": self.LONG, "graph/passes/c.cc": self.LONG, "d/e.cc": self.LONG,
+                   "f/g.cc": "\n" * 80}
         self.assertEqual(self.check(sources, {"d/*.cc": "tests/d.cc"}, "tests/a/b_test.cc",
                                     "tests/golden/passes/c", "tests/d.cc"), [])
 
     def test_finds_sources_without_a_test(self):
-        self.assertEqual(len(self.check({"a/b.cc": 81}, {})), 1)
+        self.assertEqual(len(self.check({"a/b.cc": self.LONG}, {})), 1)
 
     def test_finds_stale_rows(self):
-        self.assertEqual(len(self.check({"a/b.cc": 80}, {"a/b.cc": "t"}, "t")), 1)
-        self.assertEqual(len(self.check({"a/b.cc": 81}, {"a/b.cc": "t"})), 1)
+        self.assertEqual(len(self.check({"a/b.cc": "\n" * 80}, {"a/b.cc": "t"}, "t")), 1)
+        self.assertEqual(len(self.check({"a/b.cc": self.LONG}, {"a/b.cc": "t"})), 1)
+
+    def of_application(self, row, test):
+        texts = {"apps/cli/a.cc": self.LONG + 'Say("no colour")', "tests/t.cc": test,
+                 "tests/util.h": '#include "apps/cli/a.h"'}
+        return self.check(texts, {"apps/cli/a.cc": row})
+
+    def test_takes_tests_of_applications_that_include_or_write_out(self):
+        self.assertEqual(self.of_application(["tests/t.cc", "no colour"], 'Has("no colour")'), [])
+        self.assertEqual(self.of_application(["tests/t.cc"], '#include "apps/cli/a.h"'), [])
+        self.assertEqual(self.of_application(["tests/t.cc"], '#include "tests/util.h"'), [])
+
+    def test_finds_tests_of_applications_that_have_nothing_to_do_with_them(self):
+        for row in ("tests/t.cc", ["tests/t.cc"], ["tests/t.cc", "no colour"], ["tests/none.cc"],
+                    ["tests/t.cc", "Say("]):
+            self.assertEqual(len(self.of_application(row, "Say(1)")), 1, row)
+
+
+class TestNamesTest(unittest.TestCase):
+    def check(self, rest):
+        return check_test_names.check("a.cc", f"\nINSTANTIATE_TEST_SUITE_P({rest});\n")
+
+    def test_takes_named_cases_and_ranges_from_zero(self):
+        self.assertEqual(self.check('A, B, Values("a, (", \'(\'), [](auto& i) { return i.name; }'), [])
+        self.assertEqual(self.check("Seeds, B, testing::Range<uint64_t>(0, 60)"), [])
+
+    def test_finds_cases_without_names(self):
+        found = self.check("A, BTest, testing::Values(1, 2)")
+        self.assertEqual(len(found), 1)
+        self.assertIn("a.cc:2: BTest", found[0])
+        self.assertEqual(len(self.check("Sizes, B, testing::Range(1, 8)")), 1)
 
 
 class DefsTest(unittest.TestCase):
