@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "autodiff/glob.h"
+#include "graph/base/status_macros.h"
 #include "graph/ir/builder.h"
 
 namespace pocketune {
@@ -37,15 +38,9 @@ OptimizerAttrs AttrsFor(const OptimizerSpec& spec, const Value& param) {
     attrs.momentum = spec.momentum;
     attrs.nesterov = spec.kind == OptimizerKind::kNesterov;
   }
-  if (spec.kind == OptimizerKind::kAdamW) {
-    attrs.beta1 = spec.beta1;
-    attrs.beta2 = spec.beta2;
-    attrs.eps = spec.eps;
-  }
   for (const ParamGroup& group : spec.groups) {
     if (!MatchesGlob(group.pattern, param.name)) continue;
     attrs.lr_scale = group.lr_scale;
-    attrs.weight_decay = group.weight_decay.value_or(attrs.weight_decay);
     break;
   }
   return attrs;
@@ -94,7 +89,7 @@ const char* NameOf(OptimizerKind kind) { return RowOf(kind).name; }
 
 absl::Status AppendUpdates(Graph& graph, const std::vector<ParamGrad>& grads,
                            const OptimizerSpec& spec) {
-  if (absl::Status status = CheckGroups(graph, spec); !status.ok()) return status;
+  PT_TRY(CheckGroups(graph, spec));
   const OptimizerRow& row = RowOf(spec.kind);
   GraphBuilder builder(&graph, Phase::kUpdate);
   for (const ParamGrad& item : grads) {

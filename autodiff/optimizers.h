@@ -1,7 +1,6 @@
 // The update phase: one node per parameter that learns.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,20 +14,16 @@ enum class OptimizerKind { kSgd, kMomentum, kNesterov, kAdamW };
 // Parameters whose names match `pattern`, a glob as of fnmatch(3): '*' takes any characters.
 struct ParamGroup {
   std::string pattern;
-  double lr_scale = 1.0;                    // times the step's learning rate
-  std::optional<double> weight_decay = {};  // in place of OptimizerSpec's; bias and norm included
+  double lr_scale = 1.0;  // times the step's learning rate
 };
 
 // Formulas and defaults are those of torch.optim.SGD and AdamW: the decay is added to the gradient
 // (SGD, momentum, Nesterov: v = momentum v + g; w -= lr v, or lr (g + momentum v) for Nesterov), or
-// is decoupled (AdamW).
+// is decoupled (AdamW, with betas of 0.9 and 0.999 and an epsilon of 1e-8).
 struct OptimizerSpec {
   OptimizerKind kind = OptimizerKind::kMomentum;
   double momentum = 0.9;
   double weight_decay = 0.0;
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double eps = 1e-8;
   bool decay_bias_and_norm = true;      // do biases, scales and shifts decay as well?
   std::vector<ParamGroup> groups = {};  // the first that matches a parameter counts
 };

@@ -15,7 +15,6 @@ struct Measurement {
   int64_t baseline_rss_bytes = 0;   // just before the plan is opened
   int64_t measured_peak_bytes = 0;  // high-water mark minus the baseline
   int64_t packed_bytes = 0;
-  double open_ms = 0.0;
   double first_step_ms = 0.0;  // from before opening the plan to the end of the first step
   double start_ms = 0.0;       // from before the child was started to the end of the first step
 };

@@ -118,19 +118,18 @@ TEST(OptimizerGroupsTest, DecaySparesBiasAndNormWhereAsked) {
 }
 
 TEST(OptimizerGroupsTest, TheFirstGroupThatMatchesCounts) {
-  const auto attrs =
-      AttrsOfFour({.weight_decay = 0.5, .groups = {{"a.b*", 3.0, 0.25}, {"a.*", 2.0, {}}}});
+  const auto attrs = AttrsOfFour({.weight_decay = 0.5, .groups = {{"a.b*", 3.0}, {"a.*", 2.0}}});
   EXPECT_EQ(attrs[0].lr_scale, 2.0);
   EXPECT_EQ(attrs[0].weight_decay, 0.5);
   EXPECT_EQ(attrs[1].lr_scale, 3.0);
-  EXPECT_EQ(attrs[1].weight_decay, 0.25);
+  EXPECT_EQ(attrs[1].weight_decay, 0.5);
   EXPECT_EQ(attrs[2].lr_scale, 1.0);
 }
 
 TEST(OptimizerGroupsTest, APatternWithoutAParameterIsAnError) {
   Graph graph;
   Param(graph, "w", ParamRole::kWeight);
-  EXPECT_EQ(AppendUpdates(graph, {}, {.groups = {{"features.*", 1.0, {}}}}),
+  EXPECT_EQ(AppendUpdates(graph, {}, {.groups = {{"features.*"}}}),
             absl::InvalidArgumentError(
                 "optimizer: no parameter matches the group's pattern (got features.*)"));
 }
