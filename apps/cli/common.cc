@@ -11,8 +11,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "apps/cli/standard_output.h"
+#include "apps/report/html.h"
 #include "backends/cpu/cpu_kernels.h"
 #include "engine/base/thread_probe.h"
 #include "frontends/zoo/zoo.h"
@@ -107,18 +109,13 @@ std::string CommandLine() {
   return line;
 }
 
+// As the report says it, with a space that any terminal knows.
 std::string HumanBytes(int64_t bytes) {
-  if (bytes < 1000) return absl::StrCat(bytes, " B");
-  if (bytes < 1000000) return absl::StrFormat("%.1f KB", double(bytes) / 1e3);
-  if (bytes < 1000000000) return absl::StrFormat("%.1f MB", double(bytes) / 1e6);
-  return absl::StrFormat("%.2f GB", double(bytes) / 1e9);
+  return absl::StrReplaceAll(report::Bytes(double(bytes)), {{"\u00A0", " "}});
 }
 
 std::string HumanCount(int64_t count) {
-  if (count < 1000) return absl::StrCat(count);
-  if (count < 1000000) return absl::StrFormat("%.1f K", double(count) / 1e3);
-  if (count < 1000000000) return absl::StrFormat("%.1f M", double(count) / 1e6);
-  return absl::StrFormat("%.2f G", double(count) / 1e9);
+  return absl::StrReplaceAll(report::Count(double(count)), {{"\u00A0", " "}});
 }
 
 std::string HumanSeconds(double seconds) {

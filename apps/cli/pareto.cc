@@ -9,7 +9,9 @@
 #include "absl/strings/str_format.h"
 #include "apps/cli/target.h"
 #include "apps/report/html.h"
+#include "apps/report/plot.h"
 #include "engine/base/file_io.h"
+#include "graph/base/status_macros.h"
 
 namespace pocketune::cli {
 namespace {
@@ -17,7 +19,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr double kWidth = 720, kHeight = 440, kLeft = 60, kRight = 30, kTop = 58, kBottom = 50;
-constexpr double kAboutTicks = 5;
+constexpr int kAboutTicks = 5;
 
 // An axis from one round value to another, around all of its values. Not from zero: what plans
 // differ in is what one looks for.
@@ -27,13 +29,9 @@ struct Scale {
 
   static Scale Around(double least, double most, double begin, double end) {
     const double span = std::max(most - least, 0.1 * most);
-    const double power = std::pow(10, std::floor(std::log10(span / kAboutTicks)));
-    double tick = power;
-    for (const double factor : {2, 5, 10}) {
-      if (span / tick > kAboutTicks) tick = factor * power;
-    }
-    const double low = std::floor((most - span) / tick) * tick;
-    return {low, std::ceil(most / tick + 0.2) * tick, tick, begin, end};
+    const report::Axis axis = report::NiceAxis(most - span, most, kAboutTicks, true, nullptr);
+    const double room = 0.2;  // of a tick, above the highest
+    return {axis.low, std::ceil(most / axis.step + room) * axis.step, axis.step, begin, end};
   }
   double operator()(double value) const {
     return begin + (value - low) / (high - low) * (end - begin);
