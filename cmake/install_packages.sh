@@ -14,7 +14,7 @@ packages=(
   libabsl-dev nlohmann-json3-dev libcli11-dev libjpeg-dev libpng-dev libwebp-dev
   zlib1g-dev
   # tests; libheif1 is loaded where HEIC and AVIF pictures are decoded, never linked
-  libgtest-dev libgmock-dev libheif1
+  libgtest-dev libgmock-dev libeigen3-dev libheif1
   # data of the quick start
   dataset-fashion-mnist
   "$@"

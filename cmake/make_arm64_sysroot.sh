@@ -22,7 +22,7 @@ packages=(
   libabsl-dev nlohmann-json3-dev libcli11-dev libjpeg-dev libpng-dev libwebp-dev
   zlib1g-dev
   # tests
-  libgtest-dev libgmock-dev
+  libgtest-dev libgmock-dev libeigen3-dev
 )
 
 [[ $# -le 1 ]] || fail "one folder at most (got $#)"
