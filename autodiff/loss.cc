@@ -41,41 +41,44 @@ ValueId SlicedLoss(GraphBuilder& builder, const std::vector<ValueId>& prediction
 
 // `truth_type`: of one slice.
 absl::StatusOr<ValueId> Attach(Graph& graph, const std::vector<ValueId>& predictions, OpKind op,
-                               const char* truth_name, TensorType truth_type, const Attrs& attrs) {
+                               const LossPorts& ports, TensorType truth_type, const Attrs& attrs) {
   truth_type.shape[0] *= static_cast<int64_t>(predictions.size());
-  const ValueId truth = graph.AddInput(truth_name, truth_type);
-  const ValueId weight = graph.AddInput(kWeightInput, {{truth_type.shape[0]}, DType::kF32});
+  const ValueId truth = graph.AddInput(ports.label, truth_type, PortRole::kLabel);
+  const ValueId weight = graph.AddInput(ports.sample_weight, {{truth_type.shape[0]}, DType::kF32},
+                                        PortRole::kSampleWeight);
   GraphBuilder builder(&graph);
   builder.set_loc("loss");
   const ValueId loss = predictions.size() == 1
                            ? builder.Op(op, {predictions[0], truth, weight}, attrs)
                            : SlicedLoss(builder, predictions, op, truth, weight, attrs);
   if (!builder.status().ok()) return builder.status();
-  graph.outputs.push_back({kLossOutput, loss});
+  graph.outputs.push_back({ports.loss, loss, PortRole::kLoss});
   return loss;
 }
 
 }  // namespace
 
 absl::StatusOr<ValueId> AttachClassificationLoss(Graph& graph, const std::vector<ValueId>& logits,
-                                                 double label_smoothing) {
-  return Attach(graph, logits, OpKind::kSoftmaxCrossEntropy, kLabelInput,
+                                                 double label_smoothing, const LossPorts& ports) {
+  return Attach(graph, logits, OpKind::kSoftmaxCrossEntropy, ports,
                 {{graph.shape(logits[0])[0]}, DType::kI32},
                 LossAttrs{.label_smoothing = label_smoothing});
 }
 
 absl::StatusOr<ValueId> AttachClassificationLoss(Graph& graph, ValueId logits,
-                                                 double label_smoothing) {
-  return AttachClassificationLoss(graph, std::vector<ValueId>{logits}, label_smoothing);
+                                                 double label_smoothing, const LossPorts& ports) {
+  return AttachClassificationLoss(graph, std::vector<ValueId>{logits}, label_smoothing, ports);
 }
 
-absl::StatusOr<ValueId> AttachSquaredLoss(Graph& graph, const std::vector<ValueId>& predictions) {
-  return Attach(graph, predictions, OpKind::kMeanSquaredError, kTargetInput,
-                graph.type(predictions[0]), NoAttrs{});
+absl::StatusOr<ValueId> AttachSquaredLoss(Graph& graph, const std::vector<ValueId>& predictions,
+                                          const LossPorts& ports) {
+  return Attach(graph, predictions, OpKind::kMeanSquaredError, ports, graph.type(predictions[0]),
+                NoAttrs{});
 }
 
-absl::StatusOr<ValueId> AttachSquaredLoss(Graph& graph, ValueId prediction) {
-  return AttachSquaredLoss(graph, std::vector<ValueId>{prediction});
+absl::StatusOr<ValueId> AttachSquaredLoss(Graph& graph, ValueId prediction,
+                                          const LossPorts& ports) {
+  return AttachSquaredLoss(graph, std::vector<ValueId>{prediction}, ports);
 }
 
 }  // namespace pocketune

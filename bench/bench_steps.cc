@@ -21,11 +21,10 @@
 #include "backends/cpu/cpu_kernels.h"
 #include "engine/base/clock.h"
 #include "engine/base/resident_memory.h"
-#include "frontends/weights/safetensors.h"
-#include "frontends/weights/weights.h"
 #include "nlohmann/json.hpp"
 #include "pocketune/compiler.h"
 #include "pocketune/cpu.h"
+#include "pocketune/weights.h"
 #include "pocketune/zoo.h"
 
 namespace pocketune {
@@ -160,18 +159,17 @@ class Engine {
   }
 
   Json Params(const std::string& path) {
-    std::vector<SafetensorsTensor> tensors;
+    std::vector<NamedWeights> tensors;
     for (const ParamInfo& param : session_->params()) {
       if (param.state) continue;
       std::vector<float> values(param.shape.elems());
       const Status status = session_->ReadParam(param.name, values);
       if (!status.ok()) return Error(status.message());
-      Value value;
-      value.type.shape = param.shape;
-      tensors.push_back({std::string(param.name), TorchShape(value), ToTorch(value, values)});
+      tensors.push_back({std::string(param.name), param.shape, param.layout, std::move(values)});
     }
-    const absl::Status written = WriteSafetensors(path, tensors);
-    return written.ok() ? Json({{"tensors", tensors.size()}}) : Error(written.ToString());
+    const size_t count = tensors.size();
+    const Outcome<bool> written = WriteWeights(path, std::move(tensors));
+    return written.ok() ? Json({{"tensors", count}}) : Error(written.message());
   }
 
   // Without the memory that it takes: these copies are the harness's.

@@ -27,10 +27,8 @@ Outcome<Model> ModelBuilder::Build(uint64_t seed, const std::string& weights,
                                    WeightsReport* report) {
   WeightsReport ignored;
   if (report == nullptr) report = &ignored;
-  Model::Impl model{.name = impl_->graph.name,
-                    .task = impl_->task,
-                    .batch = impl_->batch,
-                    .prediction = impl_->prediction};
+  Model::Impl model{
+      .name = impl_->graph.name, .task = impl_->task, .batch = impl_->batch, .loss = impl_->loss};
   absl::StatusOr<Graph> graph = impl_->Take();
   if (!graph.ok()) return ToOutcome<Model>(graph.status());
   model.forward = *std::move(graph);

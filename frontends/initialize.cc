@@ -21,9 +21,11 @@ HostData Normal(const std::string& name, int64_t n, double stddev, uint64_t seed
   return data;
 }
 
-// Inputs that one output sees. Depthwise weights (rank 3) are HWC, all others have outputs first.
-double FanIn(const Shape& shape) {
-  const int64_t outputs = shape.rank() == 3 ? shape[2] : shape[0];
+// Inputs that one output sees. Depthwise filters are HWC, all others have outputs first.
+double FanIn(const Value& weight) {
+  const Shape& shape = weight.type.shape;
+  if (shape.rank() == 0) return 1;
+  const int64_t outputs = weight.layout == ParamLayout::kDepthwise ? shape[2] : shape[0];
   return static_cast<double>(shape.elems()) / static_cast<double>(outputs);
 }
 
@@ -35,7 +37,7 @@ void InitializeParams(Graph& graph, uint64_t seed) {
     const int64_t n = value.type.shape.elems();
     if (value.role == ParamRole::kWeight) {
       const double stddev =
-          value.section == Section::kClassifier ? 0.01 : std::sqrt(2.0 / FanIn(value.type.shape));
+          value.section == Section::kClassifier ? 0.01 : std::sqrt(2.0 / FanIn(value));
       value.data = Normal(value.name, n, stddev, seed);
     } else {
       const bool one = value.role == ParamRole::kNormScale || value.role == ParamRole::kNormVar;

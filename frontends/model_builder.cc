@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/base/math.h"
+#include "engine/ops/implied.h"
 #include "frontends/builder.h"
 
 namespace pocketune {
@@ -59,13 +60,13 @@ PoolAttrs WindowOf(int kernel, int stride, int pad) {
 }  // namespace
 
 ValueId ModelBuilder::Impl::Param(const std::string& name, const Shape& shape, ParamRole role,
-                                  HostData data) {
+                                  HostData data, ParamLayout layout) {
   if (!builder.status().ok()) return kNone;
   if (graph.FindValue(name, ValueKind::kParam) != kNone) {
     builder.Fail(Bad(name, "there is a parameter of that name already"));
     return kNone;
   }
-  const ValueId id = graph.AddParam(name, shape, role, std::move(data));
+  const ValueId id = graph.AddParam(name, shape, role, std::move(data), layout);
   graph.value(id).section = section;
   graph.value(id).block = block;
   return id;
@@ -81,11 +82,13 @@ ValueId ModelBuilder::Impl::Convolve(OpKind op, ValueId x, const ConvLayer& laye
     const int reach = (layer.kernel[i] - 1) * layer.dilation + 1;
     PadOf(layer.padding, in[1 + i], reach, layer.stride, &attrs.pad[2 * i], &attrs.pad[2 * i + 1]);
   }
-  if (op == OpKind::kConv2d) attrs.groups = layer.groups;
-  const int64_t out = op == OpKind::kConv2d ? layer.out : in[3];
-  const ValueId weight = Param(layer.name + ".weight", filter, ParamRole::kWeight, nullptr);
-  const ValueId bias =
-      layer.norm.empty() ? Param(layer.name + ".bias", {out}, ParamRole::kBias, nullptr) : kNone;
+  const bool is_conv = op == OpKind::kConv2d;
+  if (is_conv) attrs.groups = layer.groups;
+  const ValueId weight = Param(layer.name + ".weight", filter, ParamRole::kWeight, nullptr,
+                               is_conv ? ParamLayout::kConv : ParamLayout::kDepthwise);
+  const ValueId bias = layer.norm.empty() ? Param(layer.name + ".bias",
+                                                  {is_conv ? layer.out : in[3]}, ParamRole::kBias)
+                                          : kNone;
   builder.set_loc(layer.name);
   x = builder.Op(op, {x, weight, bias}, attrs);
   return layer.norm.empty() ? Activate(x, layer.act) : Norm(x, layer.norm, layer.act);
@@ -94,10 +97,10 @@ ValueId ModelBuilder::Impl::Convolve(OpKind op, ValueId x, const ConvLayer& laye
 ValueId ModelBuilder::Impl::Norm(ValueId x, const std::string& name, Activation act) {
   if (!builder.status().ok()) return kNone;
   const Shape c{builder.shape(x)[-1]};
-  const ValueId scale = Param(name + ".weight", c, ParamRole::kNormScale, nullptr);
-  const ValueId shift = Param(name + ".bias", c, ParamRole::kNormShift, nullptr);
-  const ValueId mean = Param(name + ".running_mean", c, ParamRole::kNormMean, nullptr);
-  const ValueId var = Param(name + ".running_var", c, ParamRole::kNormVar, nullptr);
+  const ValueId scale = Param(name + ".weight", c, ParamRole::kNormScale);
+  const ValueId shift = Param(name + ".bias", c, ParamRole::kNormShift);
+  const ValueId mean = Param(name + ".running_mean", c, ParamRole::kNormMean);
+  const ValueId var = Param(name + ".running_var", c, ParamRole::kNormVar);
   builder.set_loc(name);
   x = builder.Op(OpKind::kBatchNormFrozen, {x, scale, shift, mean, var},
                  NormAttrs{.eps = norm_eps});
@@ -114,11 +117,48 @@ void ModelBuilder::Impl::Enter(Section to, int number) {
   has_sections = true;
 }
 
-void ModelBuilder::Impl::SetPrediction(Task of, Tensor value, const std::string& output) {
-  if (!prediction.empty()) builder.Fail(Bad(output, "the model learns something already"));
+// An error names the layer that the pool stands behind; the node itself has no place.
+ValueId ModelBuilder::Impl::Pool(OpKind op, ValueId x, Attrs attrs) {
+  const ValueId y = builder.Op(op, {x}, std::move(attrs));
+  if (y != kNone) graph.nodes.back().loc.clear();
+  builder.set_loc("");
+  return y;
+}
+
+void ModelBuilder::Impl::SetPrediction(Task of, Tensor value, const LearningPorts& ports) {
+  if (has_prediction) builder.Fail(Bad(ports.prediction, "the model learns something already"));
   task = of;
-  prediction = output;
-  if (value.id != kNone) graph.outputs.push_back({output, value.id});
+  has_prediction = true;
+  loss = LossPortsOf(of, ports);
+  AddOutput(ports.prediction, value, PortRole::kPrediction);
+}
+
+void ModelBuilder::Impl::AddOutput(const std::string& name, Tensor value, PortRole role) {
+  if (value.id < 0 || value.id >= static_cast<ValueId>(graph.values.size())) {
+    builder.Fail(Bad(name, "the output is no value of this model"));
+    return;
+  }
+  graph.outputs.push_back({name, value.id, role});
+}
+
+void ModelBuilder::Impl::FailHere(const std::string& op, const std::string& what) {
+  builder.Fail(Bad(builder.loc().empty() ? op : absl::StrCat(builder.loc(), ": ", op), what));
+}
+
+// What the loss adds beside the model's own.
+absl::Status ModelBuilder::Impl::CheckPorts() const {
+  for (const std::string& name : {loss.label, loss.sample_weight}) {
+    if (name.empty() || graph.FindValue(name, ValueKind::kInput) != kNone ||
+        loss.label == loss.sample_weight) {
+      return Bad(name, "the loss needs an input of a name of its own");
+    }
+  }
+  for (const auto& output : graph.outputs) {
+    if (output.name.empty() || output.name == loss.loss) {
+      return Bad(output.name, "an output needs a name of its own, which is not the loss's");
+    }
+  }
+  return loss.loss.empty() ? Bad("loss", "it needs a name") : absl::OkStatus();
 }
 
 absl::StatusOr<Graph> ModelBuilder::Impl::Take() {
@@ -128,11 +168,20 @@ absl::StatusOr<Graph> ModelBuilder::Impl::Take() {
     return absl::InvalidArgumentError(
         absl::StrCat(graph.name, ": ", std::string(builder.status().message())));
   }
-  if (prediction.empty()) {
+  if (!has_prediction) {
     return Bad(graph.name, "the model predicts nothing: call Classify or Reconstruct");
   }
-  if (!has_sections) InferSections(graph, graph.FindOutput(prediction));
+  if (absl::Status status = CheckPorts(); !status.ok()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(graph.name, ": ", std::string(status.message())));
+  }
+  if (!has_sections) InferSections(graph, graph.FindOutput(PortRole::kPrediction));
   return std::move(graph);
+}
+
+LossPorts LossPortsOf(Task task, const LearningPorts& ports) {
+  const char* const label = task == Task::kClassification ? "label" : "target";
+  return {ports.label.empty() ? label : ports.label, ports.sample_weight, ports.loss};
 }
 
 ModelBuilder::ModelBuilder(std::string name, int batch, double norm_eps)
@@ -150,9 +199,6 @@ Tensor ModelBuilder::Input(const std::string& name, const Shape& shape, DType dt
   if (std::any_of(shape.dims().begin(), shape.dims().end(), [](int64_t d) { return d < 1; })) {
     builder.Fail(Bad(name, "dimensions: want at least 1 each"));
   }
-  for (const char* taken : {"label", "target", "weight"}) {
-    if (name == taken) builder.Fail(Bad(name, "the losses have an input of that name"));
-  }
   if (impl_->graph.FindValue(name, ValueKind::kInput) != kNone) {
     builder.Fail(Bad(name, "there is an input of that name already"));
   }
@@ -161,17 +207,19 @@ Tensor ModelBuilder::Input(const std::string& name, const Shape& shape, DType dt
 }
 
 Tensor ModelBuilder::Parameter(const std::string& name, const Shape& shape, ParameterKind kind,
-                               std::span<const float> values) {
-  if (shape.rank() == 3 || shape.rank() == 4) {
-    impl_->builder.Fail(
-        Bad(name, "a parameter of three or four dimensions is a filter: reshape one of two"));
+                               std::span<const float> values, ParamLayout layout) {
+  const bool is_weight = kind == ParameterKind::kWeight;
+  if (layout != ParamLayout::kRows && (!is_weight || !Suits(layout, shape.rank()))) {
+    impl_->builder.Fail(Bad(name, absl::StrCat("layout: a filter is a weight of ",
+                                               layout == ParamLayout::kConv ? "four" : "three",
+                                               " dimensions (got ", shape.rank(), ")")));
   }
   if (!values.empty() && static_cast<int64_t>(values.size()) != shape.elems()) {
     impl_->builder.Fail(
         Bad(name, absl::StrCat("values (got ", values.size(), ", want ", shape.elems(), ")")));
   }
-  const ParamRole role = kind == ParameterKind::kWeight ? ParamRole::kWeight : ParamRole::kBias;
-  return {impl_->Param(name, shape, role, values.empty() ? nullptr : DataOf(values))};
+  const ParamRole role = is_weight ? ParamRole::kWeight : ParamRole::kBias;
+  return {impl_->Param(name, shape, role, values.empty() ? nullptr : DataOf(values), layout)};
 }
 
 Tensor ModelBuilder::Constant(const std::string& name, const Shape& shape,
@@ -216,10 +264,10 @@ Tensor ModelBuilder::Linear(Tensor x, const LinearLayer& layer) {
     return {};
   }
   const ValueId weight = impl_->Param(layer.name + ".weight", {layer.out, builder.shape(x.id)[-1]},
-                                      ParamRole::kWeight, nullptr);
-  const ValueId bias = layer.norm.empty() ? impl_->Param(layer.name + ".bias", {layer.out},
-                                                         ParamRole::kBias, nullptr)
-                                          : kNone;
+                                      ParamRole::kWeight);
+  const ValueId bias = layer.norm.empty()
+                           ? impl_->Param(layer.name + ".bias", {layer.out}, ParamRole::kBias)
+                           : kNone;
   builder.set_loc(layer.name);
   const ValueId y = builder.Op(OpKind::kMatmul, {x.id, weight, bias}, MatmulAttrs{.trans_b = true});
   return {layer.norm.empty() ? impl_->Activate(y, layer.act)
@@ -262,13 +310,11 @@ Tensor ModelBuilder::Scale(Tensor x, double factor, double offset) {
 Tensor ModelBuilder::Softmax(Tensor x) { return {impl_->builder.Op(OpKind::kSoftmax, {x.id})}; }
 
 Tensor ModelBuilder::MaxPool(Tensor x, int kernel, int stride, int pad) {
-  impl_->builder.set_loc("");
-  return {impl_->builder.Op(OpKind::kMaxPool, {x.id}, WindowOf(kernel, stride, pad))};
+  return {impl_->Pool(OpKind::kMaxPool, x.id, WindowOf(kernel, stride, pad))};
 }
 
 Tensor ModelBuilder::AveragePool(Tensor x, int kernel, int stride, int pad) {
-  impl_->builder.set_loc("");
-  return {impl_->builder.Op(OpKind::kAvgPool, {x.id}, WindowOf(kernel, stride, pad))};
+  return {impl_->Pool(OpKind::kAvgPool, x.id, WindowOf(kernel, stride, pad))};
 }
 
 Tensor ModelBuilder::GlobalAveragePool(Tensor x) {
@@ -278,8 +324,7 @@ Tensor ModelBuilder::GlobalAveragePool(Tensor x) {
 
 Tensor ModelBuilder::Mean(Tensor x, int axis) {
   if (axis < 1 || axis >= std::max(2, shape(x).rank())) {
-    impl_->builder.Fail(
-        Bad("mean", absl::StrCat("axis: want one behind the batch (got ", axis, ")")));
+    impl_->FailHere("mean", absl::StrCat("axis: want one behind the batch (got ", axis, ")"));
     return {};
   }
   return {impl_->builder.Op(OpKind::kReduceMean, {x.id}, ReduceAttrs{.axes = 1u << axis})};
@@ -301,7 +346,7 @@ Tensor ModelBuilder::Transpose(Tensor x, const std::vector<int>& permutation) {
     attrs.perm[i] = permutation[i];
   }
   if (static_cast<int>(permutation.size()) != shape(x).rank()) {
-    impl_->builder.Fail(Bad("transpose", "want a number for each dimension"));
+    impl_->FailHere("transpose", "want a number for each dimension");
   }
   return {impl_->builder.Op(OpKind::kTranspose, {x.id}, attrs)};
 }
@@ -310,7 +355,7 @@ Tensor ModelBuilder::Concat(const std::vector<Tensor>& parts, int axis) {
   std::vector<ValueId> ids;
   for (const Tensor& part : parts) ids.push_back(part.id);
   if (parts.empty()) {
-    impl_->builder.Fail(Bad("concat", "want at least one part"));
+    impl_->FailHere("concat", "want at least one part");
     return {};
   }
   const int rank = shape(parts[0]).rank();
@@ -326,14 +371,14 @@ void ModelBuilder::At(const std::string& place) { impl_->builder.set_loc(place);
 
 const Shape& ModelBuilder::shape(Tensor x) const { return impl_->builder.shape(x.id); }
 
-void ModelBuilder::Classify(Tensor logits, const std::string& output) {
-  impl_->SetPrediction(Task::kClassification, logits, output);
+void ModelBuilder::Classify(Tensor logits, const LearningPorts& ports) {
+  impl_->SetPrediction(Task::kClassification, logits, ports);
 }
-void ModelBuilder::Reconstruct(Tensor prediction, const std::string& output) {
-  impl_->SetPrediction(Task::kReconstruction, prediction, output);
+void ModelBuilder::Reconstruct(Tensor prediction, const LearningPorts& ports) {
+  impl_->SetPrediction(Task::kReconstruction, prediction, ports);
 }
 void ModelBuilder::Output(const std::string& name, Tensor value) {
-  if (value.id != kNone) impl_->graph.outputs.push_back({name, value.id});
+  impl_->AddOutput(name, value, PortRole::kOther);
 }
 
 }  // namespace pocketune

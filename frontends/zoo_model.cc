@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "frontends/builder.h"
 #include "frontends/initialize.h"
 #include "frontends/weights/fit.h"
 #include "frontends/weights/weights.h"
@@ -16,7 +17,9 @@ namespace {
 absl::Status Load(const std::string& path, ModelSpec* spec, Graph* graph, WeightsReport* report) {
   absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
   if (!file.ok()) return file.status();
-  spec->folded_norm = HasFoldedNorm(*file);
+  const absl::StatusOr<bool> folded = HasFoldedNorm(*spec, *file);
+  if (!folded.ok()) return folded.status();
+  spec->folded_norm = *folded;
   absl::StatusOr<Graph> built = BuildModel(*spec);
   if (!built.ok()) return built.status();
   *graph = *std::move(built);
@@ -50,8 +53,11 @@ Outcome<ZooModel> BuildZooModel(const ModelSpec& spec, const std::string& weight
   if (report == nullptr) report = &ignored;
   absl::StatusOr<ModelSpec> complete = Complete(spec);
   if (!complete.ok()) return ToOutcome<ZooModel>(complete.status());
-  Model::Impl impl{
-      .name = complete->name, .task = (*FindModel(spec.name))->task, .batch = complete->batch};
+  const Task task = (*FindModel(spec.name))->task;
+  Model::Impl impl{.name = complete->name,
+                   .task = task,
+                   .batch = complete->batch,
+                   .loss = LossPortsOf(task, {})};
   GivenWeights given = GivenWeights::kNone;
   if (weights.empty()) {
     absl::StatusOr<Graph> graph = BuildModel(*complete);

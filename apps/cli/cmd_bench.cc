@@ -153,7 +153,7 @@ absl::Status Bench(RunSpec spec, const BenchFlags& bench, CommonFlags flags) {
 
   const std::string path = compiled->file.path();
   const int64_t input_bytes = RandomInputs::InputBytes(
-      compiled->zoo.model.image_shape(), compiled->zoo.model.task() == Task::kReconstruction);
+      compiled->zoo.model.data_shape(), compiled->zoo.model.task() == Task::kReconstruction);
   absl::StatusOr<Measurement> memory = MeasurePlan(path, flags.threads, flags.isa, 3, input_bytes);
   if (!memory.ok()) return memory.status();
 

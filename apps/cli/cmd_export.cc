@@ -5,8 +5,7 @@
 #include "apps/cli/common.h"
 #include "apps/cli/common_flags.h"
 #include "apps/cli/target.h"
-#include "frontends/weights/safetensors.h"
-#include "frontends/weights/weights.h"
+#include "pocketune/weights.h"
 
 namespace pocketune::cli {
 namespace {
@@ -21,7 +20,7 @@ absl::Status Export(const RunSpec& spec, const ExportFlags& wanted, CommonFlags 
   PT_TRY(ApplyCommonFlags(&flags, Runs::kNothing));
   absl::StatusOr<OpenedTarget> target = OpenTarget(wanted.checkpoint, spec, flags);
   if (!target.ok()) return target.status();
-  std::vector<SafetensorsTensor> tensors;
+  std::vector<NamedWeights> tensors;
   int64_t learned = 0;
   for (const ParamInfo& param : target->session->params()) {
     if (param.state) continue;
@@ -29,17 +28,16 @@ absl::Status Export(const RunSpec& spec, const ExportFlags& wanted, CommonFlags 
     const Status status = wanted.base ? target->session->ReadBaseParam(param.name, values)
                                       : target->session->ReadParam(param.name, values);
     PT_TRY(As(ExitCode::kModel, std::string(param.name), status));
-    Value value;
-    value.type.shape = param.shape;
-    tensors.push_back({std::string(param.name), TorchShape(value), ToTorch(value, values)});
+    tensors.push_back({std::string(param.name), param.shape, param.layout, std::move(values)});
     if (param.trainable || param.learned_before) ++learned;
   }
-  PT_TRY(As(ExitCode::kIo, WriteSafetensors(wanted.out, tensors)));
-  Say(flags, absl::StrCat("wrote ", tensors.size(), " tensors to ", wanted.out,
-                          wanted.base ? " (untrained)" : ""));
-  return EmitJson(flags, {{"out", wanted.out},
-                          {"tensors", tensors.size()},
-                          {"learned_tensors", wanted.base ? 0 : learned}});
+  const size_t count = tensors.size();
+  PT_TRY(As(ExitCode::kIo, WriteWeights(wanted.out, std::move(tensors))));
+  Say(flags,
+      absl::StrCat("wrote ", count, " tensors to ", wanted.out, wanted.base ? " (untrained)" : ""));
+  return EmitJson(
+      flags,
+      {{"out", wanted.out}, {"tensors", count}, {"learned_tensors", wanted.base ? 0 : learned}});
 }
 
 }  // namespace

@@ -36,15 +36,18 @@ class Predictor {
  public:
   Predictor(OpenedTarget* target, const data::Transform* transform)
       : target_(target), transform_(transform) {
-    image_ = ImageShape(*target->session, kSchedule);
-    for (const PortInfo& port : target->session->outputs(kSchedule)) {
-      if (port.name == "logits") classes_ = port.shape[1];
+    const std::vector<PortInfo> inputs = target->session->inputs(kSchedule);
+    const std::vector<PortInfo> outputs = target->session->outputs(kSchedule);
+    if (const PortInfo* image = FindPort(inputs, PortRole::kData)) image_ = *image;
+    if (const PortInfo* logits = FindPort(outputs, PortRole::kPrediction)) {
+      classes_ = logits->shape[-1];
+      logits_name_ = logits->name;
     }
-    pixels_.resize(image_.elems());
-    logits_.resize(image_[0] * classes_);
+    pixels_.resize(image_.shape.elems());
+    logits_.resize(batch() * classes_);
   }
 
-  int64_t batch() const { return image_[0]; }
+  int64_t batch() const { return image_.shape[0]; }
 
   absl::Status Load(int64_t slot, const std::string& file) {
     const absl::Status decoded = data::DecodeImageFile(file, transform_->decode_hint(), &decoded_);
@@ -58,11 +61,11 @@ class Predictor {
 
   absl::Status Run() {
     Session& session = *target_->session;
-    PT_TRY(As(
-        ExitCode::kInternal, "infer",
-        session.Bind(kSchedule, "image", pixels_.data(), int64_t(pixels_.size() * sizeof(float)))));
+    PT_TRY(As(ExitCode::kInternal, "infer",
+              session.Bind(kSchedule, image_.name, pixels_.data(),
+                           int64_t(pixels_.size() * sizeof(float)))));
     PT_TRY(As(ExitCode::kInternal, "infer", session.Predict(kSchedule)));
-    return As(ExitCode::kInternal, "infer", session.Read(kSchedule, "logits", logits_));
+    return As(ExitCode::kInternal, "infer", session.Read(kSchedule, logits_name_, logits_));
   }
 
   std::span<const float> LogitsOf(int64_t slot) const {
@@ -72,7 +75,8 @@ class Predictor {
  private:
   OpenedTarget* target_;
   const data::Transform* transform_;
-  Shape image_;
+  PortInfo image_;
+  std::string_view logits_name_;
   int64_t classes_ = 0;
   data::Image decoded_;
   data::TransformScratch scratch_;

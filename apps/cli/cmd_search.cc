@@ -155,7 +155,7 @@ class SearchCommand {
   // All of this process within the bound: what plans may take, and how the rest is divided.
   absl::Status BoundTrials(TrialOptions* trial) {
     absl::StatusOr<FeedDemand> demand =
-        DemandOf(spec_.data, model_->model.image_shape(), dataset_.get(), flags_, bound_);
+        DemandOf(spec_.data, model_->model.data_shape(), dataset_.get(), flags_, bound_);
     if (!demand.ok()) return demand.status();
     demand->dataset_bytes += ParamBytes();  // the model is there as long
     const ProcessBudget budget(bound_.bytes, bound_.why, *demand);

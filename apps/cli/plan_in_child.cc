@@ -79,7 +79,7 @@ absl::StatusOr<std::string> CompileAsText(Job job) {
   if (!model.ok()) return model.status();
   const std::string choice = ChooseTraining(FactsOf(job, *model), &job.spec);
   const absl::StatusOr<FeedDemand> demand =
-      DemandOf(job.spec.data, model->model.image_shape(), job.dataset, job.flags, job.bound);
+      DemandOf(job.spec.data, model->model.data_shape(), job.dataset, job.flags, job.bound);
   if (!demand.ok()) return demand.status();
   Division division = {.loader_threads = demand->threads, .queue_batches = 3};
   const absl::StatusOr<Plan> plan =

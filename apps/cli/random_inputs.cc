@@ -12,10 +12,9 @@ namespace {
 constexpr double kRate = 1e-4;  // small enough for any model to stay finite
 
 int64_t Classes(const Session& session) {
-  for (const PortInfo& port : session.outputs("eval")) {
-    if (port.name == "logits") return port.shape[-1];
-  }
-  return 1;
+  const std::vector<PortInfo> outputs = session.outputs("eval");
+  const PortInfo* logits = FindPort(outputs, PortRole::kPrediction);
+  return logits == nullptr ? 1 : logits->shape[-1];
 }
 
 void Fill(const PortInfo& port, int64_t classes, uint8_t* at) {
@@ -28,7 +27,7 @@ void Fill(const PortInfo& port, int64_t classes, uint8_t* at) {
   float* values = reinterpret_cast<float*>(at);
   const RandomStream stream(1, port.name);
   for (int64_t i = 0; i < n; ++i) {
-    values[i] = port.name == "weight" ? 1.0f : 2.0f * stream.Uniform(i) - 1.0f;
+    values[i] = port.role == PortRole::kSampleWeight ? 1.0f : 2.0f * stream.Uniform(i) - 1.0f;
   }
 }
 

@@ -85,10 +85,10 @@ absl::Status Admit(const TargetFeed& feed, const CommonFlags& flags, OpenedTarge
   const Result<PlanSummary> plan = Session::Summarize(target->plan_path.c_str());
   if (!plan.ok()) return As(ExitCode::kModel, target->plan_path, plan.status());
   const Json metadata = Json::parse(plan.value().metadata, nullptr, /*allow_exceptions=*/false);
-  if (!metadata.is_object() || plan.value().image.rank() != 4) return absl::OkStatus();
+  if (!metadata.is_object() || plan.value().data_shape.rank() != 4) return absl::OkStatus();
   const absl::StatusOr<RunSpec> spec = RunSpecFromJson(metadata.value("run", Json()));
   if (!spec.ok()) return absl::OkStatus();  // ReadMetadata says so
-  const Shape image = plan.value().image;
+  const Shape image = plan.value().data_shape;
   absl::StatusOr<FeedDemand> demand = DemandOf(spec->data, image, nullptr, flags, feed.bound);
   if (!demand.ok()) return demand.status();
   const absl::StatusOr<data::Transform> transform = MakeTransform(spec->data, image, false);

@@ -267,7 +267,7 @@ class TrainCommand {
   // What the plan of a run that goes on leaves of this process's bound.
   absl::Status Divide(const PlanSummary& plan) {
     const absl::StatusOr<FeedDemand> demand =
-        DemandOf(spec_.data, plan.image, dataset_.get(), flags_, bound_);
+        DemandOf(spec_.data, plan.data_shape, dataset_.get(), flags_, bound_);
     if (!demand.ok()) return demand.status();
     const absl::StatusOr<Division> division = DivideBound(bound_, plan.memory, *demand);
     if (!division.ok()) return division.status();

@@ -13,9 +13,6 @@
 namespace pocketune::data {
 namespace {
 
-constexpr const char* kImage = "image";
-constexpr const char* kLabel = "label";
-
 template <typename T>
 void AddTo(ChecksumStream& stream, const T& value) {
   stream.Add(&value, sizeof(value));
@@ -162,9 +159,9 @@ absl::Status DatasetSource::FillIn(int64_t sample, const SampleDraw& draw,
   const int64_t index = IndexOf(sample);
   for (SampleInput& input : inputs) {
     if (input.data == nullptr) continue;
-    if (input.name == kLabel && input.dtype == DType::kI32 && input.shape.elems() == 1) {
+    if (input.role == PortRole::kLabel && input.dtype == DType::kI32 && input.shape.elems() == 1) {
       input.values<int32_t>()[0] = dataset_->samples()[static_cast<size_t>(index)].label;
-    } else if (input.name == kImage && input.dtype == DType::kF32 &&
+    } else if (input.role == PortRole::kData && input.dtype == DType::kF32 &&
                input.shape.elems() == transform_.elems()) {
       std::unique_ptr<Scratch> scratch = TakeScratch();
       const bool keep = options_.keeps_all || (draw.training && draw.variant < 0);

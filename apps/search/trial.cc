@@ -57,7 +57,7 @@ absl::StatusOr<std::unique_ptr<Session>> TrialRunner::Open(const std::string& sc
 }
 
 absl::Status TrialRunner::MakeSources() {
-  const Shape image = model_->image_shape();
+  const Shape image = model_->data_shape();
   const absl::StatusOr<data::Transform> train = MakeTransform(spec_.data, image, /*train=*/true);
   if (!train.ok()) return train.status();
   const absl::StatusOr<data::Transform> eval = MakeTransform(spec_.data, image, /*train=*/false);

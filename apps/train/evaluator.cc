@@ -17,10 +17,9 @@ absl::Status CheckFinite(const Evaluation& eval, const data::Dataset& dataset) {
 }
 
 Shape ImageShape(const Session& session, std::string_view schedule) {
-  for (const PortInfo& port : session.inputs(schedule)) {
-    if (port.name == "image") return port.shape;
-  }
-  return {};
+  const std::vector<PortInfo> inputs = session.inputs(schedule);
+  const PortInfo* image = FindPort(inputs, PortRole::kData);
+  return image == nullptr ? Shape() : image->shape;
 }
 
 absl::StatusOr<PictureEvaluation> Evaluate(Session& session, const data::Dataset& dataset,

@@ -40,6 +40,7 @@ ptn_status GivePort(ptn_session* session, Ports ports, const char* schedule, siz
     ptn_tensor_info info = {};
     info.dtype = static_cast<int32_t>(port.dtype);
     info.name = port.name.data();
+    info.role = static_cast<int32_t>(port.role);
     GiveShape(port.shape, &info);
     info.bytes = info.elements * SizeOf(port.dtype);
     return GiveStruct("ports", info, out);
@@ -144,6 +145,7 @@ ptn_status ptn_session_param(ptn_session* session, size_t index, ptn_param_info*
     GiveShape(param.shape, &info);
     info.trainable = param.trainable ? 1 : 0;
     info.state = param.state ? 1 : 0;
+    info.layout = static_cast<int32_t>(param.layout);
     return GiveStruct("parameter", info, out);
   });
 }

@@ -148,6 +148,16 @@ PTN_API ptn_status ptn_session_free(ptn_session* session);
 
 enum { PTN_F32 = 0, PTN_F64 = 1, PTN_I32 = 2, PTN_U8 = 3 };
 
+/* What an input or an output is for, whatever it is called. */
+enum {
+  PTN_DATA = 0,          /* input: a sample's own values */
+  PTN_LABEL = 1,         /* input: what the loss compares answers with */
+  PTN_SAMPLE_WEIGHT = 2, /* input f32[N]: 1 for a sample, 0 for a place that stays empty */
+  PTN_PREDICTION = 3,    /* output: the answers that learn */
+  PTN_LOSS = 4,          /* output: what training makes smaller */
+  PTN_OTHER = 5          /* output: whatever else a prediction computes */
+};
+
 /* An input or an output. Shapes are static; dimensions outermost first, pictures are NHWC. */
 typedef struct ptn_tensor_info {
   uint32_t struct_size;
@@ -155,14 +165,15 @@ typedef struct ptn_tensor_info {
   const char* name; /* lives as long as the session */
   int64_t dims[6];  /* the first `rank` of them */
   int32_t rank;     /* 0 to 6; 0 is one element */
-  uint32_t reserved;
+  int32_t role;     /* PTN_DATA, ... */
   int64_t elements;
   int64_t bytes;
 } ptn_tensor_info;
 
-/* Inputs of a schedule and its outputs. "train" and "eval" run on the batch of N samples: "image"
- * f32[N,H,W,C], "label" i32[N], "weight" f32[N] (1 for a sample, 0 for padding); "loss" f32[],
- * "logits" f32[N,K]. "predict" takes one sample, "image" f32[1,H,W,C], and gives "logits" f32[1,K].
+/* Inputs of a schedule and its outputs, under the names that the model gave them. "train" and "eval"
+ * run on the batch of N samples: models of the zoo have "image" f32[N,H,W,C], "label" i32[N],
+ * "weight" f32[N] (1 for a sample, 0 for padding), "loss" f32[] and "logits" f32[N,K]. "predict"
+ * takes one sample, "image" f32[1,H,W,C], and gives "logits" f32[1,K].
  * Where a plan has none (it is for batches of one sample, was compiled without, mixes the samples
  * of a batch, or is of an older version), the name stands for "eval", here as in what follows: size
  * buffers by what this says, which then is N samples. Any other schedule that the plan lacks has no
@@ -193,7 +204,7 @@ PTN_API ptn_status ptn_session_bind_in(ptn_session* session, const char* schedul
 PTN_API ptn_status ptn_session_train_step(ptn_session* session, double learning_rate, float* loss);
 /* Forward alone; all inputs of "eval" must be bound. Errors as above. */
 PTN_API ptn_status ptn_session_eval_step(ptn_session* session, float* loss);
-/* What the outputs other than "loss" need of "eval": labels and weights may be unbound. */
+/* What the outputs other than the loss need of "eval": labels and weights may be unbound. */
 PTN_API ptn_status ptn_session_predict(ptn_session* session);
 /* The same of that schedule: "predict" answers for one sample in a fraction of the time, the same
  * but for rounding. Reads what ptn_session_bind_in has bound. PTN_FAILED_PRECONDITION: an input is
@@ -206,15 +217,24 @@ PTN_API ptn_status ptn_session_read(ptn_session* session, const char* schedule, 
 
 /* ---- Parameters ------------------------------------------------------------------------------ */
 
+/* How the dimensions of a parameter stand here and in files of PyTorch's weights. */
+enum {
+  PTN_ROWS = 0,     /* the same in both */
+  PTN_CONV = 1,     /* [out, height, width, in] here, [out, in, height, width] there */
+  PTN_DEPTHWISE = 2 /* [height, width, channels] here, [channels, 1, height, width] there */
+};
+
 /* A parameter, or the state that an optimizer keeps for one. Values are f32. */
 typedef struct ptn_param_info {
   uint32_t struct_size;
   int32_t rank;
   const char* name; /* lives as long as the session */
-  int64_t dims[6];  /* own layouts: filters OHWI, depthwise HWC, linear [out, in] */
+  int64_t dims[6];  /* in the layout that `layout` names; linear weights are [out, in] */
   int64_t elements;
   int32_t trainable; /* 1 where it learns under this plan; others cannot be written */
   int32_t state;     /* 1 for an optimizer's state */
+  int32_t layout;    /* PTN_ROWS, ... */
+  uint32_t reserved;
 } ptn_param_info;
 
 PTN_API ptn_status ptn_session_param_count(ptn_session* session, size_t* out);
@@ -272,8 +292,9 @@ PTN_API ptn_status ptn_session_find_not_finite(ptn_session* session, const char*
 /* What a training learns from, or is judged by: samples with numbers from 0 on. */
 typedef struct ptn_samples ptn_samples;
 
-/* Samples that lie in the caller's memory: add each input of the plan but "weight", which the
- * training fills in itself (1 for a sample, 0 where the last batch of a validation is not full). */
+/* Samples that lie in the caller's memory: add each input of the plan but sample weights
+ * (PTN_SAMPLE_WEIGHT), which the training fills in itself (1 for a sample, 0 where the last batch
+ * of a validation is not full). */
 PTN_API ptn_status ptn_samples_create(int64_t count, ptn_samples** out);
 /* The input of that name: sample i has `bytes_per_sample` bytes from data + i * bytes_per_sample
  * on, as many as the plan's input takes for one sample. The memory stays the caller's, is read

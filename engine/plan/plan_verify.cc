@@ -20,6 +20,7 @@ constexpr int kMaxSlots = 1024;
 constexpr uint8_t kMaxIsa = 4;
 constexpr uint8_t kMaxRole = 6;     // ParamRole of graph/ir
 constexpr uint8_t kMaxSection = 3;  // Section of graph/ir
+constexpr uint8_t kMaxLayout = 3;   // 1 + ParamLayout
 
 Status CheckSizes(const fb::Plan& plan) {
   for (const int64_t bytes : {plan.arena_bytes(), plan.param_bytes(), plan.optimizer_bytes(),
@@ -39,6 +40,10 @@ Status CheckParam(const fb::Plan& plan, const fb::Param& param, int64_t index,
   PT_RETURN_IF_ERROR(CheckDims(*param.dims(), index));
   if (param.role() > kMaxRole || param.section() > kMaxSection || param.block() < -1) {
     return Unsound("plan: a parameter's role or place is out of range", index);
+  }
+  if (param.layout() > kMaxLayout ||
+      !Suits(LayoutOf(param), static_cast<int>(param.dims()->size()))) {
+    return Unsound("plan: a parameter's layout is not one of its rank", index);
   }
   const int64_t bytes = BytesOf(param);
   if (param.trainable()) {

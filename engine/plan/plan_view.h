@@ -4,6 +4,7 @@
 #include <span>
 #include <string_view>
 
+#include "engine/ops/implied.h"
 #include "engine/ops/op_info.h"
 #include "engine/plan/plan_generated.h"
 #include "pocketune/types.h"
@@ -49,6 +50,20 @@ inline int64_t BytesOf(const fb::Param& param) {
 
 // A running mean or variance: kNormMean and kNormVar of the compile side's ParamRole.
 inline bool IsStatistic(const fb::Param& param) { return param.role() == 4 || param.role() == 5; }
+
+// These are within their ranges: the verifier has seen to it.
+inline ParamLayout LayoutOf(const fb::Param& param) {
+  if (param.layout() > 0) return static_cast<ParamLayout>(param.layout() - 1);
+  return ImpliedLayout(param.role() == 0, static_cast<int>(param.dims()->size()));
+}
+inline PortRole InputRoleOf(const fb::Port& port) {
+  if (port.role() > 0) return static_cast<PortRole>(port.role() - 1);
+  return ImpliedInputRole(TextOf(port.name()));
+}
+inline PortRole OutputRoleOf(const fb::Port& port) {
+  if (port.role() > 0) return static_cast<PortRole>(port.role() - 1);
+  return ImpliedOutputRole(TextOf(port.name()));
+}
 
 // Does the tensor hold the same bytes for as long as the plan runs?
 inline bool IsConstant(const fb::Plan& plan, const fb::Tensor& tensor) {

@@ -35,11 +35,17 @@ class ScheduleVerifier {
       if (StorageOf(port->tensor()) != fb::Storage::Arena) {
         return Unsound("plan: an input does not lie in the arena", port->tensor());
       }
+      if (!IsInputRole(InputRoleOf(*port))) {
+        return Unsound("plan: an input has another role", port->tensor());
+      }
     }
     for (const fb::Port* port : *schedule_.outputs()) {
       if (StorageOf(port->tensor()) == fb::Storage::None ||
           types_[size_t(port->tensor())].dtype != DType::kF32) {
         return Unsound("plan: an output is not f32 or has no bytes", port->tensor());
+      }
+      if (!IsOutputRole(OutputRoleOf(*port))) {
+        return Unsound("plan: an output has another role", port->tensor());
       }
     }
     if (schedule_.steps()->size() > kMaxSteps) {

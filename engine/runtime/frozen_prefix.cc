@@ -34,9 +34,9 @@ class Finder {
         depth_of_(schedule.tensors()->size()),
         read_at_(schedule.tensors()->size()) {}
 
-  // False where there is no input "image" of f32.
+  // False where there is no input to begin with.
   bool Walk() {
-    if (!FindImage()) return false;
+    if (!FindInputs()) return false;
     for (uint32_t s = 0; s < depths_.size(); ++s) VisitStep(s);
     for (const fb::Port* port : *schedule_.outputs()) read_at_[Index(port->tensor())] = kNever;
     SumMacs();
@@ -44,15 +44,29 @@ class Finder {
   }
 
   int deepest() const { return deepest_; }
-  int64_t batch() const { return ranges_[image_].count; }
+  int64_t batch() const { return batch_; }
   int64_t total_macs() const { return total_macs_; }
   bool Covers(uint32_t step, int depth) const {
     return depths_[step] > 0 && depths_[step] <= depth;
   }
   // Of the steps of depths 1 to [i].
   const std::vector<int64_t>& macs_within() const { return macs_within_; }
-  // The first depth behind which nobody reads the image.
-  int first_cut() const { return read_at_[image_]; }
+  // The first depth behind which nobody reads the inputs that rows can stand in for; beyond all
+  // depths where there is none.
+  int first_cut() const {
+    int depth = -1;
+    for (const int32_t tensor : inputs_) {
+      if (read_at_[Index(tensor)] != kNever) depth = std::max(depth, read_at_[Index(tensor)]);
+    }
+    return depth < 0 ? kNever : depth;
+  }
+  std::vector<FrozenPrefix::Input> Inputs() const {
+    std::vector<FrozenPrefix::Input> inputs;
+    for (const int32_t tensor : inputs_) {
+      inputs.push_back({tensor, read_at_[Index(tensor)] != kNever});
+    }
+    return inputs;
+  }
 
   // What the prefix's steps make, in their order.
   std::vector<PrefixValue> Values() const {
@@ -82,16 +96,20 @@ class Finder {
   Shape ShapeAt(int32_t tensor) const { return ShapeOf(*TensorAt(tensor).dims()); }
   bool Constant(int32_t tensor) const { return IsConstant(plan_, TensorAt(tensor)); }
 
-  bool FindImage() {
+  // Those of f32[N,..], all of one batch.
+  bool FindInputs() {
     for (const fb::Port* port : *schedule_.inputs()) {
       const TensorType type = TypeOf(TensorAt(port->tensor()));
-      if (TextOf(port->name()) != "image" || type.dtype != DType::kF32) continue;
-      if (type.shape.rank() < 2) return false;
-      image_ = Index(port->tensor());
-      ranges_[image_] = {0, type.shape[0]};
-      return true;
+      if (InputRoleOf(*port) != PortRole::kData || type.dtype != DType::kF32 ||
+          type.shape.rank() < 2) {
+        continue;
+      }
+      if (batch_ == 0) batch_ = type.shape[0];
+      if (type.shape[0] != batch_) continue;
+      inputs_.push_back(port->tensor());
+      ranges_[Index(port->tensor())] = {0, batch_};
     }
-    return false;
+    return !inputs_.empty();
   }
 
   int64_t MacsOfStep(uint32_t s) const {
@@ -208,9 +226,10 @@ class Finder {
 
   const fb::Plan& plan_;
   const fb::Schedule& schedule_;
-  size_t image_ = 0;
+  std::vector<int32_t> inputs_;  // tensors
+  int64_t batch_ = 0;
   std::vector<RowRange> ranges_;  // by tensor
-  std::vector<int> depths_;       // by step: its longest way from the image, 0 outside the prefix
+  std::vector<int> depths_;       // by step: its longest way from an input, 0 outside the prefix
   std::vector<int> depth_of_;     // by tensor: of the step that makes it
   std::vector<int> read_at_;  // by tensor: depth of its last reader, kNever where one is outside
   std::vector<int64_t> macs_within_;  // by depth
@@ -295,6 +314,7 @@ FrozenPrefix FrozenPrefix::Find(const fb::Plan& plan, const fb::Schedule& schedu
       cuts.Shortest(std::max(static_cast<int>(first - macs.begin()), finder.first_cut()),
                     finder.deepest(), &prefix.parts_, &prefix.row_bytes_);
   if (best == 0) return prefix;
+  prefix.inputs_ = finder.Inputs();
   prefix.rows_ = finder.batch();
   prefix.macs_ = macs[static_cast<size_t>(best)];
   prefix.rest_macs_ = finder.total_macs() - prefix.macs_;

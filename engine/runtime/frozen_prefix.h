@@ -1,4 +1,4 @@
-// The part of a schedule whose results never change: what frozen layers make of a picture.
+// The part of a schedule whose results never change: what frozen layers make of a sample.
 #pragma once
 
 #include <cstdint>
@@ -10,15 +10,20 @@
 
 namespace pocketune {
 
-// The steps that depend on the input "image" and on constants alone, each sample's results on that
-// sample's picture alone, up to a cut where little crosses over to the other steps. What crosses,
-// one row of bytes per sample, can stand in for the picture.
+// The steps that depend on inputs of the role kData and on constants alone, each sample's results
+// on that sample alone, up to a cut where little crosses over to the other steps. What crosses, one
+// row of bytes per sample, can stand in for the inputs that no other step reads.
 //
 // A schedule's order and places stay as they are: where a run starts from rows, they are copied in
 // when the step that makes them would have run, at which time the plan keeps their place free.
 class FrozenPrefix {
  public:
   using Part = PrefixPart;
+  // Of those that it reads, f32[N,..].
+  struct Input {
+    int32_t tensor = 0;     // of the schedule
+    bool replaced = false;  // rows stand in for it
+  };
 
   // `schedule` is a verified one of `plan`. Of all cuts that keep nearly all multiplications, the
   // one with the shortest rows is taken. None of predictions: rows are for samples that come again.
@@ -29,6 +34,7 @@ class FrozenPrefix {
   int64_t rows() const { return rows_; }  // the batch
   int64_t macs() const { return macs_; }  // of the whole batch
   int64_t rest_macs() const { return rest_macs_; }
+  const std::vector<Input>& inputs() const { return inputs_; }
   // Does the step belong to it?
   bool Covers(size_t step) const { return !covered_.empty() && covered_[step]; }
   // What the step, which belongs to it, hands over the cut; nullptr for nothing.
@@ -36,7 +42,7 @@ class FrozenPrefix {
     return part_of_[step] < 0 ? nullptr : &parts_[static_cast<size_t>(part_of_[step])];
   }
 
-  // Equal for prefixes that make the same rows of the same pictures on the same machine: checksum
+  // Equal for prefixes that make the same rows of the same samples on the same machine: checksum
   // of ops, kernels, attributes, types and constants. Errors as ReadableFile::ReadAt.
   Result<uint64_t> Identity(const PlanFile& file, const fb::Schedule& schedule) const;
 
@@ -45,6 +51,7 @@ class FrozenPrefix {
   int64_t rows_ = 0;
   int64_t macs_ = 0;
   int64_t rest_macs_ = 0;
+  std::vector<Input> inputs_;
   std::vector<Part> parts_;
   std::vector<bool> covered_;     // by step
   std::vector<int32_t> part_of_;  // by step: index into parts_ or -1

@@ -86,11 +86,16 @@ TensorView Program::ViewOf(const Machine& machine, int32_t index) const {
 
 Status Program::AddPorts(const Machine& machine) {
   for (const fb::Port* port : *schedule_.inputs()) {
-    inputs_.push_back({TextOf(port->name()), ViewOf(machine, port->tensor())});
-    inputs_.back().in_prefix = prefix_.row_bytes() > 0 && inputs_.back().name == "image";
+    inputs_.push_back({TextOf(port->name()), ViewOf(machine, port->tensor()), InputRoleOf(*port)});
+    for (const FrozenPrefix::Input& input : prefix_.inputs()) {
+      if (input.tensor != port->tensor()) continue;
+      inputs_.back().feeds_prefix = true;
+      inputs_.back().in_prefix = input.replaced;
+    }
   }
   for (const fb::Port* port : *schedule_.outputs()) {
-    outputs_.push_back({TextOf(port->name()), ViewOf(machine, port->tensor())});
+    outputs_.push_back(
+        {TextOf(port->name()), ViewOf(machine, port->tensor()), OutputRoleOf(*port)});
     const TensorView& view = outputs_.back().view;
     const fb::Tensor& tensor = *schedule_.tensors()->Get(static_cast<uint32_t>(port->tensor()));
     if (IsConstant(machine.file->plan(), tensor)) {
@@ -187,7 +192,7 @@ void Program::CutStep(const Machine& machine, const fb::Step& step, const Attrs&
 void Program::MarkPrediction() {
   std::vector<bool> needed(schedule_.tensors()->size());
   for (size_t i = 0; i < outputs_.size(); ++i) {
-    outputs_[i].predicted = outputs_[i].name != "loss";
+    outputs_[i].predicted = outputs_[i].role != PortRole::kLoss;
     const fb::Port& port = *schedule_.outputs()->Get(static_cast<uint32_t>(i));
     if (outputs_[i].predicted) needed[static_cast<size_t>(port.tensor())] = true;
   }
@@ -214,6 +219,13 @@ Program::Port* Program::FindInput(std::string_view name) {
 const Program::Port* Program::FindOutput(std::string_view name) const {
   for (const Port& port : outputs_) {
     if (port.name == name) return &port;
+  }
+  return nullptr;
+}
+
+const Program::Port* Program::FindLoss() const {
+  for (const Port& port : outputs_) {
+    if (port.role == PortRole::kLoss) return &port;
   }
   return nullptr;
 }

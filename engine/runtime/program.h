@@ -40,10 +40,12 @@ class Program {
   struct Port {
     std::string_view name;
     TensorView view;
+    PortRole role;
     const void* bound = nullptr;  // inputs: the caller's memory
-    bool predicted = false;       // takes part in a prediction: all outputs but "loss", and inputs
+    bool predicted = false;       // takes part in a prediction: all outputs but losses, and inputs
                                   // that they are made from
-    bool in_prefix = false;       // an input that the frozen prefix alone reads
+    bool feeds_prefix = false;    // an input that the frozen prefix reads
+    bool in_prefix = false;       // ... and nothing else does
   };
 
   // Resolves kernels by name and checks that each accepts its step and that its scratch suffices.
@@ -63,6 +65,7 @@ class Program {
   // nullptr where there is none of that name.
   Port* FindInput(std::string_view name);
   const Port* FindOutput(std::string_view name) const;
+  const Port* FindLoss() const;
 
   enum class Extent { kAll, kPrediction };
   // Runs the steps in order, those of a loop part by part. `poison` fills each scratch with NaN

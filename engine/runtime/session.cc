@@ -70,6 +70,14 @@ SessionMemory MemoryOf(const fb::Plan& plan) {
   return memory;
 }
 
+std::vector<PortInfo> InfosOf(const std::vector<Program::Port>& ports) {
+  std::vector<PortInfo> infos;
+  for (const Program::Port& port : ports) {
+    infos.push_back({port.name, port.view.shape, port.view.dtype, port.role, port.in_prefix});
+  }
+  return infos;
+}
+
 }  // namespace
 
 // In an order in which each member outlives those that point to it.
@@ -199,7 +207,7 @@ Result<Program*> Session::Impl::FindPrefix(std::string_view schedule) const {
 
 Status Session::Impl::RunWithLoss(Program* program, float* loss) {
   if (program == nullptr) return Precondition("step: the plan has no such schedule");
-  const Program::Port* output = program->FindOutput("loss");
+  const Program::Port* output = program->FindLoss();
   if (output == nullptr || output->view.shape.elems() != 1) {
     return Precondition("step: the schedule has no loss");
   }
@@ -244,9 +252,10 @@ Result<PlanSummary> Session::Summarize(const char* plan_path) {
   for (const fb::Schedule* schedule : *plan.schedules()) {
     if (RoleOf(*schedule) == fb::ScheduleRole::Predict) continue;
     for (const fb::Port* port : *schedule->inputs()) {
-      if (TextOf(port->name()) != "image") continue;
-      summary.image =
+      if (InputRoleOf(*port) != PortRole::kData) continue;
+      summary.data_shape =
           ShapeOf(*schedule->tensors()->Get(static_cast<uint32_t>(port->tensor()))->dims());
+      return summary;
     }
   }
   return summary;
@@ -260,23 +269,13 @@ Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Session::~Session() = default;
 
 std::vector<PortInfo> Session::inputs(std::string_view schedule) const {
-  std::vector<PortInfo> infos;
   const Program* program = impl_->Named(schedule);
-  if (program == nullptr) return infos;
-  for (const Program::Port& port : program->inputs()) {
-    infos.push_back({port.name, port.view.shape, port.view.dtype});
-  }
-  return infos;
+  return program == nullptr ? std::vector<PortInfo>() : InfosOf(program->inputs());
 }
 
 std::vector<PortInfo> Session::outputs(std::string_view schedule) const {
-  std::vector<PortInfo> infos;
   const Program* program = impl_->Named(schedule);
-  if (program == nullptr) return infos;
-  for (const Program::Port& port : program->outputs()) {
-    infos.push_back({port.name, port.view.shape, port.view.dtype});
-  }
-  return infos;
+  return program == nullptr ? std::vector<PortInfo>() : InfosOf(program->outputs());
 }
 
 Status Session::Bind(std::string_view input, const void* data, int64_t bytes) {
@@ -358,8 +357,8 @@ Status Session::ComputePrefix(std::string_view schedule, std::span<uint8_t> rows
   }
   if (impl_->options.poison) Poison(impl_->arena.data(), impl_->arena.bytes());
   for (const Program::Port& input : program.inputs()) {
-    if (!input.in_prefix) continue;
-    if (input.bound == nullptr) return Precondition("prefix: the image is not bound");
+    if (!input.feeds_prefix) continue;
+    if (input.bound == nullptr) return Precondition("prefix: an input is not bound");
     std::memcpy(input.view.data, input.bound, static_cast<size_t>(input.view.bytes()));
   }
   impl_->page.faults.store(0, std::memory_order_relaxed);
@@ -391,7 +390,7 @@ std::vector<ParamInfo> Session::params() const {
   for (int i = 0; i < impl_->params->count(); ++i) {
     const fb::Param& param = impl_->params->param(i);
     infos.push_back({TextOf(param.name()), ShapeOf(*param.dims()), param.role(), param.trainable(),
-                     param.state(), impl_->params->learned_before(i)});
+                     param.state(), impl_->params->learned_before(i), LayoutOf(param)});
   }
   return infos;
 }

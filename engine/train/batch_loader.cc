@@ -26,7 +26,8 @@ int64_t BytesOf(const PortInfo& port) { return port.shape.elems() * SizeOf(port.
 Shape WithoutBatch(const Shape& shape) { return Shape(shape.dims().subspan(1)); }
 
 bool IsWeight(const PortInfo& port) {
-  return port.name == kWeightInput && port.dtype == DType::kF32 && port.shape.rank() == 1;
+  return port.role == PortRole::kSampleWeight && port.dtype == DType::kF32 &&
+         port.shape.rank() == 1;
 }
 
 Status CheckInputs(const LoaderOptions& o) {
@@ -61,7 +62,7 @@ struct BatchLoader::Slot {
 // What one thread needs to load a sample.
 struct BatchLoader::Worker {
   BatchLoader* loader = nullptr;
-  std::vector<SampleInput> inputs;  // all but "weight"
+  std::vector<SampleInput> inputs;  // all but sample weights
 };
 
 struct BatchLoader::Work {
@@ -147,7 +148,7 @@ Status BatchLoader::Allocate() {
   if (!orders.ok()) return orders.status();
   orders_ = std::move(orders.value());
   const auto is_left_out = [&](const PortInfo& port) {
-    return options_.left_out != nullptr && port.name == options_.left_out;
+    return options_.from_rows && port.in_prefix;
   };
   for (int64_t i = 0; i < queue; ++i) {
     slots_.push_back(std::make_unique<Slot>());
@@ -176,7 +177,8 @@ Status BatchLoader::Allocate() {
     worker.loader = this;
     for (const PortInfo& port : options_.inputs) {
       if (IsWeight(port)) continue;
-      worker.inputs.push_back({port.name, port.dtype, WithoutBatch(port.shape), nullptr, 0});
+      worker.inputs.push_back(
+          {port.name, port.dtype, WithoutBatch(port.shape), nullptr, 0, port.role});
     }
   }
   threads_.reserve(workers_.size());

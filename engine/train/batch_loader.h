@@ -18,12 +18,9 @@
 
 namespace pocketune {
 
-// The input that the loader fills in itself: 1 for a sample, 0 for a place that stays empty.
-inline constexpr const char* kWeightInput = "weight";
-
 struct LoaderOptions {
-  // What a batch consists of, as Session::inputs has it: each shape begins with the batch. "weight"
-  // may be among them. Names are borrowed.
+  // What a batch consists of, as Session::inputs has it: each shape begins with the batch. Sample
+  // weights, which the loader fills in itself, may be among them. Names are borrowed.
   std::vector<PortInfo> inputs;
   int64_t batch = 1;
   uint64_t seed = 0;
@@ -41,9 +38,9 @@ struct LoaderOptions {
   int variant = -1;
   // Any number of bad samples will do.
   bool tolerate_bad = false;
-  // The input of this name comes from elsewhere (rows): it is not loaded, and a sample is bad if
-  // `known_bad` has it. Null: all are loaded.
-  const char* left_out = nullptr;
+  // Rows of the frozen prefix stand in for the inputs of PortInfo::in_prefix: these are not loaded,
+  // and a sample is bad if `known_bad` has it.
+  bool from_rows = false;
   std::set<int64_t> known_bad;
 
   // One pass over all samples in their order.

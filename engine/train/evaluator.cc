@@ -9,16 +9,6 @@ namespace pocketune {
 namespace {
 
 constexpr const char* kSchedule = "eval";
-constexpr const char* kLabel = "label";
-constexpr const char* kLogits = "logits";
-constexpr const char* kLoss = "loss";
-
-const PortInfo* Find(const std::vector<PortInfo>& ports, std::string_view name) {
-  for (const PortInfo& port : ports) {
-    if (port.name == name) return &port;
-  }
-  return nullptr;
-}
 
 // The classes of `logits`, which are to be compared to `label`; 0 where they do not fit together.
 int64_t ClassesOf(const PortInfo* logits, const PortInfo* label) {
@@ -34,10 +24,13 @@ class Judge {
  public:
   Judge(Session& session, const std::vector<PortInfo>& inputs, int64_t batch)
       : session_(session), batch_(batch) {
-    const PortInfo* label = Find(inputs, kLabel);
+    const PortInfo* label = FindPort(inputs, PortRole::kLabel);
     if (label == nullptr || label->shape.elems() != batch) return;
     classes_ = ClassesOf(session);
     if (classes_ == 0) return;  // the plan does not tell classes apart
+    label_name_ = label->name;
+    const std::vector<PortInfo> outputs = session.outputs(kSchedule);
+    logits_name_ = FindPort(outputs, PortRole::kPrediction)->name;
     logits_.resize(static_cast<size_t>(batch * classes_));
     const auto classes = static_cast<size_t>(classes_);
     eval_.confusion.assign(classes, std::vector<int64_t>(classes, 0));
@@ -55,8 +48,8 @@ class Judge {
  private:
   Status AddAnswers(const Batch& batch) {
     PT_RETURN_IF_ERROR(session_.Predict());
-    PT_RETURN_IF_ERROR(session_.Read(kSchedule, kLogits, logits_));
-    const auto* labels = reinterpret_cast<const int32_t*>(batch.Find(kLabel)->data);
+    PT_RETURN_IF_ERROR(session_.Read(kSchedule, logits_name_, logits_));
+    const auto* labels = reinterpret_cast<const int32_t*>(batch.Find(label_name_)->data);
     for (int64_t i = 0; i < batch_; ++i) {
       const auto at = static_cast<size_t>(i);
       if (batch.weights[at] == 0.0f || labels[i] < 0 || labels[i] >= classes_) continue;
@@ -103,6 +96,8 @@ class Judge {
   Session& session_;
   const int64_t batch_;
   int64_t classes_ = 0;
+  std::string_view logits_name_;
+  std::string_view label_name_;
   std::vector<float> logits_;
   Evaluation eval_;
 };
@@ -125,7 +120,7 @@ Status Report(const BatchLoader& loader, const Status& status, EvaluationFault* 
 int64_t ClassesOf(const Session& session) {
   const std::vector<PortInfo> inputs = session.inputs(kSchedule);
   const std::vector<PortInfo> outputs = session.outputs(kSchedule);
-  return ClassesOf(Find(outputs, kLogits), Find(inputs, kLabel));
+  return ClassesOf(FindPort(outputs, PortRole::kPrediction), FindPort(inputs, PortRole::kLabel));
 }
 
 Result<Evaluation> Evaluate(Session& session, SampleSource& source, LoaderSize size,
@@ -140,7 +135,7 @@ Result<Evaluation> EvaluateFrom(Session& session, SampleSource& source, LoaderSi
   const int64_t batch = inputs.empty() ? 0 : inputs[0].shape[0];
   LoaderOptions options = LoaderOptions::Eval(inputs, batch, size);
   if (cache != nullptr) {
-    options.left_out = kPrefixInput;
+    options.from_rows = true;
     options.known_bad = cache->bad();
   }
   Result<std::unique_ptr<BatchLoader>> made = MakeLoader(inputs, source, std::move(options));
@@ -177,7 +172,7 @@ Result<bool> AnswersABatch(Session& session, SampleSource& source, EvaluationFau
   if (status.ok()) status = session.Predict();
   bool finite = true;
   for (const PortInfo& port : session.outputs(kSchedule)) {
-    if (!status.ok() || port.name == kLoss) continue;  // that Predict leaves out
+    if (!status.ok() || port.role == PortRole::kLoss) continue;  // that Predict leaves out
     std::vector<float> values(static_cast<size_t>(port.shape.elems()));
     status = session.Read(kSchedule, port.name, values);
     finite = finite && AllFinite(values);

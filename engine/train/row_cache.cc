@@ -23,11 +23,18 @@ std::string Megabytes(int64_t bytes) {
   return text;
 }
 
+int64_t BytesOf(const PortInfo& port) { return port.shape.elems() * SizeOf(port.dtype); }
+
+std::vector<PortInfo> DataInputs(const RowCache::Source& source) {
+  std::vector<PortInfo> inputs = source.session->inputs(source.schedule);
+  std::erase_if(inputs, [](const PortInfo& port) { return port.role != PortRole::kData; });
+  return inputs;
+}
+
 int64_t InputBytes(const RowCache::Source& source) {
-  for (const PortInfo& port : source.session->inputs(source.schedule)) {
-    if (port.name == kPrefixInput) return port.shape.elems() * SizeOf(port.dtype);
-  }
-  return 0;
+  int64_t bytes = 0;
+  for (const PortInfo& port : DataInputs(source)) bytes += BytesOf(port);
+  return bytes;
 }
 
 int64_t FreeBytesBeside(const std::string& path) {
@@ -58,7 +65,7 @@ RowCache::RowCache(const Source& source, const Notes& note)
     : source_(source),
       note_(note),
       variants_(source.samples->Variants()),
-      input_bytes_(InputBytes(source)),
+      inputs_(DataInputs(source)),
       pointers_(static_cast<size_t>(source.batch)) {
   spec_.row_bytes = source_.session->prefix(source_.schedule).row_bytes;
   spec_.rows = source_.samples->size() * variants_ + 1;
@@ -184,7 +191,7 @@ Status RowCache::FillWith(int variant, LoaderSize loader_size, const std::functi
         return Fill(loader_size, stop);
       }
     } else {
-      PT_RETURN_IF_ERROR(Compute(batch.Find(kPrefixInput)->data));
+      PT_RETURN_IF_ERROR(Compute(batch));
     }
     PT_RETURN_IF_ERROR(Keep(batch));
   }
@@ -193,26 +200,38 @@ Status RowCache::FillWith(int variant, LoaderSize loader_size, const std::functi
 }
 
 // Rows of a batch of samples, to rows_.
-Status RowCache::Compute(const void* inputs) {
+Status RowCache::Compute(const std::vector<const uint8_t*>& data) {
   Session& session = *source_.session;
-  PT_RETURN_IF_ERROR(session.Bind(kPrefixInput, inputs, input_bytes_));
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    PT_RETURN_IF_ERROR(session.Bind(inputs_[i].name, data[i], BytesOf(inputs_[i])));
+  }
   const Status status = session.ComputePrefix(source_.schedule, rows_);
-  PT_RETURN_IF_ERROR(session.Bind(kPrefixInput, nullptr, input_bytes_));
+  UnbindInputs(session, inputs_);
   return status;
+}
+
+Status RowCache::Compute(const Batch& batch) {
+  std::vector<const uint8_t*> data;
+  for (const PortInfo& port : inputs_) data.push_back(batch.Find(port.name)->data);
+  return Compute(data);
 }
 
 // Rows are read back at other places of a batch than they were computed at. That kernels give the
 // same bits at each place is tested; here this very plan shows it, on a batch that is moved on by
 // one place.
 Status RowCache::CheckPlaces(const Batch& batch) {
-  const uint8_t* data = batch.Find(kPrefixInput)->data;
-  const int64_t sample_bytes = input_bytes_ / source_.batch;
-  std::vector<uint8_t> moved(data + input_bytes_ - sample_bytes, data + input_bytes_);
-  moved.insert(moved.end(), data, data + input_bytes_ - sample_bytes);
-  PT_RETURN_IF_ERROR(Compute(moved.data()));
+  std::vector<std::vector<uint8_t>> moved;
+  std::vector<const uint8_t*> data;
+  for (const PortInfo& port : inputs_) {
+    const uint8_t* const from = batch.Find(port.name)->data;
+    std::vector<uint8_t>& to = moved.emplace_back(from, from + BytesOf(port));
+    std::rotate(to.begin(), to.end() - BytesOf(port) / source_.batch, to.end());
+    data.push_back(to.data());
+  }
+  PT_RETURN_IF_ERROR(Compute(data));
   std::vector<uint8_t> rows = rows_;
   std::rotate(rows.begin(), rows.begin() + spec_.row_bytes, rows.end());
-  PT_RETURN_IF_ERROR(Compute(data));
+  PT_RETURN_IF_ERROR(Compute(batch));
   if (rows == rows_) return OkStatus();
   return Status(StatusCode::kFailedPrecondition, "a row's bits depend on its place in the batch");
 }
@@ -239,7 +258,12 @@ Status RowCache::Keep(const Batch& batch) {
 }
 
 Status RowCache::KeepBlank() {
-  PT_RETURN_IF_ERROR(Compute(std::vector<uint8_t>(static_cast<size_t>(input_bytes_)).data()));
+  std::vector<std::vector<uint8_t>> blank;
+  std::vector<const uint8_t*> data;
+  for (const PortInfo& port : inputs_) {
+    data.push_back(blank.emplace_back(static_cast<size_t>(BytesOf(port))).data());
+  }
+  PT_RETURN_IF_ERROR(Compute(data));
   return store_->Put(spec_.rows - 1, rows_.data());
 }
 

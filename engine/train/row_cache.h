@@ -16,9 +16,6 @@
 
 namespace pocketune {
 
-// The input that a frozen prefix begins with (PrefixInfo of session.h).
-inline constexpr const char* kPrefixInput = "image";
-
 // The rows of one source for one schedule. A step that starts from them gives the same bits as one
 // that starts from the samples, or the cache does not open or fill.
 class RowCache {
@@ -73,7 +70,9 @@ class RowCache {
   Status Describe();
   Status FillWith(int variant, LoaderSize loader_size, const std::function<bool()>& stop);
   std::vector<int64_t> ToCompute(int variant) const;
-  Status Compute(const void* inputs);
+  // One pointer for each of inputs_, to a batch of it.
+  Status Compute(const std::vector<const uint8_t*>& data);
+  Status Compute(const Batch& batch);
   Status CheckPlaces(const Batch& batch);
   bool AgreesWithStored(const Batch& batch);
   Status Keep(const Batch& batch);
@@ -89,8 +88,8 @@ class RowCache {
 
   const Source source_;
   const Notes note_;
-  const int variants_;         // that each sample is kept in
-  const int64_t input_bytes_;  // of a batch of kPrefixInput
+  const int variants_;                  // that each sample is kept in
+  const std::vector<PortInfo> inputs_;  // of the role kData: what a prefix may begin with
   RowStoreSpec spec_;  // the last row is that of a blank sample, which fills short batches up
   std::unique_ptr<RowStore> store_;
   std::string path_;

@@ -35,7 +35,7 @@ Status Trainer::Impl::MakeLoader() {
   options.drop_last = samples_->size() >= batch;
   options.size = loader_size();
   if (train_cache_ != nullptr) {
-    options.left_out = kPrefixInput;
+    options.from_rows = true;
     options.known_bad = train_cache_->bad();
   } else if (options_.cache_bytes.has_value() && !told_cache_bytes_) {
     samples_->SetCacheBytes(std::max<int64_t>(0, *options_.cache_bytes - cache_memory_));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -59,18 +60,30 @@ bool TakeShapes(const Graph& graph, const NameMatch& match, ModelSpec* spec) {
     const int64_t outputs = entry->shape[0], inputs = entry->shape[1];
     if (outputs < 1 || outputs > 100000 || inputs < 1) return false;
     if (value.section == Section::kClassifier) spec->classes = static_cast<int>(outputs);
-    if (first && value.type.shape.rank() == 4)
+    if (first && value.layout == ParamLayout::kConv)
       spec->input_channels = int(std::min<int64_t>(inputs, INT32_MAX));
-    if (first && value.type.shape.rank() == 2 && !TakeInputs(inputs, spec)) return false;
+    if (first && value.layout == ParamLayout::kRows && !TakeInputs(inputs, spec)) return false;
     first = false;
   }
   return true;
 }
 
+// Does the file have any of these under their names? Yes where several sets of tensors fit: loading
+// says so.
+bool HasAny(const std::vector<std::string>& params, const std::set<std::string>& wanted,
+            const SafetensorsFile& file) {
+  const absl::StatusOr<NameMatch> match = MatchNames(params, file);
+  if (!match.ok()) return true;
+  return std::any_of(match->entries.begin(), match->entries.end(),
+                     [&](const auto& entry) { return wanted.contains(entry.first); });
+}
+
 // `spec` with what the file says in place of its classes and inputs; nothing where it does not fit.
 std::optional<ModelSpec> FitOf(const SafetensorsFile& file, ModelSpec spec) {
   spec.batch = 1;
-  spec.folded_norm = HasFoldedNorm(file);
+  const absl::StatusOr<bool> folded = HasFoldedNorm(spec, file);
+  if (!folded.ok()) return std::nullopt;
+  spec.folded_norm = *folded;
   absl::StatusOr<Graph> graph = BuildModel(spec);
   if (!graph.ok()) return std::nullopt;
   const absl::StatusOr<NameMatch> match = MatchNames(ParamNames(*graph), file);
@@ -96,6 +109,26 @@ std::string Flags(const ModelSpec& spec) {
 }
 
 }  // namespace
+
+absl::StatusOr<bool> HasFoldedNorm(ModelSpec spec, const SafetensorsFile& file) {
+  spec.folded_norm = false;
+  const absl::StatusOr<Graph> whole = BuildModel(spec);
+  if (!whole.ok()) return whole.status();
+  spec.folded_norm = true;
+  const absl::StatusOr<Graph> folded = BuildModel(spec);
+  if (!folded.ok()) return folded.status();
+  std::set<std::string> statistics;
+  for (const Value& value : whole->values) {
+    if (value.kind == ValueKind::kParam && value.role == ParamRole::kNormMean) {
+      statistics.insert(value.name);
+    }
+  }
+  const std::vector<std::string> names = ParamNames(*whole), folded_names = ParamNames(*folded);
+  if (statistics.empty() || HasAny(names, statistics, file)) return false;
+  std::set<std::string> biases(folded_names.begin(), folded_names.end());
+  for (const std::string& name : names) biases.erase(name);
+  return HasAny(folded_names, biases, file);
+}
 
 std::optional<ModelSpec> FindFit(const SafetensorsFile& file, const ModelSpec& likely) {
   if (file.entries().size() > kMostTensors) return std::nullopt;

@@ -4,10 +4,16 @@
 #include <optional>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "frontends/weights/safetensors.h"
 #include "pocketune/zoo.h"
 
 namespace pocketune {
+
+// Are the batch norms of that model folded into the layers before them, so that it must be built so
+// (ModelSpec::folded_norm)? They are where the file lacks their running statistics and has biases
+// that the model has in that form alone. Errors of building it.
+absl::StatusOr<bool> HasFoldedNorm(ModelSpec spec, const SafetensorsFile& file);
 
 // The model of the zoo, with width, classes, input channels and, where weights tell it, resolution,
 // whose parameters are all in the file with their shapes. `likely` is tried first, with its own

@@ -28,15 +28,16 @@ std::string Text(const std::vector<int64_t>& shape) {
 
 // Calls fn(index in PyTorch's layout, index in ours) for each element.
 template <typename Fn>
-void ForEachPair(const Shape& s, const Fn& fn) {
+void ForEachPair(const Value& param, const Fn& fn) {
+  const Shape& s = param.type.shape;
   int64_t ours = 0;
-  if (s.rank() == 4) {  // O,H,W,I <-> O,I,H,W
+  if (param.layout == ParamLayout::kConv) {  // O,H,W,I <-> O,I,H,W
     for (int64_t o = 0; o < s[0]; ++o) {
       for (int64_t hw = 0; hw < s[1] * s[2]; ++hw) {
         for (int64_t i = 0; i < s[3]; ++i) fn((o * s[3] + i) * s[1] * s[2] + hw, ours++);
       }
     }
-  } else if (s.rank() == 3) {  // H,W,C <-> C,1,H,W
+  } else if (param.layout == ParamLayout::kDepthwise) {  // H,W,C <-> C,1,H,W
     for (int64_t hw = 0; hw < s[0] * s[1]; ++hw) {
       for (int64_t c = 0; c < s[2]; ++c) fn(c * s[0] * s[1] + hw, ours++);
     }
@@ -49,20 +50,20 @@ void ForEachPair(const Shape& s, const Fn& fn) {
 
 std::vector<int64_t> TorchShape(const Value& param) {
   const Shape& s = param.type.shape;
-  if (s.rank() == 4) return {s[0], s[3], s[1], s[2]};
-  if (s.rank() == 3) return {s[2], 1, s[0], s[1]};
+  if (param.layout == ParamLayout::kConv) return {s[0], s[3], s[1], s[2]};
+  if (param.layout == ParamLayout::kDepthwise) return {s[2], 1, s[0], s[1]};
   return {s.dims().begin(), s.dims().end()};
 }
 
 std::vector<float> FromTorch(const Value& param, const std::vector<float>& values) {
   std::vector<float> out(values.size());
-  ForEachPair(param.type.shape, [&](int64_t torch, int64_t ours) { out[ours] = values[torch]; });
+  ForEachPair(param, [&](int64_t torch, int64_t ours) { out[ours] = values[torch]; });
   return out;
 }
 
 std::vector<float> ToTorch(const Value& param, const std::vector<float>& values) {
   std::vector<float> out(values.size());
-  ForEachPair(param.type.shape, [&](int64_t torch, int64_t ours) { out[torch] = values[ours]; });
+  ForEachPair(param, [&](int64_t torch, int64_t ours) { out[torch] = values[ours]; });
   return out;
 }
 
@@ -86,19 +87,6 @@ std::vector<std::string> WeightsReport::Lines() const {
     lines.push_back("the classifier has another number of classes: initialised anew");
   }
   return lines;
-}
-
-bool HasFoldedNorm(const SafetensorsFile& file) {
-  bool bias_of_convolution = false;
-  for (const SafetensorsEntry& entry : file.entries()) {
-    if (EndsWith(entry.name, "running_mean")) return false;
-    if (EndsWith(entry.name, ".weight") && entry.shape.size() == 4 &&
-        entry.shape[2] * entry.shape[3] > 1) {
-      const std::string bias = entry.name.substr(0, entry.name.size() - 6) + "bias";
-      bias_of_convolution = bias_of_convolution || file.Find(bias) != nullptr;
-    }
-  }
-  return bias_of_convolution;
 }
 
 namespace {

@@ -11,15 +11,11 @@
 
 namespace pocketune {
 
-// A parameter's shape in PyTorch's layout: convolution OIHW, depthwise [C,1,KH,KW], the rest as is.
+// A parameter's shape in PyTorch's files, as its layout says (types.h).
 std::vector<int64_t> TorchShape(const Value& param);
-// Values between PyTorch's layout and ours (types.h).
+// Values between PyTorch's layout and ours.
 std::vector<float> FromTorch(const Value& param, const std::vector<float>& values);
 std::vector<float> ToTorch(const Value& param, const std::vector<float>& values);
-
-// True where the file holds convolutions with biases and no running statistics: batch norm was
-// folded, and the model must be built so (ModelSpec::folded_norm).
-bool HasFoldedNorm(const SafetensorsFile& file);
 
 // In the graph's order.
 std::vector<std::string> ParamNames(const Graph& graph);

@@ -33,8 +33,8 @@ absl::StatusOr<OptimizerSpec> OptimizerOf(const TrainSpec& spec) {
 absl::StatusOr<ValueId> AttachLoss(const Compilation& c, Graph& graph,
                                    const std::vector<ValueId>& predictions) {
   return c.model.task == Task::kReconstruction
-             ? AttachSquaredLoss(graph, predictions)
-             : AttachClassificationLoss(graph, predictions, c.spec.label_smoothing);
+             ? AttachSquaredLoss(graph, predictions, c.model.loss)
+             : AttachClassificationLoss(graph, predictions, c.spec.label_smoothing, c.model.loss);
 }
 
 // `c.forward` starts as the model with the parameters that learn marked.
@@ -79,7 +79,7 @@ absl::Status MakeEvaluation(Compilation& c, Graph graph) {
     if (absl::IsUnimplemented(eval.status())) continue;  // the model mixes samples
     if (!eval.ok()) return eval.status();
     const absl::StatusOr<ValueId> loss =
-        AttachLoss(c, *eval, {eval->FindOutput(c.model.prediction)});
+        AttachLoss(c, *eval, {eval->FindOutput(PortRole::kPrediction)});
     if (!loss.ok()) return loss.status();
     status = PlanGraph(*eval, c.context);
     if (!status.ok()) return status;
@@ -132,10 +132,11 @@ absl::StatusOr<Training> MakeTraining(const Compilation& c, PassContext& context
     if (!sliced.ok()) return sliced.status();
     graph = *std::move(sliced);
   }
-  std::vector<ValueId> predictions = {graph.FindOutput(c.model.prediction)};
+  std::vector<ValueId> predictions = {graph.FindOutput(PortRole::kPrediction)};
   std::vector<int> slice_of;
   if (slicing.batch > 1) {
-    absl::StatusOr<SplitForward> split = SplitBatch(c.forward, c.model.prediction, slicing.batch);
+    absl::StatusOr<SplitForward> split =
+        SplitBatch(c.forward, c.forward.FindOutput(PortRole::kPrediction), slicing.batch);
     if (!split.ok()) return split.status();
     graph = std::move(split->graph);
     predictions = std::move(split->predictions);

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+
 namespace pocketune {
 
 std::vector<ValueId> GraphBuilder::Multi(OpKind op, std::vector<ValueId> operands, Attrs attrs) {
@@ -12,6 +14,12 @@ std::vector<ValueId> GraphBuilder::Multi(OpKind op, std::vector<ValueId> operand
   }
   std::vector<ValueId> none(info.results, kNone);
   if (!status_.ok()) return none;
+  for (const ValueId id : operands) {
+    if (id >= 0 && id < static_cast<ValueId>(graph_->values.size())) continue;
+    status_ = absl::InvalidArgumentError(absl::StrCat(loc_, loc_.empty() ? "" : ": ", info.name,
+                                                      ": an operand is no value of this graph"));
+    return none;
+  }
   if (std::holds_alternative<NoAttrs>(attrs)) attrs = DefaultAttrs(op);
   absl::StatusOr<NodeId> node =
       graph_->AddNode(op, std::move(operands), std::move(attrs), phase_, loc_);
@@ -28,7 +36,8 @@ ValueId GraphBuilder::Op(OpKind op, std::vector<ValueId> operands, Attrs attrs) 
 
 const Shape& GraphBuilder::shape(ValueId id) const {
   static const Shape kScalar;
-  return id == kNone ? kScalar : graph_->shape(id);
+  const bool is_value = id >= 0 && id < static_cast<ValueId>(graph_->values.size());
+  return is_value ? graph_->shape(id) : kScalar;
 }
 
 ValueId GraphBuilder::Reshape(ValueId x, Shape target) {

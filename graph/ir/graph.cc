@@ -26,16 +26,19 @@ std::string Describe(const Graph& graph, OpKind op, const std::vector<ValueId>& 
 
 }  // namespace
 
-ValueId Graph::AddInput(std::string value_name, TensorType type) {
+ValueId Graph::AddInput(std::string value_name, TensorType type, PortRole role) {
   Value value;
+  value.port = role;
   value.name = std::move(value_name);
   value.type = type;
   value.kind = ValueKind::kInput;
   return AddValue(*this, std::move(value));
 }
 
-ValueId Graph::AddParam(std::string value_name, Shape shape, ParamRole role, HostData data) {
+ValueId Graph::AddParam(std::string value_name, Shape shape, ParamRole role, HostData data,
+                        ParamLayout layout) {
   Value value;
+  value.layout = layout;
   value.name = std::move(value_name);
   value.type = {shape, DType::kF32};
   value.kind = ValueKind::kParam;
@@ -96,6 +99,13 @@ ValueId Graph::FindOutput(const std::string& output_name) const {
   return kNone;
 }
 
+ValueId Graph::FindOutput(PortRole role) const {
+  for (const Output& output : outputs) {
+    if (output.role == role) return output.value;
+  }
+  return kNone;
+}
+
 void Graph::Compact(const std::vector<bool>& keep) {
   std::vector<Node> kept;
   for (size_t i = 0; i < nodes.size(); ++i) {
@@ -142,7 +152,7 @@ std::vector<std::vector<NodeId>> UsersOf(const Graph& graph) {
 
 std::vector<std::vector<NodeId>> PredecessorsOf(const Graph& graph) {
   const std::vector<std::vector<NodeId>> users = UsersOf(graph);
-  const ValueId loss = graph.FindOutput("loss");
+  const ValueId loss = graph.FindOutput(PortRole::kLoss);
   const NodeId loss_node = loss == kNone ? kNone : graph.value(loss).producer;
   std::vector<std::vector<NodeId>> predecessors(graph.nodes.size());
   for (size_t n = 0; n < graph.nodes.size(); ++n) {

@@ -60,8 +60,11 @@ struct Value {
   int result_index = 0;
   HostData data;  // kConst, and kParam but for states: f32, shape.elems() values
 
+  PortRole port = PortRole::kData;  // kInput only
+
   // kParam only.
   ParamRole role = ParamRole::kWeight;
+  ParamLayout layout = ParamLayout::kRows;
   Section section = Section::kStem;
   int block = kNone;       // 0-based, where section == kBlock
   bool trainable = false;  // learns: an update node overwrites it (states and statistics included)
@@ -96,6 +99,7 @@ struct Node {
 struct Output {
   std::string name;
   ValueId value = kNone;
+  PortRole role = PortRole::kOther;
 };
 
 // Nodes [first, last] run once for each of `parts` equal parts of the batch, one part after the
@@ -127,9 +131,10 @@ struct Graph {
   const TensorType& type(ValueId id) const { return values[id].type; }
   const Shape& shape(ValueId id) const { return values[id].type.shape; }
 
-  ValueId AddInput(std::string name, TensorType type);
+  ValueId AddInput(std::string name, TensorType type, PortRole role = PortRole::kData);
   // `data` has shape.elems() values, or is null for a state of zeros.
-  ValueId AddParam(std::string name, Shape shape, ParamRole role, HostData data);
+  ValueId AddParam(std::string name, Shape shape, ParamRole role, HostData data,
+                   ParamLayout layout = ParamLayout::kRows);
   ValueId AddConst(std::string name, Shape shape, HostData data);
 
   // Appends a node whose result types are inferred. The message of an error names `loc`, the op and
@@ -140,6 +145,7 @@ struct Graph {
   // kNone where there is none of that name and kind.
   ValueId FindValue(const std::string& name, ValueKind kind) const;
   ValueId FindOutput(const std::string& name) const;
+  ValueId FindOutput(PortRole role) const;  // the first
 
   // Drops nodes for which keep[i] is false, and afterwards every value that nothing refers to
   // (inputs stay). Ids change: what a caller held is void.

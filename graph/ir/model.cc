@@ -30,9 +30,11 @@ const std::string& Model::name() const { return impl_->name; }
 Task Model::task() const { return impl_->task; }
 int Model::batch() const { return impl_->batch; }
 uint64_t Model::identity() const { return ModelIdentity(impl_->forward); }
-Shape Model::image_shape() const {
-  const ValueId image = impl_->forward.FindValue("image", ValueKind::kInput);
-  return image == kNone ? Shape() : impl_->forward.shape(image);
+Shape Model::data_shape() const {
+  for (const Value& value : impl_->forward.values) {
+    if (value.kind == ValueKind::kInput && value.port == PortRole::kData) return value.type.shape;
+  }
+  return {};
 }
 
 Outcome<bool> Model::SetValues(const std::string& name, std::vector<float> values) {

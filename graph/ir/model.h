@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "graph/ir/graph.h"
+#include "graph/ir/loss_ports.h"
 #include "pocketune/model.h"
 
 namespace pocketune {
@@ -16,8 +17,8 @@ struct Model::Impl {
   std::string name;
   Task task = Task::kClassification;
   int batch = 1;
-  std::string prediction = "logits";  // the output that a loss is attached to
-  Graph forward;  // batch norm as batch_norm_frozen, every parameter with its data
+  LossPorts loss = {};  // of the loss that is attached to the output of the role kPrediction
+  Graph forward;        // batch norm as batch_norm_frozen, every parameter with its data
   std::map<std::string, HostData> learned;  // what a run has made of them since, by name
   uint64_t replaced_plan = 0;               // PlanOrigin::replaces of plans compiled from it
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "engine/ops/implied.h"
 #include "graph/ir/text.h"
 
 namespace pocketune {
@@ -153,6 +154,16 @@ class Parser {
     return FailHere(wanted);
   }
 
+  // A word that may be there; `*out` stays what it is where it is not.
+  template <class E>
+  void ParseOptional(E last, E* out) {
+    for (int i = 0; i <= static_cast<int>(last); ++i) {
+      if (!AcceptWord(NameOf(static_cast<E>(i)))) continue;
+      *out = static_cast<E>(i);
+      return;
+    }
+  }
+
   bool ParseGraph();
   bool ParseStatement();
   bool ParseDeclaration(Value value);
@@ -255,6 +266,10 @@ bool Parser::ParseDeclaration(Value value) {
       !ParseString(&value.name)) {
     return false;
   }
+  if (value.kind == ValueKind::kInput) {
+    value.port = ImpliedInputRole(value.name);
+    ParseOptional(PortRole::kOther, &value.port);
+  }
   if (value.kind == ValueKind::kParam && !ParseParam(&value)) return false;
   if (value.kind != ValueKind::kInput && AcceptWord("data")) {
     if (!Punct("=")) return false;
@@ -268,10 +283,11 @@ bool Parser::ParseDeclaration(Value value) {
 }
 
 bool Parser::ParseParam(Value* value) {
-  if (!ParseEnum(ParamRole::kState, "a role", &value->role) ||
-      !ParseEnum(Section::kClassifier, "a section", &value->section)) {
-    return false;
-  }
+  if (!ParseEnum(ParamRole::kState, "a role", &value->role)) return false;
+  const bool is_weight = value->role == ParamRole::kWeight;
+  value->layout = ImpliedLayout(is_weight, value->type.shape.rank());
+  ParseOptional(ParamLayout::kDepthwise, &value->layout);
+  if (!ParseEnum(Section::kClassifier, "a section", &value->section)) return false;
   if (value->section == Section::kBlock && !ParseNumber(&value->block)) return false;
   value->trainable = AcceptWord("train");
   return !AcceptWord("slices") || ParseSlices(value);
@@ -362,6 +378,8 @@ bool Parser::ParseReturn() {
   do {
     Output output;
     if (!ParseUse(&output.value) || !ParseString(&output.name)) return false;
+    output.role = ImpliedOutputRole(output.name);
+    ParseOptional(PortRole::kOther, &output.role);
     graph_.outputs.push_back(std::move(output));
   } while (AcceptPunct(","));
   return true;

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "engine/base/checksum.h"
+#include "engine/ops/implied.h"
 #include "graph/ir/text.h"
 
 namespace pocketune {
@@ -100,8 +101,16 @@ class Printer {
     out_ += "  ";
     Define(id);
     absl::StrAppend(&out_, " ", NameOf(value.kind), " ", Quoted(value.name));
+    if (value.kind == ValueKind::kInput && value.port != ImpliedInputRole(value.name)) {
+      absl::StrAppend(&out_, " ", NameOf(value.port));
+    }
     if (value.kind == ValueKind::kParam) {
-      absl::StrAppend(&out_, " ", NameOf(value.role), " ", NameOf(value.section));
+      absl::StrAppend(&out_, " ", NameOf(value.role));
+      const bool is_weight = value.role == ParamRole::kWeight;
+      if (value.layout != ImpliedLayout(is_weight, value.type.shape.rank())) {
+        absl::StrAppend(&out_, " ", NameOf(value.layout));
+      }
+      absl::StrAppend(&out_, " ", NameOf(value.section));
       if (value.section == Section::kBlock) absl::StrAppend(&out_, " ", value.block);
       if (value.trainable) out_ += " train";
       if (value.slices != nullptr) {
@@ -149,6 +158,9 @@ class Printer {
       const Output& output = graph_.outputs[i];
       absl::StrAppend(&out_, i == 0 ? "  return " : ", ", Ref(output.value), " ",
                       Quoted(output.name));
+      if (output.role != ImpliedOutputRole(output.name)) {
+        absl::StrAppend(&out_, " ", NameOf(output.role));
+      }
     }
     out_ += "\n";
   }
@@ -205,6 +217,17 @@ const char* NameOf(Act act) {
 const char* NameOf(ValueKind kind) {
   static constexpr const char* kNames[] = {"input", "param", "const", "result"};
   return kNames[static_cast<int>(kind)];
+}
+
+const char* NameOf(PortRole role) {
+  static constexpr const char* kNames[] = {"data",       "label", "sample_weight",
+                                           "prediction", "loss",  "other"};
+  return kNames[static_cast<int>(role)];
+}
+
+const char* NameOf(ParamLayout layout) {
+  static constexpr const char* kNames[] = {"rows", "conv", "depthwise"};
+  return kNames[static_cast<int>(layout)];
 }
 
 }  // namespace pocketune

@@ -31,5 +31,7 @@ const char* NameOf(ParamRole role);
 const char* NameOf(Section section);
 const char* NameOf(Act act);
 const char* NameOf(ValueKind kind);
+const char* NameOf(PortRole role);
+const char* NameOf(ParamLayout layout);
 
 }  // namespace pocketune

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/math.h"
 #include "engine/base/one_line.h"
+#include "engine/ops/implied.h"
 #include "graph/ir/broken_law.h"
 #include "graph/ir/byte_owners.h"
 #include "graph/ir/loop_laws.h"
@@ -83,6 +84,27 @@ absl::Status CheckNames(const Graph& graph) {
   for (const Output& output : graph.outputs) {
     if (!names.emplace(ValueKind::kResult, output.name).second) {
       return Broken(output.name, "another output has the same name");
+    }
+  }
+  return absl::OkStatus();
+}
+
+// What inputs and outputs are for, and how parameters stand in files.
+absl::Status CheckRoles(const Graph& graph) {
+  for (const Value& value : graph.values) {
+    if (value.kind == ValueKind::kInput && !IsInputRole(value.port)) {
+      return Broken(value.name, "an input has an output's role");
+    }
+    const bool may = value.kind == ValueKind::kParam && value.role == ParamRole::kWeight
+                         ? Suits(value.layout, value.type.shape.rank())
+                         : value.layout == ParamLayout::kRows;
+    if (!may) return Broken(value.name, "the layout is not one of its rank and role");
+  }
+  int losses = 0;
+  for (const Output& output : graph.outputs) {
+    if (!IsOutputRole(output.role)) return Broken(output.name, "an output has an input's role");
+    if (output.role == PortRole::kLoss && ++losses > 1) {
+      return Broken(output.name, "another output is the loss");
     }
   }
   return absl::OkStatus();
@@ -434,12 +456,13 @@ struct Law {
 
 // In order: a law may rely on those above it.
 constexpr Law kLaws[] = {
-    {Stage::kForward, CheckIds},     {Stage::kForward, CheckNames},
-    {Stage::kForward, CheckOrder},   {Stage::kForward, CheckTypes},
-    {Stage::kForward, CheckData},    {Stage::kForward, CheckSlices},
-    {Stage::kForward, CheckUpdates}, {Stage::kForward, CheckPhases},
-    {Stage::kForward, CheckInPlace}, {Stage::kForward, CheckLoops},
-    {Stage::kPlanned, CheckPlaces},  {Stage::kPlanned, CheckBytes},
+    {Stage::kForward, CheckIds},    {Stage::kForward, CheckNames},
+    {Stage::kForward, CheckRoles},  {Stage::kForward, CheckOrder},
+    {Stage::kForward, CheckTypes},  {Stage::kForward, CheckData},
+    {Stage::kForward, CheckSlices}, {Stage::kForward, CheckUpdates},
+    {Stage::kForward, CheckPhases}, {Stage::kForward, CheckInPlace},
+    {Stage::kForward, CheckLoops},  {Stage::kPlanned, CheckPlaces},
+    {Stage::kPlanned, CheckBytes},
 };
 
 }  // namespace

@@ -21,6 +21,7 @@ Value ValueOf(const fb::Plan& plan, const fb::Tensor& tensor) {
     value.kind = ValueKind::kParam;
     value.name = StringOf(param.name());
     value.role = static_cast<ParamRole>(param.role());
+    value.layout = LayoutOf(param);
     value.section = static_cast<Section>(param.section());
     value.block = param.block();
     value.trainable = param.trainable();
@@ -73,6 +74,7 @@ Graph GraphOfSchedule(const fb::Plan& plan, const fb::Schedule& schedule) {
   for (const fb::Port* port : *schedule.inputs()) {
     graph.value(port->tensor()).kind = ValueKind::kInput;
     graph.value(port->tensor()).name = StringOf(port->name());
+    graph.value(port->tensor()).port = InputRoleOf(*port);
   }
   for (const fb::Step* step : *schedule.steps()) {
     const NodeId id = static_cast<NodeId>(graph.nodes.size());
@@ -87,7 +89,7 @@ Graph GraphOfSchedule(const fb::Plan& plan, const fb::Schedule& schedule) {
     graph.loops.push_back({loop.first(), loop.last(), loop.parts()});
   }
   for (const fb::Port* port : *schedule.outputs()) {
-    graph.outputs.push_back({StringOf(port->name()), port->tensor()});
+    graph.outputs.push_back({StringOf(port->name()), port->tensor(), OutputRoleOf(*port)});
   }
   return graph;
 }

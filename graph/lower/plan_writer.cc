@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/base/checksum.h"
 #include "engine/base/math.h"
+#include "engine/ops/implied.h"
 #include "engine/plan/plan_file.h"
 #include "engine/plan/plan_format.h"
 #include "engine/plan/plan_generated.h"
@@ -45,6 +46,16 @@ struct ScheduleIn {
 };
 
 bool IsState(const Value& value) { return value.role == ParamRole::kState; }
+
+// As plan.fbs has them: 0 where it is what a name or a rank says.
+template <class E>
+uint8_t Stored(E is, E implied) {
+  return is == implied ? 0 : static_cast<uint8_t>(1 + static_cast<int>(is));
+}
+uint8_t StoredLayout(const Value& value) {
+  const bool is_weight = value.role == ParamRole::kWeight;
+  return Stored(value.layout, ImpliedLayout(is_weight, value.type.shape.rank()));
+}
 
 std::string Describe(const ScheduleIn& schedule, size_t node) {
   const Node& n = schedule.graph->nodes[node];
@@ -310,10 +321,11 @@ class PlanWriter {
   flatbuffers::Offset<fb::Param> BuildParam(const Param& param) {
     const Value& value = param.value;
     const std::vector<int32_t> dims = DimsOf(value.type.shape);
-    return fb::CreateParamDirect(
-        builder_, value.name.c_str(), &dims, static_cast<uint8_t>(value.role),
-        static_cast<uint8_t>(value.section), value.block, param.in_ram, IsState(value),
-        param.ram_offset, OffsetOf(param.blob), OffsetOf(param.base_blob), param.slices);
+    return fb::CreateParamDirect(builder_, value.name.c_str(), &dims,
+                                 static_cast<uint8_t>(value.role),
+                                 static_cast<uint8_t>(value.section), value.block, param.in_ram,
+                                 IsState(value), param.ram_offset, OffsetOf(param.blob),
+                                 OffsetOf(param.base_blob), param.slices, StoredLayout(value));
   }
   int64_t OffsetOf(int blob) const { return blob == kNone ? kNone : segment_.offset(blob); }
 
@@ -355,12 +367,15 @@ class PlanWriter {
       const ValueId id = static_cast<ValueId>(i);
       tensors.push_back(BuildTensor(schedule, id, roots[i]));
       if (graph.values[i].kind == ValueKind::kInput) {
-        inputs.push_back(fb::CreatePortDirect(builder_, graph.values[i].name.c_str(), id));
+        const Value& input = graph.values[i];
+        inputs.push_back(fb::CreatePortDirect(builder_, input.name.c_str(), id,
+                                              Stored(input.port, ImpliedInputRole(input.name))));
       }
     }
     for (const Node& node : graph.nodes) steps.push_back(BuildStep(node));
     for (const Output& output : graph.outputs) {
-      outputs.push_back(fb::CreatePortDirect(builder_, output.name.c_str(), output.value));
+      outputs.push_back(fb::CreatePortDirect(builder_, output.name.c_str(), output.value,
+                                             Stored(output.role, ImpliedOutputRole(output.name))));
     }
     std::vector<flatbuffers::Offset<fb::Loop>> loops;
     for (const BatchLoop& loop : graph.loops) {

@@ -19,10 +19,10 @@ class BatchSplitter {
         slices_(slices),
         samples_(forward.values.size(), false) {}
 
-  absl::StatusOr<SplitForward> Batch(const std::string& prediction) {
+  absl::StatusOr<SplitForward> Batch(ValueId prediction) {
     if (absl::Status status = CopySlices(); !status.ok()) return status;
     for (const std::vector<ValueId>& map : maps_) {
-      split_.predictions.push_back(map[forward_.FindOutput(prediction)]);
+      split_.predictions.push_back(map[prediction]);
     }
     if (absl::Status status = FollowStatistics(); !status.ok()) return status;
     split_.slice_of.resize(split_.graph.nodes.size(), slices_ - 1);
@@ -63,7 +63,7 @@ class BatchSplitter {
     }
     builder.set_phase(Phase::kForward);
     for (const Output& output : forward_.outputs) {
-      split_.graph.outputs.push_back({output.name, joined(output.value)});
+      split_.graph.outputs.push_back({output.name, joined(output.value), output.role});
     }
     if (!builder.status().ok()) return builder.status();
     return std::move(split_.graph);
@@ -258,8 +258,7 @@ std::vector<int> SlicesOf(int batch) {
 
 int MicroBatchOf(int slices, int batch) { return slices > 1 ? batch / slices : 0; }
 
-absl::StatusOr<SplitForward> SplitBatch(const Graph& forward, const std::string& prediction,
-                                        int slices) {
+absl::StatusOr<SplitForward> SplitBatch(const Graph& forward, ValueId prediction, int slices) {
   const std::vector<bool> all(forward.nodes.size(), true);
   return BatchSplitter(forward, all, slices).Batch(prediction);
 }

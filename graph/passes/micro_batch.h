@@ -1,7 +1,6 @@
 // Runs a batch in slices, one behind the other, within one static graph.
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -17,15 +16,14 @@ int MicroBatchOf(int slices, int batch);
 // A forward graph that runs once per slice of the batch, over the same parameters.
 struct SplitForward {
   Graph graph;                       // stage kForward; inputs as they were; no outputs
-  std::vector<ValueId> predictions;  // per slice: what was the output `prediction`
+  std::vector<ValueId> predictions;  // per slice: of what was `prediction`
   std::vector<int> slice_of;         // per node
 };
 
 // Splits the batch (dimension 0 of every input) into `slices` equal parts. Running statistics
 // follow the mean of the slices' statistics, once. Errors: kInvalidArgument where the batch is no
 // multiple of `slices`; kUnimplemented for an op that mixes samples, named.
-absl::StatusOr<SplitForward> SplitBatch(const Graph& forward, const std::string& prediction,
-                                        int slices);
+absl::StatusOr<SplitForward> SplitBatch(const Graph& forward, ValueId prediction, int slices);
 
 // The same graph, in which the nodes marked in `prefix` (per node; closed: what a marked node reads
 // is made by marked ones) run once per slice, and what others or outputs read of their results is

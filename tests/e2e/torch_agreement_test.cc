@@ -261,7 +261,7 @@ TEST_P(TorchAgreementTest, HoldsForACompiledPlan) {
   auto session = OpenCpuSession((path + ".ptplan").c_str(), {.threads = 2});
   ASSERT_TRUE(session.ok()) << session.status().message();
   Comparison comparison(GetParam(), kFloatTolerance);
-  CompareSession(*session.value(), model->model.image_shape(), comparison);
+  CompareSession(*session.value(), model->model.data_shape(), comparison);
   comparison.Report();
   std::remove((path + ".safetensors").c_str());
   std::remove((path + ".ptplan").c_str());

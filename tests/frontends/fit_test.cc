@@ -56,6 +56,28 @@ TEST(FitTest, EachModelOfTheZooIsFoundByItsWeights) {
   }
 }
 
+bool Folded(const std::string& model, const std::vector<SafetensorsTensor>& tensors) {
+  const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(WriteTensors(tensors));
+  EXPECT_TRUE(file.ok()) << file.status();
+  const absl::StatusOr<bool> folded = HasFoldedNorm({.name = model}, *file);
+  EXPECT_TRUE(folded.ok()) << folded.status();
+  return folded.ok() && *folded;
+}
+
+TEST(FitTest, FoldedNormsAreToldByTheModelsOwnParameters) {
+  for (const char* model : {"mbv2-w0.35", "resnet8", "ds-cnn", "ad-autoencoder"}) {
+    EXPECT_FALSE(Folded(model, TensorsOf(Initialized({.name = model}, 3)))) << model;
+    EXPECT_TRUE(Folded(model, TensorsOf(Initialized({.name = model, .folded_norm = true}, 3))))
+        << model;
+  }
+  EXPECT_FALSE(Folded("mlp", TensorsOf(Initialized({.name = "mlp"}, 3))));
+  // A patch convolution with a bias, of a model that the zoo does not have.
+  const std::vector<SafetensorsTensor> patches = {
+      {"patch_embed.proj.weight", {2, 3, 2, 2}, std::vector<float>(24)},
+      {"patch_embed.proj.bias", {2}, {0, 0}}};
+  EXPECT_FALSE(Folded("resnet18", patches));
+}
+
 TEST(FitTest, FoldedFilesAndWordsBeforeNamesDoNotHideTheModel) {
   auto tensors =
       TensorsOf(Initialized({.name = "mbv2-w0.35", .classes = 5, .folded_norm = true}, 3));

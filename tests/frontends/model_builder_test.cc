@@ -37,8 +37,9 @@ void WriteAttentionNet(ModelBuilder& net, bool say_sections) {
                                 .stride = 2,
                                 .padding = Padding::kValid,
                                 .act = Activation::kHardSwish});
+  x = net.Add(x, net.Parameter("grid", {1, 4, 4, 12}));
   x = net.Reshape(x, {kBatch, 16, 12});
-  x = net.Add(x, net.Parameter("position", {16, 12}));
+  x = net.Add(x, net.Parameter("position", {1, 16, 12}));
   for (int i = 0; i < 2; ++i) {
     if (say_sections) net.NextBlock();
     const std::string path = "layers." + std::to_string(i);
@@ -52,7 +53,7 @@ void WriteAttentionNet(ModelBuilder& net, bool say_sections) {
   if (say_sections) net.EnterTail();
   x = net.Concat({net.Mean(x, 1), net.Linear(extra, {.name = "side", .out = 4})}, -1);
   if (say_sections) net.EnterClassifier();
-  net.Classify(net.Linear(x, {.name = "head", .out = 3}), "scores");
+  net.Classify(net.Linear(x, {.name = "head", .out = 3}), {.prediction = "scores"});
 }
 
 Outcome<Model> AttentionNet(bool say_sections = true) {
@@ -207,7 +208,7 @@ const Mistake kMistakes[] = {
      [](ModelBuilder& net) {
        const Tensor x = net.Linear(net.Input("x", {2, 3}), {.name = "a", .out = 2});
        net.Classify(x);
-       net.Reconstruct(x, "more");
+       net.Reconstruct(x, {.prediction = "more"});
      },
      "learns something already"},
     {"OtherBatch",
@@ -222,9 +223,28 @@ const Mistake kMistakes[] = {
      "x: dimensions"},
     {"NameOfTheLosses",
      [](ModelBuilder& net) {
-       net.Input("label", {2, 3});
+       net.Classify(net.Linear(net.Input("label", {2, 3}), {.name = "a", .out = 2}));
      },
-     "label: the losses"},
+     "label: the loss needs an input"},
+    {"NameOfTheSampleWeights",
+     [](ModelBuilder& net) {
+       const Tensor x = net.Linear(net.Input("x", {2, 3}), {.name = "a", .out = 2});
+       net.Classify(x, {.label = "y", .sample_weight = "y"});
+     },
+     "y: the loss needs an input"},
+    {"NameOfTheLoss",
+     [](ModelBuilder& net) {
+       net.Classify(net.Linear(net.Input("x", {2, 3}), {.name = "a", .out = 2}),
+                    {.prediction = "loss"});
+     },
+     "loss: an output needs"},
+    {"OutputOfNothing", [](ModelBuilder& net) { net.Classify({}); }, "logits: the output is no"},
+    {"OperandOfNothing",
+     [](ModelBuilder& net) {
+       net.At("sum");
+       net.Add(net.Input("x", {2, 3}), {});
+     },
+     "sum: add: an operand is no value"},
     {"TwoInputsOfOneName",
      [](ModelBuilder& net) {
        net.Input("x", {2, 3});
@@ -237,11 +257,16 @@ const Mistake kMistakes[] = {
        net.Linear(net.Linear(x, {.name = "a", .out = 3}), {.name = "a", .out = 3});
      },
      "a.weight: there is a parameter"},
-    {"FilterByHand",
+    {"FilterOfAnotherRank",
      [](ModelBuilder& net) {
-       net.Parameter("p", {1, 4, 4});
+       net.Parameter("p", {1, 4, 4}, ParameterKind::kWeight, {}, ParamLayout::kConv);
      },
-     "p: a parameter of"},
+     "p: layout: a filter is a weight of four dimensions (got 3)"},
+    {"BiasAsAFilter",
+     [](ModelBuilder& net) {
+       net.Parameter("p", {1, 4, 4}, ParameterKind::kBias, {}, ParamLayout::kDepthwise);
+     },
+     "p: layout: a filter is a weight"},
     {"FewValues",
      [](ModelBuilder& net) {
        net.Parameter("p", {4}, ParameterKind::kBias, std::vector<float>{1, 2});
@@ -270,9 +295,16 @@ const Mistake kMistakes[] = {
      "sum"},
     {"MeanOverTheBatch",
      [](ModelBuilder& net) {
+       net.At("pool");
        net.Mean(net.Input("x", {2, 3}), 0);
      },
-     "mean"},
+     "pool: mean: axis"},
+    {"PoolOfVectors",
+     [](ModelBuilder& net) {
+       net.At("blocks.0");
+       net.MaxPool(net.Input("x", {2, 3}), 2, 2);
+     },
+     "blocks.0: max_pool(f32[2,3])"},
     {"DropsAll",
      [](ModelBuilder& net) {
        net.Dropout(net.Input("x", {2, 3}), 1.0);

@@ -134,14 +134,26 @@ TEST(WeightsTest, GiveBackWhatAModelWasMadeOf) {
 
 TEST(WeightsTest, PermuteConvolutionsAsPyTorchDoes) {
   Graph graph;
-  const ValueId conv = graph.AddParam("w", Shape{2, 1, 2, 3}, ParamRole::kWeight, nullptr);
+  const ValueId conv =
+      graph.AddParam("w", Shape{2, 1, 2, 3}, ParamRole::kWeight, nullptr, ParamLayout::kConv);
   EXPECT_THAT(TorchShape(graph.value(conv)), ElementsAre(2, 3, 1, 2));
   // OIHW element (o, i, 0, w) is o * 6 + i * 2 + w.
   EXPECT_THAT(FromTorch(graph.value(conv), {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}),
               ElementsAre(0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11));
-  const ValueId depthwise = graph.AddParam("d", Shape{1, 2, 3}, ParamRole::kWeight, nullptr);
+  const ValueId depthwise =
+      graph.AddParam("d", Shape{1, 2, 3}, ParamRole::kWeight, nullptr, ParamLayout::kDepthwise);
   EXPECT_THAT(TorchShape(graph.value(depthwise)), ElementsAre(3, 1, 1, 2));
   EXPECT_THAT(FromTorch(graph.value(depthwise), {0, 1, 2, 3, 4, 5}), ElementsAre(0, 2, 4, 1, 3, 5));
+}
+
+TEST(WeightsTest, LeaveParametersOfOtherLayersAsTheyAre) {
+  Graph graph;
+  const ValueId three = graph.AddParam("p", Shape{1, 2, 3}, ParamRole::kWeight, nullptr);
+  EXPECT_THAT(TorchShape(graph.value(three)), ElementsAre(1, 2, 3));
+  EXPECT_THAT(FromTorch(graph.value(three), {0, 1, 2, 3, 4, 5}), ElementsAre(0, 1, 2, 3, 4, 5));
+  const ValueId four = graph.AddParam("q", Shape{1, 2, 1, 3}, ParamRole::kWeight, nullptr);
+  EXPECT_THAT(TorchShape(graph.value(four)), ElementsAre(1, 2, 1, 3));
+  EXPECT_THAT(ToTorch(graph.value(four), {0, 1, 2, 3, 4, 5}), ElementsAre(0, 1, 2, 3, 4, 5));
 }
 
 TEST(WeightsTest, AClassifierOfOtherClassesIsNewAndSaidSo) {

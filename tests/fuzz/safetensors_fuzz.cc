@@ -2,6 +2,7 @@
 // to fit. (Damaged lengths: tests/frontends/weights_test.cc.)
 #include <algorithm>
 
+#include "frontends/weights/fit.h"
 #include "frontends/weights/safetensors.h"
 #include "frontends/weights/weights.h"
 #include "tests/fuzz/fuzz_target.h"
@@ -12,11 +13,8 @@ namespace {
 // A convolution of 5 filters over 2x3 pixels of 1 channel, and 2 classes.
 Graph SmallModel() {
   Graph graph;
-  const std::pair<const char*, Shape> weights[] = {{"conv.weight", {5, 2, 3, 1}},
-                                                   {"classifier.weight", {2, 5}}};
-  for (const auto& [name, shape] : weights) {
-    graph.AddParam(name, shape, ParamRole::kWeight, nullptr);
-  }
+  graph.AddParam("conv.weight", {5, 2, 3, 1}, ParamRole::kWeight, nullptr, ParamLayout::kConv);
+  graph.AddParam("classifier.weight", {2, 5}, ParamRole::kWeight, nullptr);
   graph.AddParam("classifier.bias", {2}, ParamRole::kBias, nullptr);
   for (Value& value : graph.values) {
     if (value.name[1] == 'l') value.section = Section::kClassifier;
@@ -72,7 +70,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     Require(!values.ok() || static_cast<int64_t>(values->size()) == elems,
             "a tensor has the elements of its shape");
   }
-  (void)HasFoldedNorm(*file);
+  Require(HasFoldedNorm({.name = "small-cnn"}, *file).ok(), "any file may be asked");
   Graph graph = SmallModel();
   WeightsReport report;
   RequireGoodError(LoadWeights(graph, *file, &report));

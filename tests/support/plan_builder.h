@@ -28,6 +28,7 @@ struct ParamSpec {
   int32_t block = -1;
   int64_t base_offset = -1;
   uint32_t slices = 0;
+  uint8_t layout = 0;
 };
 
 struct TensorSpec {
@@ -53,6 +54,7 @@ struct StepSpec {
 struct PortSpec {
   std::string name = {};
   int32_t tensor = 0;
+  uint8_t role = 0;
 };
 
 struct LoopSpec {
@@ -114,10 +116,10 @@ inline flatbuffers::Offset<fb::Schedule> Build(flatbuffers::FlatBufferBuilder& b
   }
   std::vector<flatbuffers::Offset<fb::Port>> inputs, outputs;
   for (const PortSpec& p : spec.inputs) {
-    inputs.push_back(fb::CreatePortDirect(b, p.name.c_str(), p.tensor));
+    inputs.push_back(fb::CreatePortDirect(b, p.name.c_str(), p.tensor, p.role));
   }
   for (const PortSpec& p : spec.outputs) {
-    outputs.push_back(fb::CreatePortDirect(b, p.name.c_str(), p.tensor));
+    outputs.push_back(fb::CreatePortDirect(b, p.name.c_str(), p.tensor, p.role));
   }
   std::vector<flatbuffers::Offset<fb::Loop>> loops;
   for (const LoopSpec& l : spec.loops) loops.push_back(fb::CreateLoop(b, l.first, l.last, l.parts));
@@ -150,7 +152,7 @@ inline std::vector<uint8_t> BuildMetadata(const PlanSpec& spec) {
   for (const ParamSpec& p : spec.params) {
     params.push_back(fb::CreateParamDirect(b, p.name.c_str(), &p.dims, p.role, p.section, p.block,
                                            p.trainable, p.state, p.ram_offset, p.segment_offset,
-                                           p.base_offset, p.slices));
+                                           p.base_offset, p.slices, p.layout));
   }
   std::vector<flatbuffers::Offset<fb::Schedule>> schedules;
   for (const ScheduleSpec& s : spec.schedules) schedules.push_back(internal::Build(b, s));

@@ -209,4 +209,19 @@ struct TinyBatch {
   }
 };
 
+// The tiny plan with names of its own for all inputs and outputs, whose roles it states: "tokens"
+// and "target", "share", "cost" and "scores".
+inline PlanSpec TinyPlanOfOtherNames() {
+  PlanSpec plan = TinyPlan();
+  for (ScheduleSpec& s : plan.schedules) {
+    const auto stored = [](PortRole role) { return static_cast<uint8_t>(1 + int(role)); };
+    s.inputs = {{"tokens", kTinyImage, stored(PortRole::kData)},
+                {"target", kTinyLabel, stored(PortRole::kLabel)},
+                {"share", kTinyWeight, stored(PortRole::kSampleWeight)}};
+    s.outputs = {{"cost", kTinyLoss, stored(PortRole::kLoss)},
+                 {"scores", kTinyLogits, stored(PortRole::kPrediction)}};
+  }
+  return plan;
+}
+
 }  // namespace pocketune::test

@@ -12,7 +12,7 @@
 namespace pocketune {
 
 // What an evaluation found. Counts are samples. Where the plan tells classes apart (its schedule
-// "eval" has the output "logits" f32[N, classes] and the input "label" i32[N]), all of it is filled
+// "eval" has a prediction f32[N, classes] and labels i32[N], by their roles), all of it is filled
 // in; other plans have a loss alone.
 struct Evaluation {
   int64_t samples = 0;  // that were judged: all but bad ones

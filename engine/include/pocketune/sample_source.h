@@ -21,7 +21,7 @@ namespace pocketune {
 
 // One input of the plan, for one sample, to be filled in by a source.
 struct SampleInput {
-  std::string_view name;  // of the plan's input: "image", "label", "tokens"
+  std::string_view name;  // of the plan's input: "image", "label", "tokens"; what for says `role`
   DType dtype = DType::kF32;
   // Of one sample: the input's without its first dimension, the batch. A label has rank 0.
   Shape shape;
@@ -32,6 +32,7 @@ struct SampleInput {
   // rest is then made zero. So a sentence of 9 tokens fits a plan that takes 32; the plan learns of
   // its length by another input, which the source fills in too.
   int64_t length = 0;
+  PortRole role = PortRole::kData;
 
   // The elements as T, which has the size of `dtype`.
   template <typename T>
@@ -62,11 +63,10 @@ class SampleSource {
   // How many samples there are; does not change.
   virtual int64_t size() const = 0;
 
-  // Writes sample `sample` of [0, size()) to `inputs`, one for each input of the plan but "weight",
-  // which the training itself fills in (1 for a sample, 0 for a place of the batch that stays
-  // empty). DATA_LOSS for a sample that is bad, a file that cannot be decoded: it is left out,
-  // counted and told, and in training the next one of the epoch takes its place. Any other error
-  // ends the training and comes back from it.
+  // Writes sample `sample` of [0, size()) to `inputs`, one for each input of the plan but sample
+  // weights (kSampleWeight), which the training itself fills in. DATA_LOSS for a sample that is
+  // bad, a file that cannot be decoded: it is left out, counted and told, and in training the next
+  // one of the epoch takes its place. Any other error ends the training and comes back from it.
   virtual Status Load(int64_t sample, const SampleDraw& draw, std::span<SampleInput> inputs) = 0;
 
   // In how many ways a sample may come in training, which lets what frozen layers make of it be

@@ -58,16 +58,27 @@ struct PortInfo {
   std::string_view name;  // lives as long as the session
   Shape shape;
   DType dtype = DType::kF32;
+  PortRole role = PortRole::kData;
+  bool in_prefix = false;  // an input that rows of the frozen prefix stand in for (PrefixInfo)
 };
+
+// The first of that role; null where there is none. It points into `ports`.
+inline const PortInfo* FindPort(std::span<const PortInfo> ports, PortRole role) {
+  for (const PortInfo& port : ports) {
+    if (port.role == role) return &port;
+  }
+  return nullptr;
+}
 
 // A parameter or an optimizer state.
 struct ParamInfo {
   std::string_view name;  // lives as long as the session
-  Shape shape;            // own layouts: OHWI, HWC, [out, in] (types.h)
+  Shape shape;            // own layout, of any rank; what it is in PyTorch's files says `layout`
   uint8_t role = 0;       // ParamRole of the compile side
   bool trainable = false;
   bool state = false;
   bool learned_before = false;  // not trainable, but a run had learned it when this was compiled
+  ParamLayout layout = ParamLayout::kRows;  // a state's is kRows, whatever its parameter's is
 };
 
 // What Restore made of a checkpoint. Names are those of ParamInfo.
@@ -82,9 +93,10 @@ struct RestoreReport {
   std::vector<std::string> left_out;
 };
 
-// The frozen prefix of a schedule: the steps that depend on "image" and on what never learns alone,
-// each sample's on its own picture. What the others need of it is one row of bytes per sample.
-// Batch statistics, dropout and all that learns end it.
+// The frozen prefix of a schedule: the steps that depend on inputs of the role kData, f32[N,..],
+// and on what never learns alone, each sample's on that sample alone. What the others need of it is
+// one row of bytes per sample, which stands in for those of the inputs that no other step reads
+// (PortInfo::in_prefix). Batch statistics, dropout and all that learns end it.
 struct PrefixInfo {
   int64_t row_bytes = 0;  // 0: there is none
   int64_t macs = 0;       // per sample, what a step that starts from rows leaves out
@@ -94,7 +106,7 @@ struct PrefixInfo {
 // What a plan says of itself.
 struct PlanSummary {
   SessionMemory memory;
-  Shape image;                  // the input "image", [N,H,W,C]; rank 0 where the plan has none
+  Shape data_shape;             // of the first input of the role kData; rank 0 where there is none
   std::string metadata;         // as Session::metadata
   uint64_t identity = 0;        // as Session::PlanIdentity
   uint64_t model_identity = 0;  // as checkpoints under it state it
@@ -125,12 +137,13 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Inputs of a schedule and its outputs. "train" and "eval" run on the batch of N samples: "image"
-  // f32[N,H,W,C], "label" i32[N], "weight" f32[N] (1 for a sample, 0 for padding); "loss" f32[],
-  // "logits" f32[N,K]. "predict" takes one sample, "image" f32[1,H,W,C], and gives "logits"
-  // f32[1,K]. Where a plan has none (it is for batches of one sample, was compiled without, mixes
-  // the samples of a batch, or is of an older version), the name stands for "eval", here as in what
-  // follows: size buffers by what this says, which then is N samples.
+  // Inputs of a schedule and its outputs, under the names that the model gave them. What each is for
+  // says its role. "train" and "eval" run on the batch of N samples: models of the zoo have "image"
+  // f32[N,H,W,C], "label" i32[N] (or "target"), "weight" f32[N] (1 for a sample, 0 for padding),
+  // "loss" f32[] and "logits" f32[N,K]. "predict" takes one sample, "image" f32[1,H,W,C], and gives
+  // "logits" f32[1,K]. Where a plan has none (it is for batches of one sample, was compiled
+  // without, mixes the samples of a batch, or is of an older version), the name stands for "eval",
+  // here as in what follows: size buffers by what this says, which then is N samples.
   std::vector<PortInfo> inputs(std::string_view schedule) const;
   std::vector<PortInfo> outputs(std::string_view schedule) const;
 
@@ -152,7 +165,7 @@ class Session {
 
   // Forward alone with the current parameters; all inputs must be bound. Errors as TrainStep.
   Status EvalStep(float* loss);
-  // Runs what the outputs other than "loss" need of the schedule, with the current parameters:
+  // Runs what the outputs other than the loss need of the schedule, with the current parameters:
   // labels and weights may be unbound. "eval": on the whole batch; "predict": on one sample, in a
   // fraction of the time, whose outputs are the same but for rounding. FAILED_PRECONDITION where an
   // input that they need is unbound or there is no such schedule; INVALID_ARGUMENT for one that
@@ -163,17 +176,17 @@ class Session {
   Status Read(std::string_view schedule, std::string_view output, std::span<float> out) const;
 
   PrefixInfo prefix(std::string_view schedule) const;
-  // Equal where the same pictures give the same rows on the same machine: a checksum over the
+  // Equal where the same samples give the same rows on the same machine: a checksum over the
   // prefix's steps and weights. Errors of reading the plan; FAILED_PRECONDITION without a prefix.
   Result<uint64_t> PrefixIdentity(std::string_view schedule) const;
-  // Runs the prefix on the bound images and writes its rows, batch * row_bytes bytes. Nothing
-  // learns and no output can be read afterwards. FAILED_PRECONDITION without a prefix or image,
-  // INVALID_ARGUMENT for a wrong size.
+  // Runs the prefix on the bound inputs and writes its rows, batch * row_bytes bytes. Nothing
+  // learns and no output can be read afterwards. FAILED_PRECONDITION without a prefix or an input
+  // that it reads, INVALID_ARGUMENT for a wrong size.
   Status ComputePrefix(std::string_view schedule, std::span<uint8_t> rows);
   // The following steps of the schedule take these rows, one pointer for each sample of the batch,
-  // in place of images, which may be unbound: their results are the same bits. The rows are read by
-  // each step and must live that long; the pointers are copied. Empty: from images again. Errors as
-  // ComputePrefix.
+  // in place of the inputs of PortInfo::in_prefix, which may be unbound: their results are the same
+  // bits. The rows are read by each step and must live that long; the pointers are copied. Empty:
+  // from inputs again. Errors as ComputePrefix.
   Status BindPrefix(std::string_view schedule, std::span<const uint8_t* const> rows);
 
   // Threads of the pool, the caller's included.

@@ -38,8 +38,26 @@ constexpr const char* NameOf(DType t) {
   return "?";
 }
 
+// What an input or an output of a plan is for, whatever it is called. Inputs have one of the first
+// three roles, outputs one of the others.
+enum class PortRole : uint8_t {
+  kData,          // a sample's own values: pixels, tokens, readings
+  kLabel,         // what the loss compares answers with: a class, a target
+  kSampleWeight,  // f32[N]: 1 for a sample, 0 for a place of the batch that stays empty
+  kPrediction,    // the answers that learn: of classes their logarithms of odds
+  kLoss,          // the number that training makes smaller
+  kOther          // whatever else a prediction computes
+};
+
+// How the dimensions of a parameter stand here and in files of PyTorch's weights.
+enum class ParamLayout : uint8_t {
+  kRows,       // the same in both, of any rank
+  kConv,       // a convolution's filter: [out, height, width, in] here, [out, in, height, width]
+  kDepthwise,  // a depthwise one's: [height, width, channels] here, [channels, 1, height, width]
+};
+
 // Up to six non-negative dimensions, outermost first. Rank 0 is a scalar with one element.
-// Activations are NHWC, convolution weights OHWI, depthwise weights HWC, linear weights [out, in].
+// Activations are NHWC, linear weights [out, in]; filters have a ParamLayout.
 class Shape {
  public:
   static constexpr int kMaxRank = 6;

@@ -47,6 +47,14 @@ enum class Padding : uint8_t { kHalf, kSame, kValid };
 // update schemes take it along.
 enum class ParameterKind : uint8_t { kWeight, kBias };
 
+// What the inputs and outputs that belong to learning are called.
+struct LearningPorts {
+  std::string prediction = "logits";     // output of the role kPrediction
+  std::string label = {};                // input; empty: "label" of classes, "target" of values
+  std::string sample_weight = "weight";  // input: 1 for a sample, 0 for a place that stays empty
+  std::string loss = "loss";             // output
+};
+
 // A convolution over height and width. Its parameters are "<name>.weight" and, where no batch norm
 // follows, "<name>.bias".
 struct ConvLayer {
@@ -87,16 +95,16 @@ class ModelBuilder {
   ModelBuilder(const ModelBuilder&) = delete;
   ModelBuilder& operator=(const ModelBuilder&) = delete;
 
-  // What Session::Bind binds under this name. The first dimension is the batch. The names "label",
-  // "target" and "weight" are the losses' own. The command line and frozen prefixes (session.h)
-  // know pictures by the name "image".
+  // What Session::Bind binds under this name, of the role kData. The first dimension is the batch.
   Tensor Input(const std::string& name, const Shape& shape, DType dtype = DType::kF32);
   // A parameter for layers of your own: weights start as N(0, 2 / fan_in), biases as zeros, or from
-  // `values`, of which there are as many as elements, in row order. Using it in several places ties
-  // these. Of one, two, five or six dimensions: those of three and four are convolutions' filters,
-  // whose order in files is another (reshape one of two).
+  // `values`, of which there are as many as elements, in row order; outputs are the first
+  // dimension. Using it in several places ties these. Of any rank. Files of weights have it as it
+  // is here, unless `layout` says that it is a filter (types.h), whose rank and kind must be a
+  // filter's then.
   Tensor Parameter(const std::string& name, const Shape& shape,
-                   ParameterKind kind = ParameterKind::kWeight, std::span<const float> values = {});
+                   ParameterKind kind = ParameterKind::kWeight, std::span<const float> values = {},
+                   ParamLayout layout = ParamLayout::kRows);
   // A number or table that never learns.
   Tensor Constant(const std::string& name, const Shape& shape, std::span<const float> values);
 
@@ -133,17 +141,18 @@ class ModelBuilder {
   void NextBlock();
   void EnterTail();
   void EnterClassifier();
-  // What messages and profiles call the operators made from here on, until a layer with a name.
+  // What messages, profiles and `inspect` call the operators made from here on, until a layer with
+  // a name says its own. Errors of Build begin with it.
   void At(const std::string& place);
 
   const Shape& shape(Tensor x) const;  // a scalar's after an error
 
-  // How the model learns: cross-entropy of logits [N,classes] against "label" i32[N], or the mean
-  // squared error against "target", which has the prediction's shape. One of the two, once. Session
-  // reads the prediction under `output`.
-  void Classify(Tensor logits, const std::string& output = "logits");
-  void Reconstruct(Tensor prediction, const std::string& output = "logits");
-  // More that Session::Predict computes.
+  // How the model learns: cross-entropy of logits [N,classes] against labels i32[N], or the mean
+  // squared error against labels that have the prediction's shape. One of the two, once. The loss
+  // adds the inputs and the output that `ports` name to plans of the model.
+  void Classify(Tensor logits, const LearningPorts& ports = {});
+  void Reconstruct(Tensor prediction, const LearningPorts& ports = {});
+  // More that Session::Predict computes, of the role kOther.
   void Output(const std::string& name, Tensor value);
 
   // The model, and the end of this builder: what is called afterwards is an error of the next

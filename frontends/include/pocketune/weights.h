@@ -1,9 +1,12 @@
-// What a weights file gave a model.
+// Files of weights: what one gave a model, and writing one.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include "pocketune/outcome.h"
+#include "pocketune/types.h"
 
 namespace pocketune {
 
@@ -24,5 +27,20 @@ struct WeightsReport {
 // Which parameters a weights file gave their values. What was not given has random values, and
 // answers nothing until it has learned.
 enum class GivenWeights : uint8_t { kAll, kAllButClassifier, kNone };
+
+// A parameter as a session has it (ParamInfo, Session::ReadParam of session.h): `values` are the
+// shape's elements in row order.
+struct NamedWeights {
+  std::string name;
+  Shape shape;
+  ParamLayout layout = ParamLayout::kRows;
+  std::vector<float> values;
+};
+
+// Writes them to a safetensors file at `path`, under their names and in PyTorch's layouts, as f32,
+// in this order: what a model of the same parameters loads bit for bit. The file that was there
+// stays until the new one is whole. Errors: INVALID_ARGUMENT for two of one name, or values or
+// layouts that do not fit their shape; UNAVAILABLE where writing failed.
+Outcome<bool> WriteWeights(const std::string& path, std::vector<NamedWeights> weights);
 
 }  // namespace pocketune

@@ -26,8 +26,8 @@ class Model {
 
   const std::string& name() const;
   Task task() const;
-  int batch() const;          // samples of a step
-  Shape image_shape() const;  // of the input "image", [N,H,W,C]; rank 0 where there is none
+  int batch() const;         // samples of a step
+  Shape data_shape() const;  // of the first input of the role kData; rank 0 where there is none
 
   // What tells models apart whatever their plans are for; checkpoints state it
   // (CheckpointContents::model_identity).

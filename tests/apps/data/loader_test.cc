@@ -300,7 +300,7 @@ TEST_F(LoaderTest, GivesTheSameBatchesWithoutPicturesWhereTheBadOnesAreKnown) {
   std::unique_ptr<PictureLoader> loading =
       *PictureLoader::Create(source, MakeTransform(), TrainOptions(4));
   PictureOptions options = TrainOptions(4);
-  options.loader.left_out = "image";
+  options.loader.from_rows = true;
   options.loader.known_bad = {20};
   std::unique_ptr<PictureLoader> loader = *PictureLoader::Create(source, MakeTransform(), options);
   const std::vector<PictureBatch> want = Take(loading.get(), 25), got = Take(loader.get(), 25);

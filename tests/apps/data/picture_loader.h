@@ -51,9 +51,13 @@ class PictureLoader {
       std::shared_ptr<DatasetSource> source, const Transform& transform, PictureOptions options) {
     const TransformOptions& t = transform.options();
     const int64_t n = options.loader.batch;
-    options.loader.inputs = {{"image", {n, t.height, t.width, t.channels}, DType::kF32},
-                             {"label", {n}, DType::kI32},
-                             {"weight", {n}, DType::kF32}};
+    options.loader.inputs = {{"image",
+                              {n, t.height, t.width, t.channels},
+                              DType::kF32,
+                              PortRole::kData,
+                              /*in_prefix=*/true},
+                             {"label", {n}, DType::kI32, PortRole::kLabel},
+                             {"weight", {n}, DType::kF32, PortRole::kSampleWeight}};
     std::unique_ptr<PictureLoader> loader(new PictureLoader);
     loader->source_ = std::move(source);
     loader->options_ = options.loader;

@@ -78,6 +78,7 @@ TEST(CApiTest, OpensAPlanFileAndListsWhatItNeeds) {
   ptn_tensor_info info = {.struct_size = sizeof(info)};
   ASSERT_EQ(ptn_session_input(session, "train", 1, &info), PTN_OK) << Said();
   EXPECT_STREQ(info.name, "label");
+  EXPECT_EQ(info.role, PTN_LABEL);
   EXPECT_EQ(info.dtype, PTN_I32);
   EXPECT_EQ(info.rank, 1);
   EXPECT_EQ(info.dims[0], test::kBatch);
@@ -85,6 +86,7 @@ TEST(CApiTest, OpensAPlanFileAndListsWhatItNeeds) {
   EXPECT_EQ(info.bytes, 4 * test::kBatch);
   ASSERT_EQ(ptn_session_output(session, "eval", 0, &info), PTN_OK) << Said();
   EXPECT_STREQ(info.name, "logits");
+  EXPECT_EQ(info.role, PTN_PREDICTION);
   EXPECT_EQ(info.dtype, PTN_F32);
   EXPECT_EQ(info.elements, int64_t(kLogits));
   EXPECT_EQ(ptn_session_output(session, "eval", 2, &info), PTN_OUT_OF_RANGE);
@@ -178,6 +180,8 @@ TEST(CApiTest, ReadsAndWritesParameters) {
     EXPECT_EQ(ptn_session_read_base_param(session.get(), info.name, base.data(), base.size()),
               PTN_OK);
     EXPECT_EQ(read, info.trainable != 0 ? values : base);
+    const bool is_filter = info.state == 0 && info.rank > 2;
+    EXPECT_EQ(info.layout, !is_filter ? PTN_ROWS : info.rank == 4 ? PTN_CONV : PTN_DEPTHWISE);
     ++(info.state != 0 ? states : info.trainable != 0 ? learning : frozen);
   }
   EXPECT_GT(learning, 0u);

@@ -76,6 +76,9 @@ const Spoilt kParams[] = {
        p.params[0].dims = {INT_MAX, INT_MAX, 9};
      },
      "too many elem"},
+    {"UnknownLayout", [](PlanSpec& p) { p.params[0].layout = 4; }, "layout is not one"},
+    {"ConvOfTwoDims", [](PlanSpec& p) { p.params[0].layout = 2; }, "layout is not one"},
+    {"DepthwiseOfTwoDims", [](PlanSpec& p) { p.params[0].layout = 3; }, "layout is not one"},
     {"SevenDims", [](PlanSpec& p) { p.params[0].dims.assign(7, 1); }, "too many dimensions"},
 };
 const Spoilt kTensors[] = {
@@ -93,6 +96,12 @@ const Spoilt kTensors[] = {
     {"OutputIsLabel", [](PlanSpec& p) { Train(p).outputs[0].tensor = test::kTinyLabel; },
      "not f32"},
     {"SamePorts", [](PlanSpec& p) { Train(p).inputs[0].name = "label"; }, "ports have the same"},
+    {"InputIsALoss", [](PlanSpec& p) { Train(p).inputs[0].role = 5; }, "input has another role"},
+    {"OutputIsALabel", [](PlanSpec& p) { Eval(p).outputs[0].role = 2; }, "output has another role"},
+    {"UnknownInputRole", [](PlanSpec& p) { Train(p).inputs[0].role = 255; },
+     "input has another role"},
+    {"UnknownOutputRole", [](PlanSpec& p) { Train(p).outputs[0].role = 7; },
+     "output has another role"},
     {"SameInputs", [](PlanSpec& p) { Train(p).inputs[1].tensor = 0; }, "inputs are the same"},
     {"OverlappingInputs", [](PlanSpec& p) { Tensor(p, 2).offset = 0; }, "inputs share bytes"},
     {"OtherEvalInput",
@@ -273,6 +282,11 @@ TEST(PlanVerifyTest, GoesByTheRoleWhereOneIsStated) {
 }
 
 // Both values between the steps have room for one part, the last result for all.
+TEST(PlanVerifyTest, TakesAPlanThatStatesRoles) {
+  const Status status = Verify(test::TinyPlanOfOtherNames());
+  EXPECT_TRUE(status.ok()) << status.message() << status.detail();
+}
+
 TEST(PlanVerifyTest, TakesALoopOverPartsOfTheBatch) {
   PlanSpec spec = test::TinyPlan();
   Tensor(spec, test::kTinyAffine).parts = Tensor(spec, test::kTinyHiddenOut).parts = 5;

@@ -37,6 +37,76 @@ TEST(FrozenPrefixTest, EndsWhereSomethingLearns) {
   EXPECT_EQ(session->prefix("none").row_bytes, 0);
 }
 
+// Of the tiny plan with a second input "more", which is added to "image" before all else.
+test::PlanSpec PlanOfTwoInputs() {
+  test::PlanSpec plan = test::TinyPlan();
+  for (test::ScheduleSpec& s : plan.schedules) {
+    const auto more = static_cast<int32_t>(s.tensors.size());
+    for (int i = 0; i < 2; ++i) {
+      s.tensors.push_back(s.tensors[test::kTinyImage]);
+      s.tensors.back().offset = plan.arena_bytes + 256 * i;
+    }
+    s.inputs.push_back({"more", more});
+    s.steps.insert(s.steps.begin(), {.op = "add",
+                                     .operands = {test::kTinyImage, more},
+                                     .results = {more + 1},
+                                     .attrs = test::AttrBytes(NoAttrs{})});
+    s.steps[1].operands[0] = more + 1;
+  }
+  plan.arena_bytes += 512;
+  return plan;
+}
+
+TEST(FrozenPrefixTest, BeginsWithAllInputsOfTheSamplesOwnValues) {
+  TinySession from_inputs(test::ReferenceOptions(), PlanOfTwoInputs());
+  TinySession from_rows(test::ReferenceOptions(), PlanOfTwoInputs());
+  ASSERT_TRUE(from_rows.status().ok()) << from_rows.status().message();
+  const std::vector<float> more(test::kTinySamples * test::kTinyFeatures, 0.5f);
+  const auto bytes = static_cast<int64_t>(more.size() * sizeof(float));
+  std::vector<uint8_t> unread(test::kTinySamples * kRowBytes);
+  EXPECT_EQ(from_rows->ComputePrefix("train", unread).code(), StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(from_inputs->Bind("more", more.data(), bytes).ok());
+  ASSERT_TRUE(from_rows->Bind("more", more.data(), bytes).ok());
+  EXPECT_EQ(from_rows->prefix("train").row_bytes, kRowBytes);
+  const std::vector<uint8_t> rows = Rows(*from_rows);
+  ASSERT_TRUE(from_rows->BindPrefix("train", PointersTo(rows)).ok());
+  for (const PortInfo& input : from_rows->inputs("train")) {
+    EXPECT_EQ(input.in_prefix, input.role == PortRole::kData) << input.name;
+    if (!input.in_prefix) continue;
+    ASSERT_TRUE(from_rows->Bind(input.name, nullptr, bytes).ok());
+  }
+  EXPECT_EQ(from_rows.Train(4), from_inputs.Train(4));
+  EXPECT_EQ(from_rows.Params(), from_inputs.Params());
+}
+
+TEST(FrozenPrefixTest, RowsStandInForThoseInputsThatNobodyElseReads) {
+  test::PlanSpec plan = PlanOfTwoInputs();
+  for (test::ScheduleSpec& s : plan.schedules) {
+    s.outputs.push_back({"as_it_was", s.inputs.back().tensor});
+  }
+  TinySession session(test::ReferenceOptions(), plan);
+  ASSERT_TRUE(session.status().ok()) << session.status().message();
+  const std::vector<float> more(test::kTinySamples * test::kTinyFeatures, 0.5f);
+  const auto bytes = static_cast<int64_t>(more.size() * sizeof(float));
+  ASSERT_TRUE(session->Bind("more", more.data(), bytes).ok());
+  for (const PortInfo& input : session->inputs("eval")) {
+    EXPECT_EQ(input.in_prefix, input.name == "image") << input.name;
+  }
+  std::vector<float> want(test::kTinySamples * test::kTinyClasses), got(want.size()), kept(more);
+  ASSERT_TRUE(session->Predict().ok());
+  ASSERT_TRUE(session->Read("eval", "logits", want).ok());
+  const std::vector<uint8_t> rows = Rows(*session, "eval");
+  ASSERT_TRUE(session->BindPrefix("eval", PointersTo(rows)).ok());
+  ASSERT_TRUE(session->Bind("image", nullptr, bytes).ok());
+  ASSERT_TRUE(session->Predict().ok());
+  ASSERT_TRUE(session->Read("eval", "logits", got).ok());
+  ASSERT_TRUE(session->Read("eval", "as_it_was", kept).ok());
+  EXPECT_EQ(got, want);
+  EXPECT_EQ(kept, more);
+  ASSERT_TRUE(session->Bind("more", nullptr, bytes).ok());
+  EXPECT_EQ(session->Predict().code(), StatusCode::kFailedPrecondition);
+}
+
 TEST(FrozenPrefixTest, IsEmptyWhereTheFirstLayerLearns) {
   test::PlanSpec plan = test::TinyPlan();
   plan.params[0].trainable = true;

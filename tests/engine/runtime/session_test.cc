@@ -256,7 +256,7 @@ TEST(SessionTest, APlanIsSummarizedWithoutASession) {
   const Result<PlanSummary> plan = Session::Summarize(path.c_str());
   ASSERT_TRUE(plan.ok()) << plan.status().message();
   EXPECT_EQ(plan.value().metadata, session->metadata());
-  EXPECT_EQ(plan.value().image, session->inputs("train")[0].shape);
+  EXPECT_EQ(plan.value().data_shape, session->inputs("train")[0].shape);
   EXPECT_EQ(plan.value().memory.optimizer_bytes, 192);
   EXPECT_EQ(plan.value().memory.predicted_peak_bytes, session->memory().predicted_peak_bytes);
   EXPECT_EQ(Session::Summarize((path + ".none").c_str()).status().code(), StatusCode::kNotFound);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 
 #include "tests/engine/train/tiny_samples.h"
@@ -11,9 +12,9 @@ namespace pocketune::test {
 namespace {
 
 std::vector<PortInfo> Inputs(int64_t batch) {
-  return {{"image", {batch, kTinyFeatures}, DType::kF32},
-          {"label", {batch}, DType::kI32},
-          {"weight", {batch}, DType::kF32}};
+  return {{"image", {batch, kTinyFeatures}, DType::kF32, PortRole::kData, /*in_prefix=*/true},
+          {"label", {batch}, DType::kI32, PortRole::kLabel},
+          {"weight", {batch}, DType::kF32, PortRole::kSampleWeight}};
 }
 
 LoaderOptions Training(int64_t batch, int threads = 2) {
@@ -93,7 +94,7 @@ TEST(BatchLoaderTest, StopsAtTooManyBadSamplesAndAtAnyOtherError) {
 TEST(BatchLoaderTest, LeavesOutAnInputThatComesFromElsewhere) {
   TinySamples samples(23);
   LoaderOptions options = Training(5);
-  options.left_out = "image";
+  options.from_rows = true;
   options.known_bad = {3};
   auto loader = BatchLoader::Create(&samples, options);
   ASSERT_TRUE(loader.ok());
@@ -102,6 +103,34 @@ TEST(BatchLoaderTest, LeavesOutAnInputThatComesFromElsewhere) {
   EXPECT_NE(batch.Find("label")->data, nullptr);
   const std::vector<int64_t> epoch = Take(*loader.value(), 4);
   EXPECT_EQ(std::count(epoch.begin(), epoch.end(), 3), 0);
+}
+
+// Tells what each input that it is to fill in is for.
+class RoleSource final : public SampleSource {
+ public:
+  int64_t size() const override { return 4; }
+  Status Load(int64_t, const SampleDraw&, std::span<SampleInput> inputs) override {
+    for (SampleInput& input : inputs) {
+      std::memset(input.data, static_cast<int>(input.role), 4);
+    }
+    return OkStatus();
+  }
+};
+
+TEST(BatchLoaderTest, KnowsInputsByTheirRolesNotByTheirNames) {
+  RoleSource source;
+  LoaderOptions options =
+      LoaderOptions::Eval({{"weight", {4}, DType::kF32, PortRole::kData},
+                           {"tokens", {4}, DType::kI32, PortRole::kLabel},
+                           {"share", {4}, DType::kF32, PortRole::kSampleWeight}},
+                          4, 1);
+  auto loader = BatchLoader::Create(&source, options);
+  ASSERT_TRUE(loader.ok());
+  const Batch& batch = *loader.value()->Next().value();
+  const auto first = [&](const char* name) { return batch.Find(name)->data[0]; };
+  EXPECT_EQ(first("weight"), static_cast<uint8_t>(PortRole::kData));
+  EXPECT_EQ(first("tokens"), static_cast<uint8_t>(PortRole::kLabel));
+  EXPECT_EQ(reinterpret_cast<const float*>(batch.Find("share")->data)[3], 1.0f);
 }
 
 TEST(BatchLoaderTest, RefusesWhatCannotBe) {

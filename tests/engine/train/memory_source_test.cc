@@ -24,8 +24,8 @@ class MemorySourceTest : public ::testing::Test {
     return {{"tokens", {2, longest}, DType::kI32},
             {"length", {2}, DType::kI32},
             {"sensor", {2, 3}, DType::kU8},
-            {"label", {2}, DType::kI32},
-            {"weight", {2}, DType::kF32}};
+            {"label", {2}, DType::kI32, PortRole::kLabel},
+            {"weight", {2}, DType::kF32, PortRole::kSampleWeight}};
   }
 
   template <typename T>

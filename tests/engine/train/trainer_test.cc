@@ -75,6 +75,38 @@ TEST_F(TrainerTest, LearnsFromMemoryAndTellsItsListener) {
   EXPECT_EQ(trainer->step_ms().size(), static_cast<size_t>(steps));
 }
 
+TEST_F(TrainerTest, TrainsAndJudgesAPlanWithNamesOfItsOwnToTheSameBits) {
+  std::vector<float> points;
+  std::vector<int32_t> classes;
+  for (int64_t i = 0; i < kCount; ++i) {
+    points.insert(points.end(), samples_.image(i).begin(), samples_.image(i).end());
+    classes.push_back(static_cast<int32_t>(i % kTinyClasses));
+  }
+  MemorySource samples(kCount);
+  samples.Add("tokens", std::span<const float>(points));
+  samples.Add("target", std::span<const int32_t>(classes));
+  const TempFolder folder;
+  WriteBytes(folder.File("plan"), BuildPlanFile(TinyPlanOfOtherNames()));
+  auto session = Session::Open(folder.File("plan").c_str(), ReferenceOptions());
+  ASSERT_TRUE(session.ok()) << session.status().message();
+  const TrainingSpec spec = {.lr = 0.05, .epochs = 5, .keep_best = false};
+  // Rows of the frozen layer stand in for "tokens".
+  const TrainerOptions options = {.prefix_cache = {.where = folder.File("rows")}};
+  auto trainer =
+      Trainer::Create(session.value().get(), &samples, &samples, nullptr, spec, {}, options);
+  ASSERT_TRUE(trainer.ok()) << trainer.status().message();
+  EXPECT_EQ(trainer.value()->Run().value(), TrainEnd::kFinished);
+  EXPECT_GT(trainer.value()->prefix_cache().bytes, 0);
+
+  EXPECT_EQ(Make(session_, nullptr, spec)->Run().value(), TrainEnd::kFinished);
+  const Result<Evaluation> got = Evaluate(*session.value(), samples);
+  const Result<Evaluation> want = Evaluate(*session_, samples_);
+  ASSERT_TRUE(got.ok() && want.ok());
+  EXPECT_TRUE(got.value().classifies());
+  EXPECT_EQ(got.value().confusion, want.value().confusion);
+  EXPECT_EQ(got.value().loss, want.value().loss);
+}
+
 TEST_F(TrainerTest, StopsFromACallbackAndGoesOnToTheSameBits) {
   const std::vector<float> want = Uninterrupted();
   Trainer* running = nullptr;

@@ -45,6 +45,33 @@ std::string WithLine(const std::string& line) {
 
 TEST(TextTest, PrintsWhatWasParsed) { EXPECT_EQ(Printed(kPlanned), kPlanned); }
 
+TEST(TextTest, SaysRolesAndLayoutsThatNamesAndRanksDoNot) {
+  const std::string text = R"(pocketune-ir 1
+graph "g" stage=forward {
+  %0: f32[2,3] input "image"
+  %1: f32[2] input "weight" data
+  %2: f32[2,3] input "y" label
+  %3: f32[2] input "share" sample_weight
+  %4: f32[1,4,3] param "position" weight rows stem
+  %5: f32[1,4,3] param "filter" weight stem
+  %6: f32[1,2,2,3] param "grid" weight rows block 2 train
+  return %0 "scores" prediction, %1 "logits" other, %2 "loss"
+}
+)";
+  const absl::StatusOr<Graph> graph = Parse(text);
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  EXPECT_EQ(Print(*graph), text);
+  EXPECT_EQ(graph->values[0].port, PortRole::kData);
+  EXPECT_EQ(graph->values[1].port, PortRole::kData);
+  EXPECT_EQ(graph->values[2].port, PortRole::kLabel);
+  EXPECT_EQ(graph->values[3].port, PortRole::kSampleWeight);
+  EXPECT_EQ(graph->values[4].layout, ParamLayout::kRows);
+  EXPECT_EQ(graph->values[5].layout, ParamLayout::kDepthwise);
+  EXPECT_EQ(graph->values[6].layout, ParamLayout::kRows);
+  EXPECT_EQ(graph->FindOutput(PortRole::kPrediction), 0);
+  EXPECT_EQ(graph->FindOutput(PortRole::kLoss), 2);
+}
+
 TEST(TextTest, KeepsEveryDoubleBitForBit) {
   for (const double factor : {0.1, -0.0, 1e300, 5e-324, 1.0 / 3.0, 1e-5, 123456789.0}) {
     Graph graph;

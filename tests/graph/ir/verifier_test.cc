@@ -74,6 +74,20 @@ TEST(VerifierTest, RejectsNamesThatAreTaken) {
             "verify: y: another output has the same name");
 }
 
+TEST(VerifierTest, RejectsRolesAndLayoutsOfOthers) {
+  EXPECT_EQ(Forward("%0: f32[3] input \"x\" loss\n"), "verify: x: an input has an output's role");
+  EXPECT_EQ(Forward("%0: f32[3] input \"x\"\nreturn %0 \"y\" label"),
+            "verify: y: an output has an input's role");
+  EXPECT_EQ(Forward("%0: f32[3] input \"x\"\nreturn %0 \"loss\", %0 \"other\" loss"),
+            "verify: other: another output is the loss");
+  for (const char* param :
+       {"f32[1,2,3] param \"p\" weight conv stem", "f32[1,2,3,4] param \"p\" weight depthwise stem",
+        "f32[1,2,3] param \"p\" bias depthwise stem"}) {
+    EXPECT_EQ(Forward(std::string("%0: ") + param + "\n"),
+              "verify: p: the layout is not one of its rank and role");
+  }
+}
+
 TEST(VerifierTest, NamesWhatIsUnprintableInOneLine) {
   EXPECT_EQ(Forward("%0: f32[3] input \"a\\n\\000b\"\n%1: f32[3] input \"a\\n\\000b\"\n"),
             "verify: a\\n\\000b: the name is taken");
