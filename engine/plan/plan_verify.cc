@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -41,8 +42,8 @@ Status CheckParam(const fb::Plan& plan, const fb::Param& param, int64_t index,
   if (param.role() > kMaxRole || param.section() > kMaxSection || param.block() < -1) {
     return Unsound("plan: a parameter's role or place is out of range", index);
   }
-  if (param.layout() > kMaxLayout ||
-      !Suits(LayoutOf(param), static_cast<int>(param.dims()->size()))) {
+  const uint32_t filter_rank = param.layout() == kMaxLayout ? 3 : 4;  // of a depthwise one, or not
+  if (param.layout() > kMaxLayout || (param.layout() > 1 && param.dims()->size() != filter_rank)) {
     return Unsound("plan: a parameter's layout is not one of its rank", index);
   }
   const int64_t bytes = BytesOf(param);
@@ -68,12 +69,12 @@ Status CheckParam(const fb::Plan& plan, const fb::Param& param, int64_t index,
 Status CheckParams(const fb::Plan& plan, int64_t segment_bytes) {
   const auto& params = *plan.params();
   if (params.size() > kMaxParams) return Unsound("plan: too many parameters", params.size());
-  std::unordered_map<std::string_view, uint32_t> names;
+  std::unordered_set<std::string_view> names;
   std::vector<std::pair<int64_t, int64_t>> ranges;  // in RAM
   for (uint32_t i = 0; i < params.size(); ++i) {
     const fb::Param& param = *params[i];
     PT_RETURN_IF_ERROR(CheckParam(plan, param, i, segment_bytes));
-    if (!names.emplace(TextOf(param.name()), i).second) {
+    if (!names.insert(TextOf(param.name())).second) {
       return Unsound("plan: two parameters have the same name", i);
     }
     if (param.trainable()) {
@@ -124,13 +125,13 @@ Status VerifyPlan(std::span<const uint8_t> metadata, int64_t segment_bytes) {
   if (plan.schedules()->size() > kMaxSchedules) {
     return Unsound("plan: too many schedules", plan.schedules()->size());
   }
-  std::unordered_map<std::string_view, uint32_t> names;
+  std::unordered_set<std::string_view> names;
   for (const fb::Schedule* schedule : *plan.schedules()) {
     PT_RETURN_IF_ERROR(CheckName(*schedule->name(), int64_t(names.size())));
     if (schedule->role() > fb::ScheduleRole::MAX) {
       return Unsound("plan: a schedule's role is unknown", int64_t(names.size()));
     }
-    if (!names.emplace(TextOf(schedule->name()), uint32_t(names.size())).second) {
+    if (!names.insert(TextOf(schedule->name())).second) {
       return Unsound("plan: two schedules have the same name", int64_t(names.size()));
     }
     PT_RETURN_IF_ERROR(VerifySchedule(plan, *schedule, segment_bytes));

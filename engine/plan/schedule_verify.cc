@@ -2,7 +2,7 @@
 
 #include <optional>
 #include <string_view>
-#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "engine/ops/batch_part.h"
@@ -17,6 +17,8 @@ constexpr uint32_t kMaxSteps = 65536;
 constexpr int64_t kMaxElements = int64_t{1} << 40;
 constexpr int32_t kMaxParts = 1 << 20;
 constexpr uint8_t kMaxPhase = 2;  // Phase of graph/ir
+constexpr uint8_t kLastInputRole = 1 + static_cast<uint8_t>(PortRole::kSampleWeight);
+constexpr uint8_t kLastRole = 1 + static_cast<uint8_t>(PortRole::kOther);
 
 class ScheduleVerifier {
  public:
@@ -35,7 +37,7 @@ class ScheduleVerifier {
       if (StorageOf(port->tensor()) != fb::Storage::Arena) {
         return Unsound("plan: an input does not lie in the arena", port->tensor());
       }
-      if (!IsInputRole(InputRoleOf(*port))) {
+      if (port->role() > kLastInputRole) {
         return Unsound("plan: an input has another role", port->tensor());
       }
     }
@@ -44,7 +46,7 @@ class ScheduleVerifier {
           types_[size_t(port->tensor())].dtype != DType::kF32) {
         return Unsound("plan: an output is not f32 or has no bytes", port->tensor());
       }
-      if (!IsOutputRole(OutputRoleOf(*port))) {
+      if (port->role() != 0 && (port->role() <= kLastInputRole || port->role() > kLastRole)) {
         return Unsound("plan: an output has another role", port->tensor());
       }
     }
@@ -104,14 +106,14 @@ class ScheduleVerifier {
   }
 
   Status CheckPorts(const flatbuffers::Vector<flatbuffers::Offset<fb::Port>>& ports) const {
-    std::unordered_map<std::string_view, int32_t> names;
+    std::unordered_set<std::string_view> names;
     for (const fb::Port* port : ports) {
       PT_RETURN_IF_ERROR(CheckName(*port->name(), int64_t(names.size())));
       if (!IsTensor(port->tensor())) return Unsound("plan: a port names no tensor", port->tensor());
       if (tensors_[uint32_t(port->tensor())]->parts() != 1) {
         return Unsound("plan: a port names one part of the batch", port->tensor());
       }
-      if (!names.emplace(TextOf(port->name()), port->tensor()).second) {
+      if (!names.insert(TextOf(port->name())).second) {
         return Unsound("plan: two ports have the same name", port->tensor());
       }
     }

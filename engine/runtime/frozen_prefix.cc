@@ -51,22 +51,19 @@ class Finder {
   }
   // Of the steps of depths 1 to [i].
   const std::vector<int64_t>& macs_within() const { return macs_within_; }
-  // The first depth behind which nobody reads the inputs that rows can stand in for; beyond all
-  // depths where there is none.
-  int first_cut() const {
+  // The first depth behind which nobody reads the inputs that rows can stand in for, which
+  // `replaced` becomes; beyond all depths where there is none.
+  int FirstCut(uint32_t* replaced) const {
     int depth = -1;
-    for (const int32_t tensor : inputs_) {
-      if (read_at_[Index(tensor)] != kNever) depth = std::max(depth, read_at_[Index(tensor)]);
+    for (uint32_t i = 0; i < schedule_.inputs()->size(); ++i) {
+      const int read_at = read_at_[Index(schedule_.inputs()->Get(i)->tensor())];
+      if (!FrozenPrefix::Has(inputs_, i) || read_at == kNever) continue;
+      *replaced |= 1u << i;
+      depth = std::max(depth, read_at);
     }
     return depth < 0 ? kNever : depth;
   }
-  std::vector<FrozenPrefix::Input> Inputs() const {
-    std::vector<FrozenPrefix::Input> inputs;
-    for (const int32_t tensor : inputs_) {
-      inputs.push_back({tensor, read_at_[Index(tensor)] != kNever});
-    }
-    return inputs;
-  }
+  uint32_t inputs() const { return inputs_; }
 
   // What the prefix's steps make, in their order.
   std::vector<PrefixValue> Values() const {
@@ -98,18 +95,20 @@ class Finder {
 
   // Those of f32[N,..], all of one batch.
   bool FindInputs() {
-    for (const fb::Port* port : *schedule_.inputs()) {
-      const TensorType type = TypeOf(TensorAt(port->tensor()));
-      if (InputRoleOf(*port) != PortRole::kData || type.dtype != DType::kF32 ||
+    const uint32_t count = std::min(schedule_.inputs()->size(), FrozenPrefix::kMostInputs);
+    for (uint32_t i = 0; i < count; ++i) {
+      const fb::Port& port = *schedule_.inputs()->Get(i);
+      const TensorType type = TypeOf(TensorAt(port.tensor()));
+      if (InputRoleOf(port) != PortRole::kData || type.dtype != DType::kF32 ||
           type.shape.rank() < 2) {
         continue;
       }
       if (batch_ == 0) batch_ = type.shape[0];
       if (type.shape[0] != batch_) continue;
-      inputs_.push_back(port->tensor());
-      ranges_[Index(port->tensor())] = {0, batch_};
+      inputs_ |= 1u << i;
+      ranges_[Index(port.tensor())] = {0, batch_};
     }
-    return !inputs_.empty();
+    return inputs_ != 0;
   }
 
   int64_t MacsOfStep(uint32_t s) const {
@@ -226,7 +225,7 @@ class Finder {
 
   const fb::Plan& plan_;
   const fb::Schedule& schedule_;
-  std::vector<int32_t> inputs_;  // tensors
+  uint32_t inputs_ = 0;  // a bit for each of the schedule's that it may begin with
   int64_t batch_ = 0;
   std::vector<RowRange> ranges_;  // by tensor
   std::vector<int> depths_;       // by step: its longest way from an input, 0 outside the prefix
@@ -310,11 +309,13 @@ FrozenPrefix FrozenPrefix::Find(const fb::Plan& plan, const fb::Schedule& schedu
     return within == 0 || static_cast<double>(within) < enough;
   });
   PrefixCuts cuts(finder.Values(), finder.batch(), finder.deepest());
-  const int best =
-      cuts.Shortest(std::max(static_cast<int>(first - macs.begin()), finder.first_cut()),
-                    finder.deepest(), &prefix.parts_, &prefix.row_bytes_);
+  uint32_t replaced = 0;
+  const int first_cut = finder.FirstCut(&replaced);
+  const int best = cuts.Shortest(std::max(static_cast<int>(first - macs.begin()), first_cut),
+                                 finder.deepest(), &prefix.parts_, &prefix.row_bytes_);
   if (best == 0) return prefix;
-  prefix.inputs_ = finder.Inputs();
+  prefix.read_ = finder.inputs();
+  prefix.replaced_ = replaced;
   prefix.rows_ = finder.batch();
   prefix.macs_ = macs[static_cast<size_t>(best)];
   prefix.rest_macs_ = finder.total_macs() - prefix.macs_;

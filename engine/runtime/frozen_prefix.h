@@ -19,11 +19,8 @@ namespace pocketune {
 class FrozenPrefix {
  public:
   using Part = PrefixPart;
-  // Of those that it reads, f32[N,..].
-  struct Input {
-    int32_t tensor = 0;     // of the schedule
-    bool replaced = false;  // rows stand in for it
-  };
+  // Inputs of a schedule that are looked at; the others do not belong to it.
+  static constexpr uint32_t kMostInputs = 32;
 
   // `schedule` is a verified one of `plan`. Of all cuts that keep nearly all multiplications, the
   // one with the shortest rows is taken. None of predictions: rows are for samples that come again.
@@ -34,7 +31,9 @@ class FrozenPrefix {
   int64_t rows() const { return rows_; }  // the batch
   int64_t macs() const { return macs_; }  // of the whole batch
   int64_t rest_macs() const { return rest_macs_; }
-  const std::vector<Input>& inputs() const { return inputs_; }
+  // Does it begin with the schedule's input of that number, and do rows stand in for that?
+  bool Reads(uint32_t input) const { return Has(read_, input); }
+  bool Replaces(uint32_t input) const { return Has(replaced_, input); }
   // Does the step belong to it?
   bool Covers(size_t step) const { return !covered_.empty() && covered_[step]; }
   // What the step, which belongs to it, hands over the cut; nullptr for nothing.
@@ -46,12 +45,15 @@ class FrozenPrefix {
   // of ops, kernels, attributes, types and constants. Errors as ReadableFile::ReadAt.
   Result<uint64_t> Identity(const PlanFile& file, const fb::Schedule& schedule) const;
 
+  static bool Has(uint32_t inputs, uint32_t i) { return i < kMostInputs && (inputs >> i & 1) != 0; }
+
  private:
   int64_t row_bytes_ = 0;
   int64_t rows_ = 0;
   int64_t macs_ = 0;
   int64_t rest_macs_ = 0;
-  std::vector<Input> inputs_;
+  uint32_t read_ = 0;  // a bit for each input
+  uint32_t replaced_ = 0;
   std::vector<Part> parts_;
   std::vector<bool> covered_;     // by step
   std::vector<int32_t> part_of_;  // by step: index into parts_ or -1

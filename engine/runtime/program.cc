@@ -87,11 +87,9 @@ TensorView Program::ViewOf(const Machine& machine, int32_t index) const {
 Status Program::AddPorts(const Machine& machine) {
   for (const fb::Port* port : *schedule_.inputs()) {
     inputs_.push_back({TextOf(port->name()), ViewOf(machine, port->tensor()), InputRoleOf(*port)});
-    for (const FrozenPrefix::Input& input : prefix_.inputs()) {
-      if (input.tensor != port->tensor()) continue;
-      inputs_.back().feeds_prefix = true;
-      inputs_.back().in_prefix = input.replaced;
-    }
+    const auto number = static_cast<uint32_t>(inputs_.size()) - 1;
+    inputs_.back().feeds_prefix = prefix_.Reads(number);
+    inputs_.back().in_prefix = prefix_.Replaces(number);
   }
   for (const fb::Port* port : *schedule_.outputs()) {
     outputs_.push_back(
