@@ -21,6 +21,7 @@
 #include "backends/cpu/cpu_kernels.h"
 #include "engine/base/clock.h"
 #include "engine/base/resident_memory.h"
+#include "graph/ir/graph.h"
 #include "nlohmann/json.hpp"
 #include "pocketune/compiler.h"
 #include "pocketune/cpu.h"
