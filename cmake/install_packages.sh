@@ -12,7 +12,7 @@ packages=(
   libcpuinfo-dev libxxhash-dev
   # compile side and command line
   libabsl-dev nlohmann-json3-dev libcli11-dev libjpeg-dev libpng-dev libwebp-dev
-  zlib1g-dev
+  zlib1g-dev libzip-dev libmd-dev
   # tests; libheif1 is loaded where HEIC and AVIF pictures are decoded, never linked
   libgtest-dev libgmock-dev libeigen3-dev libheif1
   # data of the quick start

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "frontends/builder.h"
 #include "frontends/initialize.h"
+#include "frontends/weights/safetensors.h"
 #include "frontends/weights/weights.h"
 #include "graph/ir/model.h"
 #include "graph/ir/outcome_bridge.h"

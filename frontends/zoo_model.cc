@@ -5,6 +5,7 @@
 #include "frontends/builder.h"
 #include "frontends/initialize.h"
 #include "frontends/weights/fit.h"
+#include "frontends/weights/safetensors.h"
 #include "frontends/weights/weights.h"
 #include "frontends/zoo/zoo.h"
 #include "graph/ir/model.h"

@@ -21,7 +21,7 @@ constexpr double kWidths[] = {0.1, 0.2, 0.25, 0.3, 0.35, 0.5, 0.75, 1.0, 1.3, 1.
 // A checkpoint with its optimizer's states has a few thousand; more would take long to compare.
 constexpr size_t kMostTensors = 20000;
 
-const SafetensorsEntry* Find(const NameMatch& match, const Value& param) {
+const WeightsEntry* Find(const NameMatch& match, const Value& param) {
   const auto found = match.entries.find(param.name);
   return found == match.entries.end() ? nullptr : found->second;
 }
@@ -29,7 +29,7 @@ const SafetensorsEntry* Find(const NameMatch& match, const Value& param) {
 bool Fits(const Graph& graph, const NameMatch& match) {
   return std::all_of(graph.values.begin(), graph.values.end(), [&](const Value& value) {
     if (value.kind != ValueKind::kParam) return true;
-    const SafetensorsEntry* entry = Find(match, value);
+    const WeightsEntry* entry = Find(match, value);
     return entry != nullptr && SameShape(value, *entry);
   });
 }
@@ -55,7 +55,7 @@ bool TakeShapes(const Graph& graph, const NameMatch& match, ModelSpec* spec) {
   bool first = true;
   for (const Value& value : graph.values) {
     if (value.kind != ValueKind::kParam || value.role != ParamRole::kWeight) continue;
-    const SafetensorsEntry* entry = Find(match, value);
+    const WeightsEntry* entry = Find(match, value);
     if (entry == nullptr || entry->shape.size() < 2) return false;
     const int64_t outputs = entry->shape[0], inputs = entry->shape[1];
     if (outputs < 1 || outputs > 100000 || inputs < 1) return false;
@@ -71,7 +71,7 @@ bool TakeShapes(const Graph& graph, const NameMatch& match, ModelSpec* spec) {
 // Does the file have any of these under their names? Yes where several sets of tensors fit: loading
 // says so.
 bool HasAny(const std::vector<std::string>& params, const std::set<std::string>& wanted,
-            const SafetensorsFile& file) {
+            const WeightsFile& file) {
   const absl::StatusOr<NameMatch> match = MatchNames(params, file);
   if (!match.ok()) return true;
   return std::any_of(match->entries.begin(), match->entries.end(),
@@ -79,7 +79,7 @@ bool HasAny(const std::vector<std::string>& params, const std::set<std::string>&
 }
 
 // `spec` with what the file says in place of its classes and inputs; nothing where it does not fit.
-std::optional<ModelSpec> FitOf(const SafetensorsFile& file, ModelSpec spec) {
+std::optional<ModelSpec> FitOf(const WeightsFile& file, ModelSpec spec) {
   spec.batch = 1;
   const absl::StatusOr<bool> folded = HasFoldedNorm(spec, file);
   if (!folded.ok()) return std::nullopt;
@@ -110,7 +110,7 @@ std::string Flags(const ModelSpec& spec) {
 
 }  // namespace
 
-absl::StatusOr<bool> HasFoldedNorm(ModelSpec spec, const SafetensorsFile& file) {
+absl::StatusOr<bool> HasFoldedNorm(ModelSpec spec, const WeightsFile& file) {
   spec.folded_norm = false;
   const absl::StatusOr<Graph> whole = BuildModel(spec);
   if (!whole.ok()) return whole.status();
@@ -130,7 +130,7 @@ absl::StatusOr<bool> HasFoldedNorm(ModelSpec spec, const SafetensorsFile& file) 
   return HasAny(folded_names, biases, file);
 }
 
-std::optional<ModelSpec> FindFit(const SafetensorsFile& file, const ModelSpec& likely) {
+std::optional<ModelSpec> FindFit(const WeightsFile& file, const ModelSpec& likely) {
   if (file.entries().size() > kMostTensors) return std::nullopt;
   if (auto fit = FitOf(file, {.name = likely.name, .width = likely.width})) return fit;
   for (const ZooEntry& entry : Zoo()) {
@@ -143,10 +143,10 @@ std::optional<ModelSpec> FindFit(const SafetensorsFile& file, const ModelSpec& l
   return std::nullopt;
 }
 
-std::string DescribeFile(const SafetensorsFile& file, const ModelSpec& asked) {
+std::string DescribeFile(const WeightsFile& file, const ModelSpec& asked) {
   constexpr size_t kShown = 3;
   std::vector<std::string> names;
-  for (const SafetensorsEntry& entry : file.entries()) {
+  for (const WeightsEntry& entry : file.entries()) {
     if (names.size() == kShown) {
       names.push_back("...");
       break;

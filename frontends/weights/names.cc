@@ -17,7 +17,7 @@ namespace {
 using Names = std::set<std::string, std::less<>>;
 
 // Each entry under the name that is looked for in it.
-using Named = std::vector<std::pair<std::string, const SafetensorsEntry*>>;
+using Named = std::vector<std::pair<std::string, const WeightsEntry*>>;
 
 // For each beginning of a name, "" among them, how many wanted names stand behind it.
 std::map<std::string, size_t> CountBehind(const Named& named, const Names& wanted) {
@@ -79,33 +79,57 @@ absl::Status Ambiguous(const std::string& one, const std::string& other) {
                                                  "*, want one: leave the other out of the file)"));
 }
 
+// How well one set of names is found in a file.
+struct Search {
+  Named named;
+  Beginning best;
+  std::string left_out;
+};
+
+Search SearchFor(const Names& names, const WeightsFile& file) {
+  Search search;
+  for (const WeightsEntry& entry : file.entries()) search.named.emplace_back(entry.name, &entry);
+  search.best = BestBeginning(search.named, names);
+  search.left_out = search.best.text;
+  if (search.best.found == names.size()) return search;
+  Named unwrapped = search.named;
+  std::string word;
+  for (auto& [name, entry] : unwrapped) name = Unwrapped(name, &word).value_or(name);
+  const Beginning without = BestBeginning(unwrapped, names);
+  if (without.found <= search.best.found) return search;
+  return {std::move(unwrapped), without, absl::StrCat(word, ".", without.text)};
+}
+
 }  // namespace
 
 absl::StatusOr<NameMatch> MatchNames(const std::vector<std::string>& wanted,
-                                     const SafetensorsFile& file) {
-  const Names names(wanted.begin(), wanted.end());
-  Named named;
-  for (const SafetensorsEntry& entry : file.entries()) named.emplace_back(entry.name, &entry);
-  Beginning best = BestBeginning(named, names);
+                                     const WeightsFile& file) {
+  std::map<std::string, std::string, std::less<>> ours;  // by the file's names
+  for (const std::string& name : wanted) ours[name] = name;
+  Names names(wanted.begin(), wanted.end());
+  Search search = SearchFor(names, file);
   NameMatch match;
-  match.left_out = best.text;
-  if (best.found < names.size()) {
-    Named unwrapped = named;
-    std::string word;
-    for (auto& [name, entry] : unwrapped) name = Unwrapped(name, &word).value_or(name);
-    const Beginning without = BestBeginning(unwrapped, names);
-    if (without.found > best.found) {
-      best = without;
-      named = std::move(unwrapped);
-      match.left_out = absl::StrCat(word, ".", without.text);
-    }
+  for (const Naming& naming : Namings()) {
+    if (search.best.found == names.size()) break;
+    const std::optional<std::vector<std::string>> theirs = naming.translate(wanted);
+    if (!theirs) continue;
+    const Names others(theirs->begin(), theirs->end());
+    Search of_theirs = SearchFor(others, file);
+    if (of_theirs.best.found <= search.best.found) continue;
+    search = std::move(of_theirs);
+    names = others;
+    match.naming = &naming;
+    ours.clear();
+    for (size_t i = 0; i < wanted.size(); ++i) ours[(*theirs)[i]] = wanted[i];
   }
+  const Beginning& best = search.best;
+  match.left_out = search.left_out;
   if (!best.rival.empty() && best.found == names.size()) return Ambiguous(best.text, best.rival);
-  for (const auto& [name, entry] : named) {
+  for (const auto& [name, entry] : search.named) {
     if (name.compare(0, best.text.size(), best.text) != 0) continue;
-    const std::string_view rest = std::string_view(name).substr(best.text.size());
-    if (!names.contains(rest)) continue;
-    const auto [at, added] = match.entries.emplace(rest, entry);
+    const auto found = ours.find(std::string_view(name).substr(best.text.size()));
+    if (found == ours.end()) continue;
+    const auto [at, added] = match.entries.emplace(found->second, entry);
     if (!added) return Ambiguous(at->second->name, entry->name);
   }
   return match;

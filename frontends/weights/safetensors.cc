@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -23,33 +22,6 @@ using Json = nlohmann::json;
 
 constexpr int64_t kMaxHeaderBytes = 100'000'000;
 
-// 0 for a type that this project does not know.
-int64_t BytesOf(const std::string& dtype) {
-  static const std::pair<const char*, int64_t> kSizes[] = {
-      {"F64", 8}, {"F32", 4}, {"F16", 2},  {"BF16", 2}, {"I64", 8}, {"I32", 4}, {"I16", 2},
-      {"I8", 1},  {"U8", 1},  {"BOOL", 1}, {"U16", 2},  {"U32", 4}, {"U64", 8}};
-  for (const auto& [name, bytes] : kSizes) {
-    if (dtype == name) return bytes;
-  }
-  return 0;
-}
-
-float HalfToFloat(uint16_t h) {
-  const int exponent = (h >> 10) & 31;
-  const int mantissa = h & 1023;
-  const float sign = (h & 0x8000) != 0 ? -1.0f : 1.0f;
-  if (exponent == 31) return mantissa == 0 ? sign * HUGE_VALF : NAN;
-  if (exponent == 0) return sign * std::ldexp(static_cast<float>(mantissa), -24);
-  return sign * std::ldexp(static_cast<float>(mantissa + 1024), exponent - 25);
-}
-
-float BfloatToFloat(uint16_t b) {
-  const uint32_t bits = uint32_t{b} << 16;
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
 // `what` may hold names from the file.
 absl::Status Bad(const std::string& path, const std::string& what) {
   return absl::InvalidArgumentError(absl::StrCat(path, ": ", OneLine(what)));
@@ -57,20 +29,20 @@ absl::Status Bad(const std::string& path, const std::string& what) {
 
 bool IsCount(const Json& j) { return j.is_number_unsigned() && j.get<uint64_t>() < (1ull << 40); }
 
-absl::StatusOr<SafetensorsEntry> ParseEntry(const std::string& path, const std::string& name,
-                                            const Json& j) {
+absl::StatusOr<WeightsEntry> ParseEntry(const std::string& path, const std::string& name,
+                                        const Json& j) {
   if (!j.is_object() || !j.contains("dtype") || !j["dtype"].is_string() || !j.contains("shape") ||
       !j["shape"].is_array() || !j.contains("data_offsets") || !j["data_offsets"].is_array() ||
       j["data_offsets"].size() != 2 || !IsCount(j["data_offsets"][0]) ||
       !IsCount(j["data_offsets"][1])) {
     return Bad(path, "tensor " + name + " lacks a dtype, shape or data_offsets");
   }
-  SafetensorsEntry entry{name,
-                         j["dtype"].get<std::string>(),
-                         {},
-                         j["data_offsets"][0].get<int64_t>(),
-                         j["data_offsets"][1].get<int64_t>()};
-  int64_t bytes = BytesOf(entry.dtype);
+  WeightsEntry entry{name,
+                     j["dtype"].get<std::string>(),
+                     {},
+                     j["data_offsets"][0].get<int64_t>(),
+                     j["data_offsets"][1].get<int64_t>()};
+  int64_t bytes = BytesOfNumber(entry.dtype);
   if (bytes == 0) return Bad(path, "tensor " + name + " has an unknown type " + entry.dtype);
   for (const Json& dim : j["shape"]) {
     if (!IsCount(dim) || !CheckedMul(bytes, dim.get<int64_t>(), &bytes)) {
@@ -86,13 +58,13 @@ absl::StatusOr<SafetensorsEntry> ParseEntry(const std::string& path, const std::
 }
 
 // Sorted by offset, the tensors must cover [0, data_bytes) exactly.
-absl::Status CheckCover(const std::string& path, std::vector<SafetensorsEntry> entries,
+absl::Status CheckCover(const std::string& path, std::vector<WeightsEntry> entries,
                         int64_t data_bytes) {
   std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
   });
   int64_t at = 0;
-  for (const SafetensorsEntry& entry : entries) {
+  for (const WeightsEntry& entry : entries) {
     if (entry.begin != at) return Bad(path, "tensor " + entry.name + " leaves a gap or overlaps");
     at = entry.end;
   }
@@ -121,6 +93,22 @@ absl::StatusOr<Json> ParseHeader(const std::string& path, const std::string& tex
   return header;
 }
 
+void TakeMetadata(const Json& j, std::map<std::string, std::string>* metadata) {
+  if (!j.is_object()) return;
+  for (const auto& [name, text] : j.items()) {
+    if (text.is_string()) (*metadata)[name] = text.get<std::string>();
+  }
+}
+
+// What a file without a sound length of the header is, for those who bring PyTorch's.
+std::string NoHeader(std::span<const uint8_t> begin) {
+  const bool zip = begin[0] == 'P' && begin[1] == 'K';
+  const bool pickle = begin[0] == 0x80 && begin[1] >= 2 && begin[1] <= 5;
+  return zip || pickle ? "not a safetensors file but looks like PyTorch's: `pocketune weights "
+                         "convert FILE --out FILE.safetensors` makes one of it"
+                       : "not a safetensors file: the header's length is beyond the file";
+}
+
 }  // namespace
 
 absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
@@ -136,7 +124,7 @@ absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
   uint64_t header_bytes = 0;
   for (int i = 7; i >= 0; --i) header_bytes = header_bytes << 8 | prefix[i];
   if (size < 8 || header_bytes > uint64_t(kMaxHeaderBytes) || int64_t(header_bytes) > size - 8) {
-    return Bad(path, "not a safetensors file: the header's length is beyond the file");
+    return Bad(path, NoHeader(prefix));
   }
   std::string text(header_bytes, '\0');
   if (!in.read(text.data(), static_cast<std::streamsize>(header_bytes))) {
@@ -148,21 +136,18 @@ absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::string& path) {
   file.path_ = path;
   file.data_offset_ = 8 + static_cast<int64_t>(header_bytes);
   for (const auto& [name, j] : header.items()) {
-    if (name == "__metadata__") continue;
-    PT_TRY_ASSIGN(SafetensorsEntry entry, ParseEntry(path, name, j));
-    file.index_[name] = file.entries_.size();
-    file.entries_.push_back(std::move(entry));
+    if (name == "__metadata__") {
+      TakeMetadata(j, &file.metadata_);
+      continue;
+    }
+    PT_TRY_ASSIGN(WeightsEntry entry, ParseEntry(path, name, j));
+    file.Add(std::move(entry));
   }
-  PT_TRY(CheckCover(path, file.entries_, size - file.data_offset_));
+  PT_TRY(CheckCover(path, file.entries(), size - file.data_offset_));
   return file;
 }
 
-const SafetensorsEntry* SafetensorsFile::Find(const std::string& name) const {
-  const auto found = index_.find(name);
-  return found == index_.end() ? nullptr : &entries_[found->second];
-}
-
-absl::StatusOr<std::vector<float>> SafetensorsFile::Read(const SafetensorsEntry& entry) const {
+absl::StatusOr<std::vector<float>> SafetensorsFile::Read(const WeightsEntry& entry) const {
   std::string raw(entry.end - entry.begin, '\0');
   std::ifstream in(path_, std::ios::binary);
   in.seekg(data_offset_ + entry.begin);
@@ -170,28 +155,18 @@ absl::StatusOr<std::vector<float>> SafetensorsFile::Read(const SafetensorsEntry&
     return absl::UnavailableError(
         absl::StrCat(path_, ": reading tensor ", OneLine(entry.name), " failed"));
   }
-  const auto convert = [&](auto element, auto to_float) {
-    using T = decltype(element);
-    std::vector<float> values(raw.size() / sizeof(T));
-    for (size_t i = 0; i < values.size(); ++i) {
-      T v;
-      std::memcpy(&v, raw.data() + i * sizeof(T), sizeof(T));
-      values[i] = to_float(v);
-    }
-    return values;
-  };
-  if (entry.dtype == "F32") return convert(0.0f, [](float v) { return v; });
-  if (entry.dtype == "F64") return convert(0.0, [](double v) { return static_cast<float>(v); });
-  if (entry.dtype == "F16") return convert(uint16_t{0}, HalfToFloat);
-  if (entry.dtype == "BF16") return convert(uint16_t{0}, BfloatToFloat);
+  std::vector<float> values;
+  if (ToFloats(entry.dtype, raw, &values)) return values;
   return Bad(path_, absl::StrCat("tensor ", entry.name, " is not of a floating-point type (got ",
                                  entry.dtype, ", want F64, F32, F16 or BF16)"));
 }
 
 absl::Status WriteSafetensors(const std::string& path,
-                              const std::vector<SafetensorsTensor>& tensors) {
+                              const std::vector<SafetensorsTensor>& tensors,
+                              const std::map<std::string, std::string>& metadata) {
   Json header = Json::object();
-  header["__metadata__"] = {{"format", "pt"}};
+  header["__metadata__"] = metadata;
+  header["__metadata__"]["format"] = "pt";
   int64_t offset = 0;
   for (const SafetensorsTensor& tensor : tensors) {
     const int64_t end = offset + static_cast<int64_t>(tensor.values.size() * sizeof(float));
@@ -199,7 +174,7 @@ absl::Status WriteSafetensors(const std::string& path,
         {"dtype", "F32"}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
     offset = end;
   }
-  std::string bytes = header.dump();
+  std::string bytes = header.dump(-1, ' ', false, Json::error_handler_t::replace);
   bytes.resize(AlignUp(static_cast<int64_t>(bytes.size()), 8), ' ');
   std::string prefix;
   for (int i = 0; i < 8; ++i) prefix.push_back(static_cast<char>(bytes.size() >> (8 * i)));

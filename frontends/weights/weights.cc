@@ -69,6 +69,7 @@ std::vector<float> ToTorch(const Value& param, const std::vector<float>& values)
 
 std::vector<std::string> WeightsReport::Lines() const {
   std::vector<std::string> lines = {absl::StrCat(loaded, " tensors loaded")};
+  if (!naming.empty()) lines.push_back(absl::StrCat("under other names, ", naming));
   if (!left_out.empty()) {
     lines.push_back(absl::StrCat("their names without \"", OneLine(left_out), "\""));
   }
@@ -144,16 +145,20 @@ std::vector<std::string> ParamNames(const Graph& graph) {
   return names;
 }
 
-bool SameShape(const Value& param, const SafetensorsEntry& entry) {
+bool SameShape(const Value& param, const WeightsEntry& entry) {
   return WithoutTrailingOnes(entry.shape) == WithoutTrailingOnes(TorchShape(param));
 }
 
-absl::Status LoadWeights(Graph& graph, const SafetensorsFile& file, WeightsReport* report) {
+absl::Status LoadWeights(Graph& graph, const WeightsFile& file, WeightsReport* report) {
   *report = {};
   const std::vector<std::string> params = ParamNames(graph);
   const absl::StatusOr<NameMatch> match = MatchNames(params, file);
   if (!match.ok()) return match.status();
   report->left_out = match->left_out;
+  if (match->naming != nullptr) {
+    const Naming& naming = *match->naming;
+    report->naming = absl::StrCat(naming.owner, *naming.note == 0 ? "" : ": ", naming.note);
+  }
   std::set<std::string> used;
   BadValues bad;
   for (Value& value : graph.values) {
@@ -163,7 +168,7 @@ absl::Status LoadWeights(Graph& graph, const SafetensorsFile& file, WeightsRepor
       report->missing.push_back(value.name);
       continue;
     }
-    const SafetensorsEntry& entry = *found->second;
+    const WeightsEntry& entry = *found->second;
     used.insert(entry.name);
     if (!SameShape(value, entry)) {
       if (value.section == Section::kClassifier) {
@@ -181,7 +186,7 @@ absl::Status LoadWeights(Graph& graph, const SafetensorsFile& file, WeightsRepor
     value.data = std::make_shared<const std::vector<float>>(FromTorch(value, *values));
     ++report->loaded;
   }
-  for (const SafetensorsEntry& entry : file.entries()) {
+  for (const WeightsEntry& entry : file.entries()) {
     if (used.count(entry.name) == 0 && !EndsWith(entry.name, "num_batches_tracked")) {
       report->extra.push_back(OneLine(entry.name));
     }

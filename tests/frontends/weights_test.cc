@@ -8,6 +8,7 @@
 #include <fstream>
 #include <limits>
 
+#include "frontends/weights/safetensors.h"
 #include "frontends/zoo/zoo.h"
 #include "tests/frontends/weights_test_util.h"
 
@@ -87,7 +88,7 @@ TEST(SafetensorsTest, NeverCrashesOnADamagedHeader) {
       const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(bad);
       if (!file.ok()) continue;
       // A flip may hit a name or the free-form part; what is accepted must still be readable.
-      for (const SafetensorsEntry& entry : file->entries()) file->Read(entry).IgnoreError();
+      for (const WeightsEntry& entry : file->entries()) file->Read(entry).IgnoreError();
     }
   }
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "frontends/initialize.h"
+#include "frontends/weights/safetensors.h"
 #include "frontends/weights/weights.h"
 #include "frontends/zoo/zoo.h"
 #include "tests/support/temp_folder.h"

@@ -62,7 +62,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(memory.path());
   RequireGoodError(file.status());
   if (!file.ok()) return 0;
-  for (const SafetensorsEntry& entry : file->entries()) {
+  for (const WeightsEntry& entry : file->entries()) {
     const absl::StatusOr<std::vector<float>> values = file->Read(entry);
     RequireGoodError(values.status());
     int64_t elems = 1;

@@ -18,6 +18,7 @@ struct WeightsReport {
   std::vector<std::string> misshaped;  // "name (got [..], want [..])"
   bool new_classifier = false;         // the file's has another number of classes: initialised anew
   int64_t classes = 0;                 // that number, where it has
+  std::string naming;    // whose names the file has and what to know of them; empty: the model's
   std::string left_out;  // what the file's names have beside the model's, e.g. "module."
 
   // One line each, for a person.

@@ -44,8 +44,8 @@ class CommandsTest : public ::testing::Test {
     const SafetensorsFile base = *SafetensorsFile::Open(File("base"));
     EXPECT_EQ(tuned.entries().size(), base.entries().size());
     std::set<std::string> names;
-    for (const SafetensorsEntry& entry : tuned.entries()) {
-      const SafetensorsEntry* before = base.Find(entry.name);
+    for (const WeightsEntry& entry : tuned.entries()) {
+      const WeightsEntry* before = base.Find(entry.name);
       if (before == nullptr || *tuned.Read(entry) != *base.Read(*before)) names.insert(entry.name);
     }
     return names;
