@@ -10,6 +10,7 @@
 #include "apps/cli/common_flags.h"
 #include "apps/cli/figures.h"
 #include "apps/cli/measure.h"
+#include "apps/cli/named_weights.h"
 #include "apps/cli/profile.h"
 #include "apps/cli/random_inputs.h"
 #include "apps/cli/target.h"
@@ -207,8 +208,9 @@ void AddBench(Commands& commands) {
       .Needs(profile);
   AddTuningFlag(command, flags.get()).Excludes(autotune);
   AddCommonFlags(command, flags.get());
-  command.Runs([=] {
+  command.Runs([=]() -> absl::Status {
     spec->seed = flags->seed;
+    PT_TRY(TakeNamedWeights(spec.get(), *flags, false));
     return Bench(*spec, *bench, *flags);
   });
 }

@@ -5,6 +5,7 @@
 #include "apps/cli/common.h"
 #include "apps/cli/common_flags.h"
 #include "apps/cli/figures.h"
+#include "apps/cli/named_weights.h"
 #include "apps/cli/target.h"
 
 namespace pocketune::cli {
@@ -47,8 +48,9 @@ void AddCompile(Commands& commands) {
   command.Add("--batch-only", &flags->batch_only,
               "A smaller plan: predictions of one sample take as long as those of a batch");
   AddCommonFlags(command, flags.get());
-  command.Runs([=] {
+  command.Runs([=]() -> absl::Status {
     spec->seed = flags->seed;
+    PT_TRY(TakeNamedWeights(spec.get(), *flags, false));
     return CompileTo(*spec, *flags, *out);
   });
 }

@@ -7,6 +7,7 @@
 #include "apps/cli/common_flags.h"
 #include "apps/cli/eval_data.h"
 #include "apps/cli/figures.h"
+#include "apps/cli/named_weights.h"
 #include "apps/cli/skipped.h"
 #include "apps/cli/target.h"
 #include "apps/train/evaluator.h"
@@ -123,8 +124,9 @@ void AddEval(Commands& commands) {
   AddDataFlags(command, &spec->data);
   AddProcessMemoryFlag(command, spec.get());
   AddCommonFlags(command, flags.get());
-  command.Runs([=] {
+  command.Runs([=]() -> absl::Status {
     spec->seed = flags->seed;
+    PT_TRY(TakeNamedWeights(spec.get(), *flags, command.IsGiven("--normalize")));
     return EvalTarget(*spec, *eval, *flags, GivenFlags(command));
   });
 }

@@ -4,7 +4,9 @@
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
 #include "apps/cli/common_flags.h"
+#include "apps/cli/named_weights.h"
 #include "apps/cli/target.h"
+#include "apps/weights/traits.h"
 #include "pocketune/weights.h"
 
 namespace pocketune::cli {
@@ -32,7 +34,11 @@ absl::Status Export(const RunSpec& spec, const ExportFlags& wanted, CommonFlags 
     if (param.trainable || param.learned_before) ++learned;
   }
   const size_t count = tensors.size();
-  PT_TRY(As(ExitCode::kIo, WriteWeights(wanted.out, std::move(tensors))));
+  const auto metadata = ToMetadata({.model = target->spec.model.name,
+                                    .normalize = target->spec.data.normalize,
+                                    .class_names = target->class_names,
+                                    .source = {}});
+  PT_TRY(As(ExitCode::kIo, WriteWeights(wanted.out, std::move(tensors), metadata)));
   Say(flags,
       absl::StrCat("wrote ", count, " tensors to ", wanted.out, wanted.base ? " (untrained)" : ""));
   return EmitJson(
@@ -56,8 +62,9 @@ void AddExport(Commands& commands) {
   command.Add("--base", &wanted->base, "The weights as they were before training");
   AddModelFlags(command, spec.get(), false);
   AddCommonFlags(command, flags.get());
-  command.Runs([=] {
+  command.Runs([=]() -> absl::Status {
     spec->seed = flags->seed;
+    PT_TRY(TakeNamedWeights(spec.get(), *flags, false));
     return Export(*spec, *wanted, *flags);
   });
 }

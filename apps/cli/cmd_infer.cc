@@ -7,6 +7,7 @@
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
 #include "apps/cli/common_flags.h"
+#include "apps/cli/named_weights.h"
 #include "apps/cli/target.h"
 #include "apps/data/decode_bytes.h"
 #include "apps/data/image.h"
@@ -141,6 +142,7 @@ absl::StatusOr<DataSpec> PictureSpec(OpenedTarget* target, const DataSpec& asked
     target->class_names = names;
   }
   DataSpec spec = trained ? target->spec.data : asked;
+  if (!given.Has("--normalize")) spec.normalize = target->spec.data.normalize;
   if (given.Has("--perturb")) spec.perturb = asked.perturb;
   return spec;
 }
@@ -208,8 +210,9 @@ void AddInfer(Commands& commands) {
   AddPictureFlags(command, &spec->data);
   AddProcessMemoryFlag(command, spec.get());
   AddCommonFlags(command, flags.get());
-  command.Runs([=] {
+  command.Runs([=]() -> absl::Status {
     spec->seed = flags->seed;
+    PT_TRY(TakeNamedWeights(spec.get(), *flags, command.IsGiven("--normalize")));
     return Infer(*spec, *infer, *flags, GivenFlags(command));
   });
 }

@@ -9,6 +9,7 @@
 #include "apps/cli/commands.h"
 #include "apps/cli/common.h"
 #include "apps/cli/common_flags.h"
+#include "apps/cli/named_weights.h"
 #include "apps/cli/pareto.h"
 #include "apps/cli/target.h"
 #include "engine/base/math.h"
@@ -222,8 +223,9 @@ void AddInspect(Commands& commands) {
   AddModelFlags(command, spec.get(), false);
   AddTrainFlags(command, spec.get());
   AddCommonFlags(command, flags.get());
-  command.Runs([=] {
+  command.Runs([=]() -> absl::Status {
     spec->seed = flags->seed;
+    PT_TRY(TakeNamedWeights(spec.get(), *flags, false));
     return Inspect(*spec, *inspect, *flags);
   });
 }

@@ -10,6 +10,7 @@
 #include "apps/cli/common.h"
 #include "apps/cli/common_flags.h"
 #include "apps/cli/memory_bound.h"
+#include "apps/cli/named_weights.h"
 #include "apps/cli/plan_in_child.h"
 #include "apps/cli/progress.h"
 #include "apps/cli/search_outcome.h"
@@ -365,8 +366,9 @@ void AddSearch(Commands& commands) {
   command.Remove("--scheme");
   AddDataFlags(command, &spec->data);
   AddCommonFlags(command, flags.get());
-  command.Runs([=] {
+  command.Runs([=]() -> absl::Status {
     spec->seed = flags->seed;
+    PT_TRY(TakeNamedWeights(spec.get(), *flags, command.IsGiven("--normalize")));
     return SearchCommand(*spec, *search, *flags).Run();
   });
 }

@@ -14,6 +14,7 @@ void AddInspect(Commands& commands);
 void AddIr(Commands& commands);
 void AddBench(Commands& commands);
 void AddSearch(Commands& commands);
+void AddWeights(Commands& commands);
 void AddExport(Commands& commands);
 
 }  // namespace pocketune::cli

@@ -59,7 +59,10 @@ void AddModelFlags(const Command& command, RunSpec* spec, bool model_required) {
   command.Add("--input-channels", &spec->model.input_channels, "1 for grey, 3 for colour")
       .Whole(1, 4096);
   command.Add("--batch", &spec->model.batch, "Samples a step").Whole(1, 4096);
-  command.Add("--weights", &spec->weights, "Weights to start from, a safetensors file");
+  command.Add("--weights", &spec->weights,
+              "Weights to start from: a safetensors file, or a name of `pocketune weights list`");
+  command.Add("--no-download", &spec->no_download,
+              "Weights by name are taken from the cache folder alone");
   command.Add("--dropout", &spec->model.dropout, "Dropout before the classifier").Number(0.0, 0.99);
 }
 

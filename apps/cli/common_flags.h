@@ -13,7 +13,8 @@ namespace pocketune::cli {
 // Adds --json, --threads, --seed, --quiet, --isa.
 void AddCommonFlags(const Command& command, CommonFlags* flags);
 
-// Adds --model, --width, --resolution, --classes, --input-channels, --batch, --weights, --dropout.
+// Adds --model, --width, --resolution, --classes, --input-channels, --batch, --weights,
+// --no-download, --dropout.
 void AddModelFlags(const Command& command, RunSpec* spec, bool model_required);
 // Adds a flag that takes a number of bytes above 0: "64MiB", "1.5GB", "4096".
 void AddBytesFlag(const Command& command, const std::string& name, int64_t* bytes,

@@ -53,6 +53,7 @@ DataSpec SpecOf(const OpenedTarget& target, const DataSpec& asked, bool own,
     if (!given.Has("--perturb")) data.perturb = of_run.perturb;
     if (!given.Has("--class-names")) data.class_names = of_run.class_names;
   }
+  if (of_run.path.empty() && !given.Has("--normalize")) data.normalize = of_run.normalize;
   if (own && !asked.perturb.empty()) data.perturb = asked.perturb;
   if (own && given.Has("--max-train")) data.max_train_per_class = asked.max_train_per_class;
   data.max_eval_per_class = asked.max_eval_per_class;

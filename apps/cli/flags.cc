@@ -1,9 +1,11 @@
 #include "apps/cli/flags.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <sstream>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "apps/train/resume_flags.h"
@@ -139,14 +141,29 @@ Commands::Commands(const std::string& about, const std::string& version)
 Commands::~Commands() = default;
 
 Command Commands::Add(const std::string& name, const std::string& summary) {
-  return Command(app_->add_subcommand(name, summary), &runs_[name]);
+  const size_t space = name.find(' ');
+  CLI::App* group =
+      space == std::string::npos ? app_.get() : app_->get_subcommand(name.substr(0, space));
+  const std::string last = space == std::string::npos ? name : name.substr(space + 1);
+  return Command(group->add_subcommand(last, summary), &runs_[name]);
+}
+
+void Commands::AddGroup(const std::string& name, const std::string& summary) {
+  app_->add_subcommand(name, summary)->require_subcommand(1);
 }
 
 void Commands::EndsWith(const std::string& text) { app_->footer(text); }
 
+bool Commands::IsCommand(const std::string& word) const {
+  const auto begins = [&](const auto& one) {
+    return one.first == word || absl::StartsWith(one.first, word + " ");
+  };
+  return std::any_of(runs_.begin(), runs_.end(), begins);
+}
+
 Asked Commands::Read(int argc, char** argv) {
   Asked asked;
-  if (argc > 1 && argv[1][0] != '-' && runs_.count(argv[1]) == 0) {
+  if (argc > 1 && argv[1][0] != '-' && !IsCommand(argv[1])) {
     asked.error = absl::StrCat(argv[1], ": no such command (see pocketune --help)");
     return asked;
   }
@@ -161,7 +178,10 @@ Asked Commands::Read(int argc, char** argv) {
     asked.error = error.what();
     return asked;
   }
-  asked.command = app_->get_subcommands().front()->get_name();
+  for (const CLI::App* at = app_.get(); !at->get_subcommands().empty();) {
+    at = at->get_subcommands().front();
+    asked.command += (asked.command.empty() ? "" : " ") + at->get_name();
+  }
   asked.run = runs_.at(asked.command);
   return asked;
 }

@@ -101,12 +101,17 @@ class Commands {
   Commands(const Commands&) = delete;
   Commands& operator=(const Commands&) = delete;
 
+  // A name of two words is that of a command in a group: "weights list".
   Command Add(const std::string& name, const std::string& summary);
+  void AddGroup(const std::string& name, const std::string& summary);
   // What the help of the whole ends with.
   void EndsWith(const std::string& text);
   Asked Read(int argc, char** argv);
 
  private:
+  // Also of a group.
+  bool IsCommand(const std::string& word) const;
+
   std::unique_ptr<CLI::App> app_;
   std::map<std::string, std::function<absl::Status()>> runs_;  // by command
 };

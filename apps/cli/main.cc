@@ -65,6 +65,7 @@ int Main(int argc, char** argv) {
       "checkpoint, 6 input/output, 7 over budget, 8 stopped by the numerical guard, 9 locked or\n"
       "not supported, 70 internal error, 129/130/143 (128 + N) stopped by signal N after saving.");
   AddModels(commands);
+  AddWeights(commands);
   AddTrain(commands);
   AddSearch(commands);
   AddEval(commands);

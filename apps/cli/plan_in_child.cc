@@ -82,9 +82,11 @@ absl::StatusOr<std::string> CompileAsText(Job job) {
       DemandOf(job.spec.data, model->model.data_shape(), job.dataset, job.flags, job.bound);
   if (!demand.ok()) return demand.status();
   Division division = {.loader_threads = demand->threads, .queue_batches = 3};
+  const std::vector<std::string> names =
+      job.dataset == nullptr ? ClassNamesOf(*model, job.spec) : NamesOf(job.dataset);
   const absl::StatusOr<Plan> plan =
       job.bound.bytes == 0
-          ? CompileModel(*model, job.spec, job.flags, NamesOf(job.dataset), 0)
+          ? CompileModel(*model, job.spec, job.flags, names, 0)
           : CompileWithin(job, *model, ProcessBudget(job.bound.bytes, job.bound.why, *demand),
                           &division);
   if (!plan.ok()) return plan.status();

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "apps/cli/autotune.h"
+#include "apps/cli/named_weights.h"
 #include "apps/cli/plan_in_child.h"
 #include "apps/data/classes.h"
 #include "engine/base/one_line.h"
@@ -185,6 +186,11 @@ GivenWeights GivenOf(const Json& metadata, const RunSpec& spec) {
   return spec.weights.empty() ? GivenWeights::kNone : GivenWeights::kAll;
 }
 
+std::vector<std::string> ClassNamesOf(const ZooModel& model, const RunSpec& spec) {
+  return model.given == GivenWeights::kAll ? ClassNamesOfWeights(spec.weights, model.spec.classes)
+                                           : std::vector<std::string>();
+}
+
 std::vector<std::string> ClassNamesOf(std::string_view metadata) {
   const Json json = Json::parse(metadata, nullptr, /*allow_exceptions=*/false);
   std::vector<std::string> names;
@@ -268,7 +274,7 @@ absl::StatusOr<Plan> CompileSpec(const RunSpec& spec, const CommonFlags& flags,
                                  WeightsReport* report) {
   absl::StatusOr<ZooModel> model = LoadModel(spec, report);
   if (!model.ok()) return model.status();
-  return CompileModel(*model, spec, flags, {}, spec.memory_bytes);
+  return CompileModel(*model, spec, flags, ClassNamesOf(*model, spec), spec.memory_bytes);
 }
 
 absl::StatusOr<OpenedTarget> OpenTarget(const std::string& path, const RunSpec& spec,
@@ -287,6 +293,7 @@ absl::StatusOr<OpenedTarget> OpenTarget(const std::string& path, const RunSpec& 
     RunSpec named = spec;
     named.model.name = path;
     named.data = DataSpec();  // what is judged now is not what it was trained on
+    named.data.normalize = spec.data.normalize;
     const absl::StatusOr<PlanOfChild> plan =
         CompileInChild(named, flags, nullptr, feed.bound, temporary.path());
     if (!plan.ok()) return plan.status();

@@ -70,6 +70,9 @@ GivenWeights GivenOf(const nlohmann::json& metadata, const RunSpec& spec);
 // The names of the classes in the metadata of a plan; empty where it has none.
 std::vector<std::string> ClassNamesOf(std::string_view metadata);
 
+// The names that travel with the weights of a model that has all of them; empty where none do.
+std::vector<std::string> ClassNamesOf(const ZooModel& model, const RunSpec& spec);
+
 // Dataset::Fingerprint as spec.json has it.
 std::string FingerprintOf(const data::Dataset& dataset);
 

@@ -15,6 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "apps/cli/figures.h"
 #include "apps/cli/memory_bound.h"
+#include "apps/cli/named_weights.h"
 #include "apps/cli/plan_in_child.h"
 #include "apps/cli/progress.h"
 #include "apps/cli/skipped.h"
@@ -56,7 +57,9 @@ class TrainCommand {
     if (!time_budget.ok()) return time_budget.status();
     time_budget_ = *time_budget;
     PT_TRY(CheckClassifies(spec_.model.name, "train"));
+    PT_TRY(TakeNamedWeights(&spec_, flags_, IsGiven("--normalize")));
     if (train_.dry_run) {
+      PT_TRY(ChooseWeights());
       PT_TRY(OpenData());
       PT_TRY(CompilePlanOf());
       return DryRun(spec_, flags_, plan_.figures, plan_file_->path(), *dataset_);
@@ -68,6 +71,7 @@ class TrainCommand {
       PT_TRY(ReadRun());
     } else {
       PT_TRY(CheckStart());
+      PT_TRY(ChooseWeights());
       PT_TRY(OpenData());
       PT_TRY(CompilePlanOf());
       PT_TRY(OpenFolder());
@@ -91,6 +95,16 @@ class TrainCommand {
     }
     resuming_ = true;
     return absl::OkStatus();
+  }
+
+  // Weights that are published for the model, where nobody said which to begin with.
+  absl::Status ChooseWeights() {
+    if (!spec_.weights.empty() || spec_.from_scratch) return absl::OkStatus();
+    spec_.weights = PublishedWeightsFor(spec_.model);
+    if (spec_.weights.empty()) return absl::OkStatus();
+    Say(flags_, absl::StrCat("weights     ", spec_.weights,
+                             ": published for this model (--weights FILE or --from-scratch)"));
+    return TakeNamedWeights(&spec_, flags_, IsGiven("--normalize"));
   }
 
   // --resume where there is nothing to resume starts anew, if it is told what with.

@@ -90,6 +90,8 @@ void AddLoopFlags(const Command& command, RunSpec* spec, TrainFlags* train) {
   command.Add("--prefix-cache", &train->prefix_cache,
               "Keep what frozen layers make of the pictures: auto (default; in memory or "
               "the run's folder, where it pays), off, or a file that stays");
+  command.Add("--from-scratch", &spec->from_scratch,
+              "Begin with random weights where weights are published for the model, too");
   command.Add("--resume", &train->resume,
               "Continue the run in --out; --epochs, --steps, --lr and what belongs to them,\n"
               "--patience, --keep, --checkpoint-every, --data, --batch, --scheme,\n"

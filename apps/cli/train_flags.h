@@ -21,7 +21,7 @@ struct TrainFlags {
 };
 
 // Adds what decides the loop (--epochs, --lr, --patience, ...) to `spec`, and --time-budget,
-// --prefix-cache, --resume and --dry-run.
+// --prefix-cache, --from-scratch, --resume and --dry-run.
 void AddLoopFlags(const Command& command, RunSpec* spec, TrainFlags* train);
 
 // Flags of `given` that have no effect on training `spec`, a line for each that says why.

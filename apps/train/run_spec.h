@@ -30,6 +30,8 @@ struct DataSpec {
 struct RunSpec {
   ModelSpec model;
   std::string weights;
+  bool no_download = false;   // of weights by name; not in spec.json
+  bool from_scratch = false;  // begins with random weights on purpose; not in spec.json
   TrainSpec train;
   int64_t memory_bytes = 0;  // the plan's peak may not exceed; 0: any
   int64_t cache_bytes = Target().cache_bytes;

@@ -51,7 +51,9 @@ absl::StatusOr<Converted> ConvertWeights(const std::string& from, const ModelSpe
   if (!file.ok()) return file.status();
   absl::StatusOr<ModelSpec> spec = SpecOf(from, **file, model);
   if (!spec.ok()) return spec.status();
-  spec->folded_norm = HasFoldedNorm(**file);
+  const absl::StatusOr<bool> folded = HasFoldedNorm(*spec, **file);
+  if (!folded.ok()) return folded.status();
+  spec->folded_norm = *folded;
   absl::StatusOr<Graph> graph = BuildModel(*spec);
   if (!graph.ok()) return graph.status();
   Converted converted;

@@ -18,7 +18,8 @@ Outcome<bool> Bad(const NamedWeights& tensor, const std::string& fact) {
 
 }  // namespace
 
-Outcome<bool> WriteWeights(const std::string& path, std::vector<NamedWeights> weights) {
+Outcome<bool> WriteWeights(const std::string& path, std::vector<NamedWeights> weights,
+                           const std::map<std::string, std::string>& metadata) {
   std::vector<SafetensorsTensor> tensors;
   std::set<std::string> names;
   for (NamedWeights& tensor : weights) {
@@ -37,7 +38,7 @@ Outcome<bool> WriteWeights(const std::string& path, std::vector<NamedWeights> we
     tensors.push_back({tensor.name, TorchShape(param), ToTorch(param, tensor.values)});
     tensor.values = {};  // one copy of all is enough
   }
-  const absl::Status written = WriteSafetensors(path, tensors);
+  const absl::Status written = WriteSafetensors(path, tensors, metadata);
   return written.ok() ? Outcome<bool>(true) : ToOutcome<bool>(written);
 }
 

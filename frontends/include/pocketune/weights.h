@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,9 @@ struct NamedWeights {
 // Writes them to a safetensors file at `path`, under their names and in PyTorch's layouts, as f32,
 // in this order: what a model of the same parameters loads bit for bit. The file that was there
 // stays until the new one is whole. Errors: INVALID_ARGUMENT for two of one name, or values or
-// layouts that do not fit their shape; UNAVAILABLE where writing failed.
-Outcome<bool> WriteWeights(const std::string& path, std::vector<NamedWeights> weights);
+// layouts that do not fit their shape; UNAVAILABLE where writing failed. `metadata` goes along, a
+// text for each key.
+Outcome<bool> WriteWeights(const std::string& path, std::vector<NamedWeights> weights,
+                           const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace pocketune
