@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "apps/cli/common.h"
+#include "apps/train/run_spec.h"
 
 namespace pocketune::cli {
 
