@@ -5,6 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "apps/weights/store.h"
 #include "apps/weights/traits.h"
+#include "frontends/weights/fit.h"
+#include "frontends/weights/safetensors.h"
 
 namespace pocketune::cli {
 namespace {
@@ -51,6 +53,18 @@ std::string PublishedWeightsFor(const ModelSpec& model) {
     if (as_published && model.name == weights.model) return weights.name;
   }
   return "";
+}
+
+absl::StatusOr<ModelSpec> ModelOfWeights(const std::string& path) {
+  absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
+  if (!file.ok()) return As(ExitCode::kModel, file.status());
+  std::optional<ModelSpec> model = FindFit(*file, {});
+  if (!model.has_value()) {
+    return Fail(ExitCode::kModel, absl::StrCat(path, ": it fits no model of the zoo (--model)"));
+  }
+  model->classes = 0;  // the data's
+  model->batch = 0;
+  return *std::move(model);
 }
 
 std::vector<std::string> ClassNamesOfWeights(const std::string& path, int classes) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "apps/cli/common.h"
 #include "apps/train/run_spec.h"
 
@@ -19,6 +20,10 @@ absl::Status TakeNamedWeights(RunSpec* spec, const CommonFlags& flags, bool norm
 // The name of weights that are published for this model as it is asked for; empty where there are
 // none.
 std::string PublishedWeightsFor(const ModelSpec& model);
+
+// The model of the zoo that the file holds, with its width and resolution. kModel where it holds
+// none, or is no such file.
+absl::StatusOr<ModelSpec> ModelOfWeights(const std::string& path);
 
 // The names of the classes that travel with the file; none where it has no names or another number
 // of them than `classes`.

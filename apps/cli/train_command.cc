@@ -23,6 +23,7 @@
 #include "apps/cli/target.h"
 #include "apps/cli/train_dry_run.h"
 #include "apps/cli/train_result.h"
+#include "apps/train/model_choice.h"
 #include "apps/train/run_folder.h"
 #include "apps/train/run_trainer.h"
 #include "apps/train/state_json.h"
@@ -59,8 +60,8 @@ class TrainCommand {
     PT_TRY(CheckClassifies(spec_.model.name, "train"));
     PT_TRY(TakeNamedWeights(&spec_, flags_, IsGiven("--normalize")));
     if (train_.dry_run) {
-      PT_TRY(ChooseWeights());
       PT_TRY(OpenData());
+      PT_TRY(ChooseStart());
       PT_TRY(CompilePlanOf());
       return DryRun(spec_, flags_, plan_.figures, plan_file_->path(), *dataset_);
     }
@@ -71,8 +72,8 @@ class TrainCommand {
       PT_TRY(ReadRun());
     } else {
       PT_TRY(CheckStart());
-      PT_TRY(ChooseWeights());
       PT_TRY(OpenData());
+      PT_TRY(ChooseStart());
       PT_TRY(CompilePlanOf());
       PT_TRY(OpenFolder());
       PT_TRY(resuming_ ? ReadRun() : WriteRun());  // somebody may have been faster
@@ -97,8 +98,12 @@ class TrainCommand {
     return absl::OkStatus();
   }
 
-  // Weights that are published for the model, where nobody said which to begin with.
-  absl::Status ChooseWeights() {
+  // A model where nobody named one, and for a model weights that are published, where nobody said
+  // which to begin with.
+  absl::Status ChooseStart() {
+    if (spec_.model.name.empty() && !spec_.weights.empty()) PT_TRY(TakeModelOfWeights());
+    const PictureFacts facts = spec_.model.name.empty() ? FactsOf(*dataset_) : PictureFacts();
+    for (const std::string& line : ChooseModel(facts, &spec_)) Say(flags_, line);
     if (!spec_.weights.empty() || spec_.from_scratch) return absl::OkStatus();
     spec_.weights = PublishedWeightsFor(spec_.model);
     if (spec_.weights.empty()) return absl::OkStatus();
@@ -107,13 +112,23 @@ class TrainCommand {
     return TakeNamedWeights(&spec_, flags_, IsGiven("--normalize"));
   }
 
+  absl::Status TakeModelOfWeights() {
+    PT_TRY_ASSIGN(const ModelSpec of_file, ModelOfWeights(spec_.weights));
+    spec_.model.name = of_file.name;
+    if (!IsGiven("--width")) spec_.model.width = of_file.width;
+    if (!IsGiven("--resolution")) spec_.model.resolution = of_file.resolution;
+    if (!IsGiven("--input-channels")) spec_.model.input_channels = of_file.input_channels;
+    Say(flags_, absl::StrCat("model       ", of_file.name, ": what the weights are of (--model)"));
+    return absl::OkStatus();
+  }
+
   // --resume where there is nothing to resume starts anew, if it is told what with.
   absl::Status CheckStart() {
     if (!train_.resume) return absl::OkStatus();
-    if (spec_.model.name.empty() || spec_.data.path.empty()) {
+    if (spec_.data.path.empty()) {
       return Fail(ExitCode::kUsage, train_.out +
                                         ": nothing was saved yet, and starting anew takes "
-                                        "--model and --data");
+                                        "--data");
     }
     Say(flags_, train_.out + ": nothing was saved yet, starting anew");
     return absl::OkStatus();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -40,6 +41,17 @@ std::vector<std::string> IdleFlags(const RunSpec& spec, const std::vector<GivenF
     idle("--momentum", spec.train.optimizer + " has none");
   }
   return lines;
+}
+
+std::string FreeRunFolder(const std::string& data) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  fs::path path = fs::weakly_canonical(data, error);
+  if (!path.has_filename()) path = path.parent_path();  // "photos/"
+  const std::string stem = path.stem().empty() ? "pictures" : path.stem().string();
+  std::string name = stem + "-run";
+  for (int i = 2; fs::exists(name, error); ++i) name = absl::StrCat(stem, "-run-", i);
+  return name;
 }
 
 absl::StatusOr<double> ParseTimeBudget(const std::string& text) {

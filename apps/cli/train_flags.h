@@ -28,6 +28,10 @@ void AddLoopFlags(const Command& command, RunSpec* spec, TrainFlags* train);
 std::vector<std::string> IdleFlags(const RunSpec& spec, const std::vector<GivenFlag>& given,
                                    bool has_validation);
 
+// Where a run goes that nobody named a folder for: here, under the name of its pictures and "-run",
+// with a number behind that from 2 on where that is taken.
+std::string FreeRunFolder(const std::string& data);
+
 // Seconds that --time-budget gives: "90", "90s", "9m", "1.5h"; 0 for "". kUsage for what is none.
 absl::StatusOr<double> ParseTimeBudget(const std::string& text);
 

@@ -97,7 +97,7 @@ TEST_P(OwnParametersTest, OfAnyRankLearnAndGoThroughAFileBitForBit) {
   const absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(temp.File("w"));
   ASSERT_TRUE(file.ok()) << file.status();
   Shapes shapes;
-  for (const SafetensorsEntry& entry : file->entries()) shapes[entry.name] = entry.shape;
+  for (const WeightsEntry& entry : file->entries()) shapes[entry.name] = entry.shape;
   EXPECT_THAT(shapes["conv.weight"], ElementsAre(6, 3, 3, 3));
   EXPECT_THAT(shapes["depthwise.weight"], ElementsAre(6, 1, 3, 3));
   EXPECT_THAT(shapes["own.3"], ElementsAre(1, 16, 6));
