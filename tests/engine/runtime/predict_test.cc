@@ -170,7 +170,7 @@ TEST(PlanSummaryTest, StatesThePicturesOfTheBatchNotOfThePrediction) {
   TinySession session(ReferenceOptions(), test::TinyPredictingPlan());
   const Result<PlanSummary> summary = Session::Summarize(session.folder().File("plan").c_str());
   ASSERT_TRUE(summary.ok());
-  EXPECT_EQ(summary.value().image, (Shape{test::kTinySamples, test::kTinyFeatures}));
+  EXPECT_EQ(summary.value().data_shape, (Shape{test::kTinySamples, test::kTinyFeatures}));
 }
 
 }  // namespace
