@@ -61,7 +61,9 @@ std::string ChooseTraining(const TrainingFacts& facts, RunSpec* spec) {
   if (spec->warmup_steps == kChooseWarmup) {
     const int64_t steps = spec->steps > 0 ? spec->steps : spec->epochs * steps_per_epoch;
     spec->warmup_steps = steps / kWarmupPart;
-    said.push_back(absl::StrCat("warm-up of ", spec->warmup_steps, " steps (--warmup-steps)"));
+    if (spec->warmup_steps > 0) {
+      said.push_back(absl::StrCat("warm-up of ", spec->warmup_steps, " steps (--warmup-steps)"));
+    }
   }
   if (spec->train.clip_norm == kChooseClipNorm) {
     spec->train.clip_norm = facts.pretrained ? kCarefulNorm : kBoldNorm;

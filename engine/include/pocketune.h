@@ -170,14 +170,14 @@ typedef struct ptn_tensor_info {
   int64_t bytes;
 } ptn_tensor_info;
 
-/* Inputs of a schedule and its outputs, under the names that the model gave them. "train" and "eval"
- * run on the batch of N samples: models of the zoo have "image" f32[N,H,W,C], "label" i32[N],
- * "weight" f32[N] (1 for a sample, 0 for padding), "loss" f32[] and "logits" f32[N,K]. "predict"
- * takes one sample, "image" f32[1,H,W,C], and gives "logits" f32[1,K].
- * Where a plan has none (it is for batches of one sample, was compiled without, mixes the samples
- * of a batch, or is of an older version), the name stands for "eval", here as in what follows: size
- * buffers by what this says, which then is N samples. Any other schedule that the plan lacks has no
- * inputs. `index` counts from 0; PTN_OUT_OF_RANGE beyond the last. */
+/* Inputs of a schedule and its outputs, under the names that the model gave them. "train" and
+ * "eval" run on the batch of N samples: models of the zoo have "image" f32[N,H,W,C], "label"
+ * i32[N], "weight" f32[N] (1 for a sample, 0 for padding), "loss" f32[] and "logits" f32[N,K].
+ * "predict" takes one sample, "image" f32[1,H,W,C], and gives "logits" f32[1,K]. Where a plan has
+ * none (it is for batches of one sample, was compiled without, mixes the samples of a batch, or is
+ * of an older version), the name stands for "eval", here as in what follows: size buffers by what
+ * this says, which then is N samples. Any other schedule that the plan lacks has no inputs. `index`
+ * counts from 0; PTN_OUT_OF_RANGE beyond the last. */
 PTN_API ptn_status ptn_session_input_count(ptn_session* session, const char* schedule, size_t* out);
 PTN_API ptn_status ptn_session_input(ptn_session* session, const char* schedule, size_t index,
                                      ptn_tensor_info* out);

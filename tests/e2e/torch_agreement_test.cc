@@ -13,6 +13,7 @@
 #include "backends/cpu/cpu_kernels.h"
 #include "backends/reference/reference_kernels.h"
 #include "frontends/initialize.h"
+#include "frontends/weights/safetensors.h"
 #include "frontends/weights/weights.h"
 #include "frontends/zoo/zoo.h"
 #include "graph/passes/pass_manager.h"

@@ -137,13 +137,13 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // Inputs of a schedule and its outputs, under the names that the model gave them. What each is for
-  // says its role. "train" and "eval" run on the batch of N samples: models of the zoo have "image"
-  // f32[N,H,W,C], "label" i32[N] (or "target"), "weight" f32[N] (1 for a sample, 0 for padding),
-  // "loss" f32[] and "logits" f32[N,K]. "predict" takes one sample, "image" f32[1,H,W,C], and gives
-  // "logits" f32[1,K]. Where a plan has none (it is for batches of one sample, was compiled
-  // without, mixes the samples of a batch, or is of an older version), the name stands for "eval",
-  // here as in what follows: size buffers by what this says, which then is N samples.
+  // Inputs of a schedule and its outputs, under the names that the model gave them. What each is
+  // for says its role. "train" and "eval" run on the batch of N samples: models of the zoo have
+  // "image" f32[N,H,W,C], "label" i32[N] (or "target"), "weight" f32[N] (1 for a sample, 0 for
+  // padding), "loss" f32[] and "logits" f32[N,K]. "predict" takes one sample, "image" f32[1,H,W,C],
+  // and gives "logits" f32[1,K]. Where a plan has none (it is for batches of one sample, was
+  // compiled without, mixes the samples of a batch, or is of an older version), the name stands for
+  // "eval", here as in what follows: size buffers by what this says, which then is N samples.
   std::vector<PortInfo> inputs(std::string_view schedule) const;
   std::vector<PortInfo> outputs(std::string_view schedule) const;
 
