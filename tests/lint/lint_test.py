@@ -9,6 +9,7 @@ import check_defs
 import check_exports
 import check_layers
 import check_lengths
+import check_prose
 import check_symbols
 import check_test_names
 import check_tests
@@ -188,6 +189,20 @@ class TestNamesTest(unittest.TestCase):
         self.assertEqual(len(found), 1)
         self.assertIn("a.cc:2: BTest", found[0])
         self.assertEqual(len(self.check("Sizes, B, testing::Range(1, 8)")), 1)
+
+
+class ProseTest(unittest.TestCase):
+    def test_counts_comments_alone_and_behind_code_once(self):
+        text = '// Words.\n\nint a;  // more words\n/* and\n   more */\nconst char* b = "// none";\nint c;\n'
+        self.assertAlmostEqual(check_prose.share(text), 4 / 6)
+
+    def test_leaves_out_what_functions_do(self):
+        text = "// Words.\nint A() {\n  int b = 1;\n  return b;\n}\n"
+        self.assertAlmostEqual(check_prose.share(text), 1 / 2)
+
+    def test_finds_headers_that_say_nothing(self):
+        self.assertEqual(check_prose.check("a.h", "// One.\n// Two.\nint a, b, c;\n"), [])
+        self.assertEqual(len(check_prose.check("a.h", "//----\n// One.\nint a;\nint b;\n")), 1)
 
 
 class DefsTest(unittest.TestCase):

@@ -18,8 +18,9 @@ std::span<const KernelInfo> CpuKernels();
 // build were compiled for.
 Status CheckCpu();
 
-// Session::Open with the CPU backend's kernels after those of `options`. `plan` is the path of a
-// plan file or its bytes in memory. Errors: CheckCpu's too.
+// Session::Open with the CPU backend's kernels after those of `options`, so that a kernel given
+// there goes before one of the same name here. `plan` is the path of a plan file or its bytes in
+// memory, which live as long as the session. Errors: CheckCpu's too.
 template <typename PathOrBytes>
 Result<std::unique_ptr<Session>> OpenCpuSession(const PathOrBytes& plan,
                                                 SessionOptions options = {}) {

@@ -13,12 +13,12 @@ struct LrSchedule {
   enum class Kind : uint8_t { kConstant, kStep, kCosine, kLinear };
 
   Kind kind = Kind::kCosine;
-  double base = 0.01;        // > 0
-  int64_t total_steps = 1;   // cosine and linear reach `final_fraction` * base after these
-  int64_t warmup_steps = 0;  // linear from base / warmup_steps up to base
-  int64_t step_every = 1;    // kStep: times `gamma` after each so many steps
-  double gamma = 0.1;
-  double final_fraction = 0.0;
+  double base = 0.01;           // > 0
+  int64_t total_steps = 1;      // cosine and linear reach `final_fraction` * base after these
+  int64_t warmup_steps = 0;     // linear from base / warmup_steps up to base
+  int64_t step_every = 1;       // kStep: times `gamma` after each so many steps
+  double gamma = 0.1;           // finite
+  double final_fraction = 0.0;  // of `base`, in [0, 1]
 
   // Rate of a step, counted from 0. Cosine: base (f + (1 - f) (1 + cos(pi t / T)) / 2) with t steps
   // of T = total - warmup gone (Loshchilov and Hutter, ICLR 2017, equation 5).

@@ -9,8 +9,15 @@
 
 namespace pocketune {
 
-enum class DType : uint8_t { kF32 = 0, kF64 = 1, kI32 = 2, kU8 = 3 };
+// Types of elements, in the byte order of the machine. The numbers stand in plans and checkpoints.
+enum class DType : uint8_t {
+  kF32 = 0,  // what plans compute in
+  kF64 = 1,  // of tests and of the reference kernels alone
+  kI32 = 2,  // labels and indices
+  kU8 = 3,   // packed bits, and values kept in fewer bits
+};
 
+// Bytes of an element.
 constexpr int64_t SizeOf(DType t) {
   switch (t) {
     case DType::kF32:
@@ -24,6 +31,7 @@ constexpr int64_t SizeOf(DType t) {
   return 0;
 }
 
+// As the text form of graphs writes it; a literal.
 constexpr const char* NameOf(DType t) {
   switch (t) {
     case DType::kF32:
@@ -62,7 +70,9 @@ class Shape {
  public:
   static constexpr int kMaxRank = 6;
 
+  // A scalar's.
   constexpr Shape() = default;
+  // At most kMaxRank dimensions.
   constexpr Shape(std::initializer_list<int64_t> dims) {
     for (int64_t d : dims) dims_[rank_++] = d;
   }
@@ -74,8 +84,10 @@ class Shape {
   }
 
   constexpr int rank() const { return rank_; }
+  // Dimension i in [-rank, rank); -1 is the innermost one.
   constexpr int64_t operator[](int i) const { return dims_[i < 0 ? i + rank_ : i]; }
   constexpr int64_t& operator[](int i) { return dims_[i < 0 ? i + rank_ : i]; }
+  // Points into this shape and lives as long.
   constexpr std::span<const int64_t> dims() const { return {dims_.data(), size_t(rank_)}; }
   // Number of elements. The verifier has checked that it does not overflow.
   constexpr int64_t elems() const {
@@ -83,7 +95,9 @@ class Shape {
     for (int i = 0; i < rank_; ++i) n *= dims_[i];
     return n;
   }
+  // Behind the others; the rank is below kMaxRank.
   constexpr void Append(int64_t d) { dims_[rank_++] = d; }
+  // The same rank and the same dimensions.
   friend constexpr bool operator==(const Shape& a, const Shape& b) {
     if (a.rank_ != b.rank_) return false;
     for (int i = 0; i < a.rank_; ++i) {
@@ -97,14 +111,17 @@ class Shape {
   int32_t rank_ = 0;
 };
 
-// A typed pointer into memory that somebody else owns. `data == nullptr` says "absent": an optional
-// operand that was not given, or a result that nobody reads.
+// A typed pointer into memory that somebody else owns, whose elements lie in row-major order
+// without gaps, aligned to an element at least. Copying it copies no element. `data == nullptr`
+// says "absent": an optional operand that was not given, or a result that nobody reads.
 struct TensorView {
   void* data = nullptr;
   Shape shape;
   DType dtype = DType::kF32;
 
+  // Of all elements.
   int64_t bytes() const { return shape.elems() * SizeOf(dtype); }
+  // T is the type that `dtype` names; nothing checks it.
   template <typename T>
   T* as() const {
     return static_cast<T*>(data);

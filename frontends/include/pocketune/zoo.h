@@ -13,12 +13,12 @@ namespace pocketune {
 
 // What to build. Zeros stand for the model's defaults.
 struct ModelSpec {
-  std::string name;
-  double width = 0.0;  // multiplies channels, where the model has a width; (0, 4]
-  int resolution = 0;  // of square inputs, pixels; models with another shape ignore it
-  int input_channels = 0;
-  int classes = 0;
-  int batch = 1;
+  std::string name;        // as ListModels gives it
+  double width = 0.0;      // multiplies channels, where the model has a width; (0, 4]
+  int resolution = 0;      // of square inputs, pixels; models with another shape ignore it
+  int input_channels = 0;  // of a picture: 3 for colours, 1 for grey
+  int classes = 0;         // answers that the last layer gives, 1 to 100000
+  int batch = 1;           // samples of one training step
   // Convolutions with a bias instead of a batch norm: the form of weights that were folded.
   bool folded_norm = false;
   double dropout = 0.0;  // rate before the classifier, [0, 1)
