@@ -33,11 +33,11 @@ echo "Before: the pretrained model on these pictures"
     --max-eval 200 --class-names "$names" --json "$runs/before.json"
 echo
 echo "Sparse: the last two blocks and the classifier learn"
-"$pocketune" train "${user[@]}" --scheme blocks:2 --lr 0.01 \
+"$pocketune" train "${user[@]}" --scheme blocks:2 \
     --out "$runs/sparse" --json "$runs/sparse.json"
 echo
 echo "Full: everything learns"
-"$pocketune" train "${user[@]}" --scheme full --lr 0.02 \
+"$pocketune" train "${user[@]}" --scheme full \
     --out "$runs/full" --json "$runs/full.json"
 echo
 python3 apps/examples/quickstart/table.py "$runs/before.json" \
