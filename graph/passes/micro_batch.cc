@@ -38,7 +38,7 @@ class BatchSplitter {
     std::vector<ValueId> map = sources_;
     if (absl::Status status = CopyNodes(0, map); !status.ok()) return status;
     for (const Output& output : forward_.outputs) {
-      split_.graph.outputs.push_back({output.name, map[output.value]});
+      split_.graph.outputs.push_back({output.name, map[output.value], output.role});
     }
     return std::move(split_.graph);
   }

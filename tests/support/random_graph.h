@@ -214,7 +214,7 @@ class RandomGraph {
     if (Below(2) == 0) x = Activation(Norm(Linear(x, 5, kNone)));
     block_ = kNone;
     const ValueId logits = Linear(x, 3, Param("bias", {3}, ParamRole::kBias));
-    if (logits != kNone) graph_.outputs.push_back({"logits", logits});
+    if (logits != kNone) graph_.outputs.push_back({"logits", logits, PortRole::kPrediction});
   }
 
   RandomStream random_;
