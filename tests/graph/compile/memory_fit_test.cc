@@ -25,6 +25,7 @@ Model RandomModel(uint64_t seed) {
   PassContext context;
   EXPECT_TRUE(RunPasses(impl.forward, context, {"dce"}).ok());
   impl.name = impl.forward.name;
+  impl.loss = {.label = "label", .sample_weight = "weight", .loss = "loss"};
   impl.batch = static_cast<int>(impl.forward.shape(0)[0]);
   EXPECT_TRUE(Verify(impl.forward).ok()) << Verify(impl.forward);
   return Model::Impl::Wrap(std::move(impl));
