@@ -50,7 +50,7 @@ void AddTrain(Commands& commands) {
       "pictures, a folder of IDX files or an NPZ file.");
   AddModelFlags(command, spec.get(), false);
   command.Add("--data", &spec->data.path, "Pictures to learn from");
-  command.Add("photos", photos.get(), "The same, without a flag");
+  command.Add("photos", photos.get(), "Pictures to learn from, in place of --data");
   command.Add("--out", &train->out, "Folder of the run (default: NAME-run, of the pictures' name)");
   AddTrainFlags(command, spec.get());
   AddLoopFlags(command, spec.get(), train.get());

@@ -58,9 +58,8 @@ int Main(int argc, char** argv) {
   Commands commands("Fine-tune models on the device they run on.", Version());
   commands.EndsWith(
       "Example:\n"
-      "  pocketune train --model mobilenet_v2 --width 0.35 --resolution 128 \\\n"
-      "      --weights w.safetensors --data photos/ --scheme blocks:4 --epochs 10 --out run1\n"
-      "  pocketune infer --checkpoint run1 a.jpg b.jpg --top 3\n\n"
+      "  pocketune train photos/\n"
+      "  pocketune infer --checkpoint photos-run a.jpg b.jpg --top 3\n\n"
       "Exit codes: 0 done, 2 usage, 3 bad model, plan or weights, 4 bad data, 5 no usable\n"
       "checkpoint, 6 input/output, 7 over budget, 8 stopped by the numerical guard, 9 locked or\n"
       "not supported, 70 internal error, 129/130/143 (128 + N) stopped by signal N after saving.");
