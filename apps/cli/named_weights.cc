@@ -58,13 +58,11 @@ std::string PublishedWeightsFor(const ModelSpec& model) {
 absl::StatusOr<ModelSpec> ModelOfWeights(const std::string& path) {
   absl::StatusOr<SafetensorsFile> file = SafetensorsFile::Open(path);
   if (!file.ok()) return As(ExitCode::kModel, file.status());
-  std::optional<ModelSpec> model = FindFit(*file, {});
+  const std::optional<ModelSpec> model = FindFit(*file, {});
   if (!model.has_value()) {
     return Fail(ExitCode::kModel, absl::StrCat(path, ": it fits no model of the zoo (--model)"));
   }
-  model->classes = 0;  // the data's
-  model->batch = 0;
-  return *std::move(model);
+  return *model;
 }
 
 std::vector<std::string> ClassNamesOfWeights(const std::string& path, int classes) {

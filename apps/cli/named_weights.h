@@ -21,7 +21,7 @@ absl::Status TakeNamedWeights(RunSpec* spec, const CommonFlags& flags, bool norm
 // none.
 std::string PublishedWeightsFor(const ModelSpec& model);
 
-// The model of the zoo that the file holds, with its width and resolution. kModel where it holds
+// The model of the zoo that the file holds, with its width, classes and inputs. kModel where it holds
 // none, or is no such file.
 absl::StatusOr<ModelSpec> ModelOfWeights(const std::string& path);
 

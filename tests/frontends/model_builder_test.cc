@@ -14,6 +14,7 @@
 #include "pocketune/compiler.h"
 #include "pocketune/cpu.h"
 #include "tests/support/temp_folder.h"
+#include "tests/support/test_name.h"
 
 namespace pocketune {
 namespace {
@@ -98,11 +99,7 @@ TEST_P(BuiltModelTest, ThatIsNotInTheZooLearns) {
 INSTANTIATE_TEST_SUITE_P(Schemes, BuiltModelTest,
                          testing::Values("full", "head", "bias", "bias:1", "blocks:1", "last:1",
                                          "channels(0.5)"),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           for (char& c : name) c = std::isalnum(c) ? c : '_';
-                           return name;
-                         });
+                         [](const auto& info) { return test::TestName(info.param); });
 
 std::map<std::string, std::string> SectionsOf(const Model& model) {
   std::map<std::string, std::string> sections;

@@ -13,6 +13,7 @@
 #include "pocketune/cpu.h"
 #include "pocketune/model_builder.h"
 #include "tests/support/temp_folder.h"
+#include "tests/support/test_name.h"
 
 namespace pocketune {
 namespace {
@@ -124,11 +125,7 @@ TEST_P(OwnParametersTest, OfAnyRankLearnAndGoThroughAFileBitForBit) {
 INSTANTIATE_TEST_SUITE_P(Schemes, OwnParametersTest,
                          testing::Values("full", "head", "bias", "bias:1", "blocks:1", "last:1",
                                          "channels(0.5)"),
-                         [](const auto& info) {
-                           std::string name = info.param;
-                           for (char& c : name) c = std::isalnum(c) ? c : '_';
-                           return name;
-                         });
+                         [](const auto& info) { return test::TestName(info.param); });
 
 TEST(ParameterLayoutTest, APlanSaysWhichParametersAreFilters) {
   const TempFolder temp;

@@ -46,6 +46,18 @@ class TrainerTest : public ::testing::Test {
     ASSERT_TRUE(session->WriteParam("fc2.bias", values).ok());
   }
 
+  // Whose first step of the second epoch is followed by BlowUp, once; adds all notes to `*notes`.
+  TrainListener BlowsUpOnce(std::string* notes) {
+    TrainListener listener;
+    listener.on_step = [this, blown_up = false](const StepEvent& event) mutable {
+      if (event.step != kPerEpoch + 1 || blown_up) return;
+      blown_up = true;
+      BlowUp(session_);
+    };
+    listener.on_note = [notes](const std::string& note) { *notes += note; };
+    return listener;
+  }
+
   TinySamples samples_{kCount};
   TinySamples validation_{11, 4};
   TinySession session_;
@@ -261,18 +273,10 @@ TEST_F(TrainerTest, GivesUpAfterThreeHalvingsAtTheLastGoodState) {
 }
 
 TEST_F(TrainerTest, ALossThatGrowsIsRolledBackAtHalfTheRate) {
-  bool blown_up = false;
   std::string notes;
-  TrainListener listener;
-  listener.on_step = [&](const StepEvent& event) {
-    if (event.step != kPerEpoch + 1 || blown_up) return;
-    blown_up = true;
-    BlowUp(session_);
-  };
-  listener.on_note = [&](const std::string& note) { notes += note; };
   TrainingSpec spec = Spec();
   spec.lr = 1e-6;  // one rate that does not mend it
-  const auto trainer = Make(session_, &store_, spec, listener);
+  const auto trainer = Make(session_, &store_, spec, BlowsUpOnce(&notes));
   EXPECT_EQ(trainer->Run().value(), TrainEnd::kFinished);
   EXPECT_EQ(trainer->state().rollbacks, 1);
   EXPECT_EQ(trainer->state().lr_factor, 0.5);
@@ -281,21 +285,13 @@ TEST_F(TrainerTest, ALossThatGrowsIsRolledBackAtHalfTheRate) {
 }
 
 TEST_F(TrainerTest, AStateSavedWhileTheLossGrewIsNotRolledBackTo) {
-  bool blown_up = false;
   std::string notes;
-  TrainListener listener;
-  listener.on_step = [&](const StepEvent& event) {
-    if (event.step != kPerEpoch + 1 || blown_up) return;
-    blown_up = true;
-    BlowUp(session_);
-  };
-  listener.on_note = [&](const std::string& note) { notes += note; };
   TrainingSpec spec = Spec();
   spec.lr = 1e-6;
   spec.checkpoint_every = 3;  // behind step 6 the state is finite, and bad
   TempFolder folder;
   FolderStore store(folder.path());
-  const auto trainer = Make(session_, &store, spec, listener);
+  const auto trainer = Make(session_, &store, spec, BlowsUpOnce(&notes));
   EXPECT_EQ(trainer->Run().value(), TrainEnd::kFinished);
   EXPECT_NE(notes.find("at step 8: rolled back to step 4"), std::string::npos) << notes;
 }
