@@ -21,8 +21,8 @@ absl::Status TakeNamedWeights(RunSpec* spec, const CommonFlags& flags, bool norm
 // none.
 std::string PublishedWeightsFor(const ModelSpec& model);
 
-// The model of the zoo that the file holds, with its width, classes and inputs. kModel where it holds
-// none, or is no such file.
+// The model of the zoo that the file holds, with its width, classes and inputs. kModel where it
+// holds none, or is no such file.
 absl::StatusOr<ModelSpec> ModelOfWeights(const std::string& path);
 
 // The names of the classes that travel with the file; none where it has no names or another number
